@@ -1,0 +1,39 @@
+"""Checks of parameters. Every error names the parameter, the value given and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+
+def number(name: str, value: Any, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return ``value`` as a finite float in ``[low, high]``; otherwise raise, naming ``name``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
+    value = float(value)
+    if not math.isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r} must be a finite number{_range(low, high)}")
+    return value
+
+
+def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
+    """Return ``value`` as an int in ``[low, high]``; otherwise raise, naming ``name``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{name}={value!r} must be an integer{_range(low, high)}")
+    return int(value)
+
+
+def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    """Return ``value`` if it is one of ``allowed``; otherwise raise, naming ``name``."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def _range(low: float, high: float) -> str:
+    if math.isfinite(high):
+        return f" in [{low:g}, {high:g}]"
+    return f" of at least {low:g}" if math.isfinite(low) else ""

@@ -1,0 +1,160 @@
+"""Single-item inventory over a regime table."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from . import checks
+from .demand import Demand, as_demand
+from .problem import HindsightProblem
+from .regimes import RegimeTable
+
+
+class InventoryState(NamedTuple):
+    """State of a single-item inventory; every entry has the leading batch axes.
+
+    Attributes:
+        inventory: net stock in units, negative when demand is backlogged; shape (...,).
+        pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
+        period: periods gone by; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    period: Any
+
+
+class SingleItemInventory(HindsightProblem):
+    """Inventory of one item whose orders fall into regimes.
+
+    In each period: an order is placed; what is due arrives (an order with lead time 0 at once); demand occurs;
+    ``holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`` is charged on the net stock ``x`` that is left.
+    With ``unmet_demand="lost"`` the stock is then cut at 0.
+
+    Args:
+        regimes: the regimes of the order quantity.
+        holding_cost: per unit in stock at the end of a period.
+        shortage_cost: per unit backlogged at the end of a period, or per unit lost.
+        demand: a frozen ``scipy.stats`` distribution or traces, see ``jumpgym.demand.as_demand``.
+        unmet_demand: "backlog" or "lost".
+        initial_inventory: units in stock before the first period, or a pair (low, high) to draw from uniformly.
+        horizon: number of periods.
+        discount: factor in (0, 1] applied to the cost of each later period.
+
+    Raises:
+        ValueError, TypeError: naming the parameter, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        regimes: RegimeTable,
+        *,
+        holding_cost: float,
+        shortage_cost: float,
+        demand: Any,
+        unmet_demand: str,
+        initial_inventory: float | tuple[float, float],
+        horizon: int,
+        discount: float,
+    ) -> None:
+        self.regimes = regimes
+        self.holding_cost = checks.number("holding_cost", holding_cost, low=0)
+        self.shortage_cost = checks.number("shortage_cost", shortage_cost, low=0)
+        self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
+        self.horizon = checks.integer("horizon", horizon, low=1)
+        self.discount = checks.number("discount", discount, low=0, high=1)
+        if self.discount == 0:
+            raise ValueError("discount=0 must be a number in (0, 1]")
+        self.demand: Demand = as_demand(demand, self.horizon)
+        lowest_start = 0.0 if unmet_demand == "lost" else -np.inf
+        pair = initial_inventory if isinstance(initial_inventory, (tuple, list)) else (initial_inventory,) * 2
+        if len(pair) != 2:
+            raise ValueError(f"initial_inventory={initial_inventory!r} must be a number or a pair (low, high)")
+        start_low = checks.number("initial_inventory", pair[0], low=lowest_start)
+        start_high = checks.number("initial_inventory", pair[1], low=lowest_start)
+        if start_low > start_high:
+            raise ValueError(f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high")
+        self.initial_inventory = (start_low, start_high)
+
+        self.max_lead_time = int(regimes.lead_time.max())
+        max_order = float(regimes.high.max())
+        lowest = 0.0 if unmet_demand == "lost" else start_low - self.demand.max_total
+        highest = start_high + self.horizon * max_order
+        pipeline = np.full(self.max_lead_time, max_order)
+        self.observation_low = np.concatenate([[lowest], 0 * pipeline, [0.0]])
+        self.observation_high = np.concatenate([[highest], pipeline, [self.horizon]])
+        super().__init__(
+            {
+                "fixed_cost": regimes.fixed_cost,
+                "unit_cost": regimes.unit_cost,
+                "every_regime": np.ones(len(regimes)),
+                "arrives_in": np.eye(self.max_lead_time + 1)[regimes.lead_time],
+                "zero": np.zeros(()),
+            }
+        )
+
+    def initial_state(self, uniforms: Any) -> InventoryState:
+        """State before the first period, with nothing under way, from uniforms (...,)."""
+        xp = array_namespace(uniforms)
+        low, high = self.initial_inventory
+        shape = (*uniforms.shape, self.max_lead_time)
+        pipeline = xp.zeros(shape, dtype=uniforms.dtype, device=device(uniforms))
+        return InventoryState(low + (high - low) * uniforms, pipeline, 0.0 * uniforms)
+
+    def noise(self, uniforms: Any) -> Any:
+        """Demand in units, shape (..., horizon), from uniforms of that shape."""
+        # Period-major in memory, since simulations read one period of all episodes at a time.
+        xp = array_namespace(uniforms)
+        by_period = xp.moveaxis(self.demand.sample(uniforms), -1, 0)
+        return xp.moveaxis(xp.reshape(xp.reshape(by_period, (-1,)), by_period.shape), 0, -1)
+
+    def step(self, state: InventoryState, gate: Any, quantity: Any, noise: Any) -> tuple[InventoryState, Any]:
+        """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
+        c = self.constants(quantity)
+        inventory, pipeline, period = state
+        ordered = gate * quantity
+        if self.max_lead_time == 0:
+            arrivals = ordered @ c.every_regime
+        else:
+            nothing = 0 * pipeline[..., :1]
+            under_way = c.xp.concat([pipeline, nothing], axis=-1) + ordered @ c.arrives_in
+            arrivals, pipeline = under_way[..., 0], under_way[..., 1:]
+        net = inventory + arrivals - noise
+        on_hand = c.xp.maximum(net, c.zero)
+        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
+        stock_cost = (self.holding_cost + self.shortage_cost) * on_hand - self.shortage_cost * net
+        cost = gate @ c.fixed_cost + ordered @ c.unit_cost + stock_cost
+        left = net if self.unmet_demand == "backlog" else on_hand
+        return InventoryState(left, pipeline, period + 1), cost[..., None]
+
+    def observe(self, state: InventoryState) -> Any:
+        """Observation (..., L + 2): net stock, orders under way by arrival, periods gone by."""
+        inventory, pipeline, period = state
+        xp = self.constants(period).xp
+        if self.max_lead_time == 0:
+            return xp.stack([inventory, period], axis=-1)
+        return xp.concat([inventory[..., None], pipeline, period[..., None]], axis=-1)
+
+    def position(self, observation: Any) -> Any:
+        """Inventory position in units, net stock and all orders under way, of observations (..., n)."""
+        if self.max_lead_time == 0:
+            return observation[..., 0]
+        return array_namespace(observation).sum(observation[..., :-1], axis=-1)
+
+    def check_noise(self, noise: Any) -> NDArray[np.float64]:
+        """Demand of shape (..., horizon) to be replayed; it must be finite, not negative, within the bounds."""
+        demand = np.asarray(noise, dtype=np.float64)
+        if demand.ndim == 0 or demand.shape[-1] != self.horizon:
+            raise ValueError(f"noise of shape {demand.shape} must have shape (..., horizon) = (..., {self.horizon})")
+        if not np.all(np.isfinite(demand)) or np.any(demand < 0):
+            raise ValueError("noise: demand must be finite and at least 0 in every period")
+        if np.any(demand.sum(axis=-1) > self.demand.max_total):
+            raise ValueError(
+                f"noise: a total demand of {demand.sum(axis=-1).max():g} exceeds {self.demand.max_total:g}, "
+                "the most that the bounds of the observation allow"
+            )
+        return demand

@@ -1,0 +1,84 @@
+"""The regime table: jumps as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class RegimeTable:
+    """The regimes of a quantity, one row each, in ascending order of quantity.
+
+    Inside a regime cost and transition are smooth; all jumps lie between regimes. Setup cost is
+    ``{0} u (0, max]`` with a fixed cost on the second row, a minimum order ``{0} u [m, max]``, trucks
+    ``((k-1) C, k C]`` with fixed cost ``k K``.
+
+    Args:
+        low, high: the ends of each regime's interval, in units; shape (K,).
+        fixed_cost: cost of choosing the regime, in money; shape (K,).
+        unit_cost: cost per unit ordered in the regime, in money per unit; shape (K,).
+        lead_time: periods until an order of the regime arrives; 0 is before this period's demand; shape (K,).
+
+    Raises:
+        ValueError: if columns differ in length, an entry is negative or not finite, an interval is empty,
+            or intervals overlap.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    fixed_cost: NDArray[np.float64]
+    unit_cost: NDArray[np.float64]
+    lead_time: NDArray[np.int64]
+    boundaries: NDArray[np.float64] = field(init=False)
+    """Where membership changes from one regime to the next, shape (K - 1,)."""
+
+    def __init__(
+        self,
+        low: Sequence[float],
+        high: Sequence[float],
+        fixed_cost: Sequence[float],
+        unit_cost: Sequence[float],
+        lead_time: Sequence[int],
+    ) -> None:
+        columns = {
+            "low": low,
+            "high": high,
+            "fixed_cost": fixed_cost,
+            "unit_cost": unit_cost,
+            "lead_time": lead_time,
+        }
+        for name, column in columns.items():
+            values = np.array(column, dtype=np.int64 if name == "lead_time" else np.float64)
+            if values.shape != (len(low),) or values.size == 0:
+                raise ValueError(f"regimes: {name} has shape {values.shape}, but low has {len(low)} rows")
+            if not np.all(np.isfinite(values)) or np.any(values < 0):
+                raise ValueError(f"regimes: {name}={values.tolist()} must be finite and at least 0")
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
+        if np.any(self.low > self.high):
+            raise ValueError(f"regimes: low={self.low.tolist()} exceeds high={self.high.tolist()}")
+        if np.any(self.high[:-1] > self.low[1:]):
+            raise ValueError(
+                f"regimes overlap or are not ascending: low={self.low.tolist()}, high={self.high.tolist()}"
+            )
+        object.__setattr__(self, "boundaries", (self.high[:-1] + self.low[1:]) / 2)
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def membership(self, quantity: Any) -> NDArray[np.int64]:
+        """Regime of each quantity, shape (...,): every quantity belongs to exactly one.
+
+        An end that two regimes share belongs to the lower one; a quantity in a gap between two regimes
+        belongs to the nearer one (the lower one when they are equally near).
+        """
+        return np.searchsorted(self.boundaries, quantity, side="left")
+
+    def project(self, regime: Any, quantity: Any) -> NDArray[np.float64]:
+        """The point of the regime's interval nearest to the quantity, shape (...,)."""
+        return np.minimum(np.maximum(quantity, self.low[regime]), self.high[regime])
