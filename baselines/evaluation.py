@@ -44,6 +44,18 @@ def draw(problem: HindsightProblem, episodes: int, seed: int) -> tuple[Any, NDAr
     return start, problem.noise(rng.random((episodes, problem.horizon)))
 
 
+def decide(
+    policy: Any, env: Any, observation: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Regime (m,) and quantity applied (m,), in units, of a policy at observations (m, n)."""
+    action, _ = policy.predict(observation, deterministic=True)
+    decode = getattr(env, "decode", lambda observation, action: action)
+    regime, quantity = decode(observation, action)
+    regime = np.asarray(regime).reshape(-1)
+    asked = np.asarray(quantity, dtype=np.float64).reshape(-1)
+    return regime, as_problem(env).regimes.project(regime, asked)
+
+
 def simulate(policy: Any, env: Any, state: Any, noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """Discounted total cost of each episode, shape (episodes,), of a policy on given noise.
 
@@ -55,15 +67,12 @@ def simulate(policy: Any, env: Any, state: Any, noise: NDArray[np.float64]) -> N
         noise: shape (episodes, horizon).
     """
     problem = as_problem(env)
-    decode = getattr(env, "decode", lambda observation, action: action)
+    env = problem if isinstance(env, str) else env
     one_hot = np.eye(len(problem.regimes))
     costs = np.zeros(len(noise))
     for period in range(problem.horizon):
         observation = problem.observe(state).astype(np.float32)
-        action, _ = policy.predict(observation, deterministic=True)
-        regime, quantity = decode(observation, action)
-        regime = np.asarray(regime).reshape(-1)
-        applied = problem.regimes.project(regime, np.asarray(quantity, dtype=np.float64).reshape(-1))
+        regime, applied = decide(policy, env, observation)
         gate = one_hot[regime]
         state, cost = problem.step(state, gate, applied[:, None] * gate, noise[:, period])
         costs += problem.discount**period * cost.sum(-1)
@@ -76,7 +85,7 @@ def evaluate(policy: Any, env: Any, episodes: int = 4096, seed: int = 0) -> Eval
     Two policies evaluated with the same seed meet the same noise, so that their costs pair.
 
     Args:
-        policy: anything with a batched ``predict``: an agent, an SB3 model, a classical policy, ``solve``'s optimum.
+        policy: anything with a batched ``predict``: an agent, an SB3 model, a classical policy, the optimum.
         env: environment id, environment or problem, see ``simulate``.
         episodes: number of episodes, at least 1.
         seed: seed of the noise.

@@ -6,8 +6,11 @@ import math
 import numbers
 from typing import Any
 
+LARGEST = 1e12
+"""Largest number that a parameter may be; far below what overflows in float32 observations."""
 
-def number(name: str, value: Any, *, low: float = -math.inf, high: float = math.inf) -> float:
+
+def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> float:
     """Return ``value`` as a finite float in ``[low, high]``; otherwise raise, naming ``name``."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
@@ -21,9 +24,10 @@ def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
     """Return ``value`` as an int in ``[low, high]``; otherwise raise, naming ``name``."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
+    value = int(value)
     if not low <= value <= high:
         raise ValueError(f"{name}={value!r} must be an integer{_range(low, high)}")
-    return int(value)
+    return value
 
 
 def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
@@ -37,3 +41,19 @@ def _range(low: float, high: float) -> str:
     if math.isfinite(high):
         return f" in [{low:g}, {high:g}]"
     return f" of at least {low:g}" if math.isfinite(low) else ""
+
+
+def unknown_index(name: str, value: Any, count: int, row: int | None = None) -> ValueError:
+    """The error for an index that is none of 0, ..., ``count - 1``, in environment ``row`` of a batch."""
+    return ValueError(f"{_action(row)}: {name}={value!r} must be an integer in [0, {count - 1}]")
+
+
+def nan_quantity(row: int | None = None) -> ValueError:
+    """The error for a quantity that is NaN, in environment ``row`` of a batch."""
+    return ValueError(
+        f"{_action(row)}: quantity is NaN; it must be a number, it is projected on the regime's interval"
+    )
+
+
+def _action(row: int | None) -> str:
+    return "action" if row is None else f"action of environment {row}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,13 +12,17 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from . import checks
 from .problem import HindsightProblem
-from .rendering import Trajectory, chart, text
+from .rendering import Trajectory, draw
+from .views import TupleView
 
 NOISE_OPTION = "noise"
 
 
-def build_problem(make_problem: Callable[..., HindsightProblem], parameters: dict[str, Any]) -> HindsightProblem:
+def build_problem(
+    make_problem: Callable[..., HindsightProblem], parameters: dict[str, Any]
+) -> HindsightProblem:
     """Call ``make_problem``; an unknown keyword is refused with the list of the known ones."""
     known = inspect.signature(make_problem).parameters
     for name in parameters:
@@ -27,7 +31,9 @@ def build_problem(make_problem: Callable[..., HindsightProblem], parameters: dic
     return make_problem(**parameters)
 
 
-def check_options(options: dict[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)) -> dict[str, Any]:
+def check_options(
+    options: dict[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)
+) -> dict[str, Any]:
     """The options of ``reset``; an unknown key is refused."""
     for key in options or {}:
         if key not in allowed:
@@ -35,17 +41,21 @@ def check_options(options: dict[str, Any] | None, allowed: tuple[str, ...] = (NO
     return options or {}
 
 
-def observation_box(problem: HindsightProblem) -> spaces.Box:
+def observation_box(problem: HindsightProblem) -> spaces.Box[np.float32]:
     """The space of observations, finite float32."""
     return spaces.Box(
-        problem.observation_low.astype(np.float32), problem.observation_high.astype(np.float32), dtype=np.float32
+        problem.observation_low.astype(np.float32),
+        problem.observation_high.astype(np.float32),
+        dtype=np.float32,
     )
 
 
-def action_tuple(problem: HindsightProblem) -> spaces.Tuple:
-    """The hybrid action: the index of a regime, and the quantity inside it."""
-    high = float(problem.regimes.high.max())
-    return spaces.Tuple((spaces.Discrete(len(problem.regimes)), spaces.Box(0.0, high, (1,), np.float32)))
+def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str | None:
+    """``render_mode``, if it is None or one of those in ``metadata``."""
+    allowed = metadata["render_modes"]
+    if render_mode is not None and render_mode not in allowed:
+        raise ValueError(f"render_mode={render_mode!r} must be one of {allowed}")
+    return render_mode
 
 
 class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
@@ -58,16 +68,14 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         problem: the hindsight problem that is simulated.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012 (declared by gym.Env)
     make_problem: Callable[..., HindsightProblem]
 
     def __init__(self, render_mode: str | None = None, **parameters: Any) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode={render_mode!r} must be one of {self.metadata['render_modes']}")
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode, self.metadata)
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         self.observation_space = observation_box(problem)
-        self.action_space = action_tuple(problem)
+        self.action_space = TupleView(problem).space
         self._low, self._high = problem.regimes.low.tolist(), problem.regimes.high.tolist()
         self._one_hot = np.eye(len(problem.regimes))
         self._state: Any = None
@@ -94,7 +102,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         self._noise = drawn
         self._period = 0
         self._trajectory = Trajectory()
-        return self._observation(), {}
+        return self.observation, {}
 
     def step(
         self, action: tuple[Any, NDArray[np.float32]]
@@ -107,7 +115,9 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         """
         period = self._period
         if self._state is None or period >= self.problem.horizon:
-            raise ResetNeeded("step() before reset()" if self._state is None else "step() after the end: call reset()")
+            raise ResetNeeded(
+                "step() before reset()" if self._state is None else "step() after the end: call reset()"
+            )
         regime, asked = self._parse(action)
         applied = min(max(asked, self._low[regime]), self._high[regime])
         gate = self._one_hot[regime]
@@ -119,17 +129,17 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         if self.render_mode is not None:
             self._trajectory.append(stock, regime, applied, noise, cost, self._state)
         info = {"regime": regime, "quantity": applied, "noise": float(noise)}
-        return self._observation(), -cost, self._period >= self.problem.horizon, False, info
+        return self.observation, -cost, self._period >= self.problem.horizon, False, info
 
     def render(self) -> Any:
-        """The episode so far: text for ``"ansi"``, a chart (height, width, 3) of uint8 for ``"rgb_array"``."""
-        if self.render_mode is None:
-            gym.logger.warn('render() without a render_mode: pass render_mode="ansi" or "rgb_array" to gym.make')
-            return None
-        draw = text if self.render_mode == "ansi" else chart
-        return draw(self.problem, self._state, self._trajectory)
+        """The episode so far: text for ``"ansi"``, a uint8 chart (height, width, 3) for ``"rgb_array"``."""
+        return draw(self.render_mode, self.problem, self._state, self._trajectory)
 
-    def _observation(self) -> NDArray[np.float32]:
+    @property
+    def observation(self) -> NDArray[np.float32]:
+        """The observation of the state now, of shape (n,); ResetNeeded before the first reset."""
+        if self._state is None:
+            raise ResetNeeded("the environment has no state before reset()")
         return self.problem.observe(self._state).astype(np.float32)
 
     def _parse(self, action: Any) -> tuple[int, float]:
@@ -137,15 +147,19 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             regime, quantity = action
         except (TypeError, ValueError):
             raise ValueError(f"action={action!r} must be a pair (regime, quantity)") from None
+        count = len(self._low)
         try:
             index = regime if type(regime) is int else np.asarray(regime).item()
+            known = 0 <= index < count and index == int(index)
             asked = np.asarray(quantity, dtype=np.float64).item()
         except (TypeError, ValueError):
-            raise ValueError(f"action={action!r} must be one regime index and one quantity of shape (1,)") from None
-        if index != int(index) or not 0 <= index < len(self._low):
-            raise ValueError(f"action: regime={index!r} must be an integer in [0, {len(self._low) - 1}]")
+            raise ValueError(
+                f"action={action!r} must be one regime index and one quantity of shape (1,)"
+            ) from None
+        if not known:
+            raise checks.unknown_index("regime", index, count)
         if asked != asked:
-            raise ValueError("action: quantity is NaN; it must be a number, it is projected on the regime's interval")
+            raise checks.nan_quantity()
         return int(index), asked
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.stats
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
@@ -12,6 +16,9 @@ from . import checks
 from .demand import Demand, as_demand
 from .problem import HindsightProblem
 from .regimes import RegimeTable
+
+MAX_HORIZON = 100_000
+"""Longest horizon, in periods; an episode's noise is drawn at once."""
 
 
 class InventoryState(NamedTuple):
@@ -31,17 +38,19 @@ class InventoryState(NamedTuple):
 class SingleItemInventory(HindsightProblem):
     """Inventory of one item whose orders fall into regimes.
 
-    In each period: an order is placed; what is due arrives (an order with lead time 0 at once); demand occurs;
-    ``holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`` is charged on the net stock ``x`` that is left.
-    With ``unmet_demand="lost"`` the stock is then cut at 0.
+    In each period: an order is placed; what is due arrives (an order with lead time 0 at once); demand
+    occurs; ``holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`` is charged on the net stock ``x`` that
+    is left. With ``unmet_demand="lost"`` the stock is then cut at 0.
 
     Args:
         regimes: the regimes of the order quantity.
         holding_cost: per unit in stock at the end of a period.
         shortage_cost: per unit backlogged at the end of a period, or per unit lost.
-        demand: a frozen ``scipy.stats`` distribution or traces, see ``jumpgym.demand.as_demand``.
+        demand: a frozen ``scipy.stats`` distribution or traces, see ``jumpgym.demand.as_demand``; None for
+            ``scipy.stats.poisson(20)``.
         unmet_demand: "backlog" or "lost".
-        initial_inventory: units in stock before the first period, or a pair (low, high) to draw from uniformly.
+        initial_inventory: units in stock before the first period, or a pair (low, high) to draw from
+            uniformly.
         horizon: number of periods.
         discount: factor in (0, 1] applied to the cost of each later period.
 
@@ -53,31 +62,36 @@ class SingleItemInventory(HindsightProblem):
         self,
         regimes: RegimeTable,
         *,
-        holding_cost: float,
-        shortage_cost: float,
-        demand: Any,
-        unmet_demand: str,
-        initial_inventory: float | tuple[float, float],
-        horizon: int,
-        discount: float,
+        holding_cost: float = 1.0,
+        shortage_cost: float = 9.0,
+        demand: Any = None,
+        unmet_demand: str = "backlog",
+        initial_inventory: float | tuple[float, float] = 0.0,
+        horizon: int = 50,
+        discount: float = 1.0,
     ) -> None:
         self.regimes = regimes
         self.holding_cost = checks.number("holding_cost", holding_cost, low=0)
         self.shortage_cost = checks.number("shortage_cost", shortage_cost, low=0)
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
-        self.horizon = checks.integer("horizon", horizon, low=1)
+        self.horizon = checks.integer("horizon", horizon, low=1, high=MAX_HORIZON)
         self.discount = checks.number("discount", discount, low=0, high=1)
         if self.discount == 0:
             raise ValueError("discount=0 must be a number in (0, 1]")
-        self.demand: Demand = as_demand(demand, self.horizon)
-        lowest_start = 0.0 if unmet_demand == "lost" else -np.inf
+        self.demand: Demand = as_demand(scipy.stats.poisson(20) if demand is None else demand, self.horizon)
+        checks.number("demand: its largest value", self.demand.max, low=0)
+        lowest_start = 0.0 if unmet_demand == "lost" else -checks.LARGEST
         pair = initial_inventory if isinstance(initial_inventory, (tuple, list)) else (initial_inventory,) * 2
         if len(pair) != 2:
-            raise ValueError(f"initial_inventory={initial_inventory!r} must be a number or a pair (low, high)")
+            raise ValueError(
+                f"initial_inventory={initial_inventory!r} must be a number or a pair (low, high)"
+            )
         start_low = checks.number("initial_inventory", pair[0], low=lowest_start)
         start_high = checks.number("initial_inventory", pair[1], low=lowest_start)
         if start_low > start_high:
-            raise ValueError(f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high")
+            raise ValueError(
+                f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high"
+            )
         self.initial_inventory = (start_low, start_high)
 
         self.max_lead_time = int(regimes.lead_time.max())
@@ -145,16 +159,82 @@ class SingleItemInventory(HindsightProblem):
             return observation[..., 0]
         return array_namespace(observation).sum(observation[..., :-1], axis=-1)
 
+    @property
+    def economic_order_quantity(self) -> float:
+        """The order, in units, of the lowest cost per period if demand were constant.
+
+        In each regime it is ``sqrt(2 * fixed_cost * demand / h)``, with ``h = holding_cost * shortage_cost /
+        (holding_cost + shortage_cost)``, clipped to the interval of the regime, to at least the demand of one
+        period, and at most that of all; the best regime wins. See Zipkin (2000), Foundations of Inventory
+        Management, section 3.
+        """
+        mean, regimes = self.demand.mean, self.regimes
+        if mean == 0:
+            return 0.0
+        costs = self.holding_cost + self.shortage_cost
+        holding = self.holding_cost * self.shortage_cost / costs if costs > 0 else 0.0
+        with np.errstate(all="ignore"):  # a holding cost or a demand near 0 gives infinite orders and rates
+            unbounded = np.nan_to_num(np.sqrt(2 * regimes.fixed_cost * mean / holding), nan=0.0)
+            order = np.clip(
+                unbounded, np.maximum(regimes.low, mean), np.minimum(regimes.high, mean * self.horizon)
+            )
+            rate = (regimes.fixed_cost / order + regimes.unit_cost) * mean + holding * order / 2
+        # A regime that cannot keep up with demand is no way to run the system, unless there is no other.
+        able = order >= min(mean, float(order.max()))
+        return float(order[able][np.nan_to_num(rate[able], nan=0.0).argmin()])
+
+    @property
+    def level_scale(self) -> float:
+        """Order of magnitude of sensible order-up-to levels, in units; greater than 0.
+
+        Mean demand until an order placed in the next period has arrived, plus the economic order quantity.
+        """
+        scale = (self.max_lead_time + 1) * self.demand.mean + self.economic_order_quantity
+        return scale if scale > 0 else 1.0
+
     def check_noise(self, noise: Any) -> NDArray[np.float64]:
-        """Demand of shape (..., horizon) to be replayed; it must be finite, not negative, within the bounds."""
+        """Demand of shape (..., horizon) to be replayed; finite, not negative, within the bounds."""
         demand = np.asarray(noise, dtype=np.float64)
         if demand.ndim == 0 or demand.shape[-1] != self.horizon:
-            raise ValueError(f"noise of shape {demand.shape} must have shape (..., horizon) = (..., {self.horizon})")
+            raise ValueError(
+                f"noise of shape {demand.shape} must have shape (..., horizon) = (..., {self.horizon})"
+            )
         if not np.all(np.isfinite(demand)) or np.any(demand < 0):
             raise ValueError("noise: demand must be finite and at least 0 in every period")
-        if np.any(demand.sum(axis=-1) > self.demand.max_total):
+        if np.any(demand.sum(axis=-1) > self.demand.max_total * (1 + 1e-9)):  # sums round differently
             raise ValueError(
                 f"noise: a total demand of {demand.sum(axis=-1).max():g} exceeds {self.demand.max_total:g}, "
                 "the most that the bounds of the observation allow"
             )
         return demand
+
+
+def single_item(
+    **defaults: Any,
+) -> Callable[[Callable[..., RegimeTable]], Callable[..., SingleItemInventory]]:
+    """Decorate a function from its own keywords to a regime table: it then returns the inventory problem.
+
+    The function also takes the keywords of ``SingleItemInventory``, which its signature shows.
+
+    Args:
+        defaults: what replaces the defaults of ``SingleItemInventory``.
+    """
+    shared = [
+        parameter.replace(default=defaults.get(name, parameter.default))
+        for name, parameter in inspect.signature(SingleItemInventory).parameters.items()
+        if name != "regimes"
+    ]
+
+    def decorate(make_regimes: Callable[..., RegimeTable]) -> Callable[..., SingleItemInventory]:
+        own = inspect.signature(make_regimes).parameters
+
+        @functools.wraps(make_regimes)
+        def make_problem(**parameters: Any) -> SingleItemInventory:
+            regimes = make_regimes(**{name: parameters.pop(name) for name in own if name in parameters})
+            return SingleItemInventory(regimes, **{**defaults, **parameters})
+
+        signature = inspect.Signature([*own.values(), *shared], return_annotation=SingleItemInventory)
+        make_problem.__signature__ = signature  # type: ignore[attr-defined]
+        return make_problem
+
+    return decorate

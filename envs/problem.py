@@ -62,10 +62,10 @@ class HindsightProblem(ABC):
 
     @abstractmethod
     def check_noise(self, noise: Any) -> NDArray[np.float64]:
-        """``noise`` as an array of shape (..., horizon), if it is noise this problem admits; else ValueError."""
+        """``noise`` as an array of shape (..., horizon), if this problem admits it; else ValueError."""
 
     def constants(self, like: Any) -> Any:
-        """The problem's constant arrays in the library, dtype and device of ``like``, and ``xp``, its namespace."""
+        """The constant arrays in the library, dtype and device of ``like``, and ``xp``, its namespace."""
         key = (type(like), like.dtype, device(like))
         found = self._constants.get(key)
         if found is None:

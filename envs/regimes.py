@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import checks
+
+Column = Sequence[float] | NDArray[Any]
+
+MAX_LEAD_TIME = 1000
+"""Longest lead time, in periods; the state holds an entry for each."""
+
 
 @dataclass(frozen=True, eq=False)
 class RegimeTable:
@@ -25,8 +32,8 @@ class RegimeTable:
         lead_time: periods until an order of the regime arrives; 0 is before this period's demand; shape (K,).
 
     Raises:
-        ValueError: if columns differ in length, an entry is negative or not finite, an interval is empty,
-            or intervals overlap.
+        ValueError, TypeError: if columns differ in length, an entry is negative or no finite number, an
+            interval is empty, or intervals overlap.
     """
 
     low: NDArray[np.float64]
@@ -39,11 +46,11 @@ class RegimeTable:
 
     def __init__(
         self,
-        low: Sequence[float],
-        high: Sequence[float],
-        fixed_cost: Sequence[float],
-        unit_cost: Sequence[float],
-        lead_time: Sequence[int],
+        low: Column,
+        high: Column,
+        fixed_cost: Column,
+        unit_cost: Column,
+        lead_time: Column,
     ) -> None:
         columns = {
             "low": low,
@@ -53,11 +60,15 @@ class RegimeTable:
             "lead_time": lead_time,
         }
         for name, column in columns.items():
-            values = np.array(column, dtype=np.int64 if name == "lead_time" else np.float64)
-            if values.shape != (len(low),) or values.size == 0:
-                raise ValueError(f"regimes: {name} has shape {values.shape}, but low has {len(low)} rows")
-            if not np.all(np.isfinite(values)) or np.any(values < 0):
-                raise ValueError(f"regimes: {name}={values.tolist()} must be finite and at least 0")
+            if name == "lead_time":
+                values = np.array([checks.integer(name, v, low=0, high=MAX_LEAD_TIME) for v in column])
+            else:
+                values = np.array([checks.number(name, v, low=0) for v in column])
+            if len(values) != len(columns["low"]) or len(values) == 0:
+                raise ValueError(
+                    f"regimes: {name} has {len(values)} rows, but low has {len(columns['low'])}; "
+                    "they must be equally many, at least 1"
+                )
             values.flags.writeable = False
             object.__setattr__(self, name, values)
         if np.any(self.low > self.high):

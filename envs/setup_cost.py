@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import scipy.stats
-
 from . import checks
 from .env import HybridEnv
-from .inventory import SingleItemInventory
+from .inventory import single_item
 from .regimes import RegimeTable
 from .vector import HybridVectorEnv
 
 
+@single_item()
 def setup_cost(
     *,
     fixed_cost: float = 64.0,
     unit_cost: float = 0.0,
-    holding_cost: float = 1.0,
-    shortage_cost: float = 9.0,
-    demand: Any = None,
-    unmet_demand: str = "backlog",
     lead_time: int = 0,
-    initial_inventory: float | tuple[float, float] = 0.0,
-    horizon: int = 50,
-    discount: float = 1.0,
     max_order: float = 200.0,
-) -> SingleItemInventory:
+) -> RegimeTable:
     """The problem of ``jumpgym/SetupCost-v0``; see ``SetupCostEnv`` for the parameters."""
     max_order = checks.number("max_order", max_order, low=0)
-    fixed_cost = checks.number("fixed_cost", fixed_cost, low=0)
-    unit_cost = checks.number("unit_cost", unit_cost, low=0)
-    lead_time = checks.integer("lead_time", lead_time, low=0)
-    regimes = RegimeTable(
+    return RegimeTable(
         low=[0, 0],
         high=[0, max_order],
         fixed_cost=[0, fixed_cost],
         unit_cost=[0, unit_cost],
         lead_time=[lead_time, lead_time],
-    )
-    return SingleItemInventory(
-        regimes,
-        holding_cost=holding_cost,
-        shortage_cost=shortage_cost,
-        demand=scipy.stats.poisson(20) if demand is None else demand,
-        unmet_demand=unmet_demand,
-        initial_inventory=initial_inventory,
-        horizon=horizon,
-        discount=discount,
     )
 
 
@@ -100,13 +77,15 @@ class SetupCostEnv(HybridEnv):
     | `unit_cost` | 0.0 | cost per unit ordered |
     | `holding_cost` | 1.0 | per unit in stock at the end of a period |
     | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.poisson(20)` | a frozen scipy distribution, or traces (episodes, horizon): array, DataFrame, CSV path |
+    | `demand` | `scipy.stats.poisson(20)` | frozen scipy distribution, or traces (episodes, horizon) |
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
     | `horizon` | 50 | periods |
     | `discount` | 1.0 | in (0, 1] |
     | `max_order` | 200.0 | largest order |
+
+    Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.
 
     >>> import gymnasium as gym, jumpgym, scipy.stats
     >>> env = gym.make("jumpgym/SetupCost-v0", fixed_cost=100.0, demand=scipy.stats.gamma(4, scale=5))

@@ -1,0 +1,67 @@
+"""Gradient estimators: each is one short function whose lines match its equation.
+
+Equation numbers are those of the method note (Alvo, "RL with pathwise and score-function gradients", 2.1).
+Costs are discounted to the first period and have shape (T, m): T periods of m episodes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cost_to_go(costs: Tensor) -> Tensor:
+    """``Q_t = sum_{u >= t} c_u`` of eq. 1, shape (T, m)."""
+    return costs.flip(0).cumsum(0).flip(0)
+
+
+def leave_one_out(costs: Tensor) -> Tensor:
+    """Advantage ``Q_t`` less its mean over the other episodes, on which this one's gates have no effect.
+
+    Kool, van Hoof and Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".
+    """
+    q, m = cost_to_go(costs), costs.shape[1]
+    return (q - q.mean(1, keepdim=True)) * (m / (m - 1))
+
+
+def value_advantage(costs: Tensor, values: Tensor) -> Tensor:
+    """Advantage ``Q_t - V(S_t)`` with a learned value, (T, m) each; unbiased whatever V is."""
+    return cost_to_go(costs) - values
+
+
+def gae(costs: Tensor, values: Tensor, gae_lambda: float) -> Tensor:
+    """Generalised advantage ``sum_l lambda^l delta_{t+l}``, ``delta_t = c_t + V(S_{t+1}) - V(S_t)``.
+
+    Schulman et al. (2016), eq. 16. Biased for lambda < 1 unless V is the true value. Values are discounted
+    to the first period, as the costs are; nothing follows the last period.
+    """
+    following = torch.cat([values[1:], torch.zeros_like(values[:1])])
+    deltas = costs + following - values
+    advantages = torch.empty_like(deltas)
+    running = torch.zeros_like(deltas[0])
+    for t in reversed(range(len(deltas))):
+        running = advantages[t] = deltas[t] + gae_lambda * running
+    return advantages
+
+
+def gate_log_prob(logits: Tensor, gates: Tensor) -> Tensor:
+    """``log p(a_t^S | S_t)`` of one-hot gates, (..., K) to (...,)."""
+    return (torch.log_softmax(logits, -1) * gates).sum(-1)
+
+
+def gate_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the gate, (..., K) to (...,)."""
+    log_p = torch.log_softmax(logits, -1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tensor:
+    """Loss whose gradient is eq. 8 (for the gate's parameters eq. 1), the mean over episodes.
+
+    The first term is the pathwise part (eq. 2, 5 and 7). The second is the score-function part (eq. 1); where
+    ``log_prob`` is connected to the states, it contains the cross term, the effect of earlier quantities on
+    the probability of later gates (eq. 4 and 6).
+    """
+    pathwise = costs.sum(0)
+    score = (log_prob * advantages.detach()).sum(0)
+    return (pathwise + score).mean()

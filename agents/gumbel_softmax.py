@@ -1,0 +1,104 @@
+"""GumbelSoftmax: relaxed gates, pathwise gradients for gate and quantity both."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from jumpgym import checks
+
+from .base import Agent
+from .networks import HybridPolicy
+from .rollout import Gate, Rollout, gumbel_noise, hard_gate, rollout
+from .schedules import inverse_time
+
+
+def relaxed_gate(gumbel: Tensor, temperature: float, straight_through: bool) -> Gate:
+    """Gumbel-softmax gates on noise (T, m, K): eq. 9 and 10; with ``straight_through`` eq. 12."""
+
+    def gate(logits: Tensor, period: int) -> Tensor:
+        soft = torch.softmax((logits + gumbel[period]) / temperature, dim=-1)  # eq. 10
+        if not straight_through:
+            return soft
+        hard = nn.functional.one_hot(soft.argmax(-1), soft.shape[-1]).to(soft.dtype)
+        return hard + soft - soft.detach()  # eq. 12: hard forward, soft backward
+
+    return gate
+
+
+class GumbelSoftmax(Agent):
+    """Gumbel-softmax hybrid-action RL (Alvo, section 2.2), for any number of regimes.
+
+    Training simulates relaxed gates and follows the pathwise gradient of their cost, which is biased for the
+    hard problem. Decisions use the hard gate (eq. 13; with K regimes the largest weight).
+
+    Args:
+        env: environment id, environment or problem.
+        form: "plain" is the note's: gates see the state with its gradient, levels are unbounded, gradients
+            not limited. It diverges: once the logits are steep, back-propagation through state, logit and
+            soft gate multiplies by about quantity * slope / (4 temperature) each period. "guarded" bounds the
+            levels by a sigmoid, detaches the state that the gate sees, and limits the state's gradient.
+        temperature: tau_0 of eq. 11, greater than 0.
+        temperature_decay: beta of eq. 11, by iteration; 0 keeps the temperature fixed.
+        min_temperature: the annealed temperature stays above it.
+        straight_through: sample hard gates in training, with the gradient of the soft ones (eq. 12).
+        **settings: of every agent, see ``Agent``.
+    """
+
+    name = "GumbelSoftmax"
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        form: Literal["guarded", "plain"] = "guarded",
+        temperature: float = 1.0,
+        temperature_decay: float = 0.02,
+        min_temperature: float = 0.05,
+        straight_through: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.form = checks.choice("form", form, ("guarded", "plain"))
+        self.temperature = checks.number("temperature", temperature, low=1e-6)
+        self.temperature_decay = checks.number("temperature_decay", temperature_decay, low=0)
+        self.min_temperature = checks.number("min_temperature", min_temperature, low=0, high=self.temperature)
+        self.straight_through = straight_through
+        super().__init__(env, **settings)
+
+    def make_networks(self) -> dict[str, nn.Module]:
+        """The policy."""
+        bounded = self.form == "guarded"
+        self.policy = HybridPolicy(
+            self.problem, self.hidden, "bounded_order_up_to" if bounded else "order_up_to"
+        )
+        return {"policy": self.policy}
+
+    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+        """Episodes with relaxed gates at the present temperature."""
+        tau = inverse_time(
+            self.temperature, self.temperature_decay, self.min_temperature, self.iterations
+        )  # eq. 11
+        self.logger.record("train/temperature", tau)
+        shape = (self.problem.horizon, len(noise), len(self.problem.regimes))
+        gate = relaxed_gate(gumbel_noise(shape, self.generator, noise), tau, self.straight_through)
+        limit = self._limit() if self.form == "guarded" else None
+        return rollout(self.problem, self._forward, gate, state, noise, limit)
+
+    def loss(self, episodes: Rollout) -> Tensor:
+        """Mean cost of the relaxed episodes."""
+        return episodes.costs.sum(0).mean()
+
+    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """The hard gate (eq. 13) and its quantity."""
+        logits, quantity = self.policy(observation)
+        if not deterministic:
+            logits = logits + gumbel_noise(tuple(logits.shape), self.generator, logits)
+        return hard_gate(logits, quantity)
+
+    def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        logits, quantity = self.policy(observation)
+        if self.form == "guarded":
+            logits, _ = self.policy(observation.detach())
+        return logits, quantity

@@ -1,0 +1,114 @@
+"""MixedGradient: score-function gradients for the gate, pathwise gradients for the quantity."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from jumpgym import checks
+
+from .base import Agent
+from .estimators import gae, gate_entropy, gate_log_prob, leave_one_out, surrogate_loss, value_advantage
+from .networks import HybridPolicy, QuantityHead, Value
+from .rollout import Rollout, gumbel_noise, hard_gate, rollout, sampled_gate
+from .schedules import linear_until
+
+
+class MixedGradient(Agent):
+    """Hybrid-action policy gradient (Alvo, section 2.1).
+
+    The gate is sampled; its parameters follow the score function. The quantity is deterministic; its gradient
+    is pathwise. Both come from one surrogate loss, see ``estimators.surrogate_loss``.
+
+    Args:
+        env: environment id, environment or problem.
+        cross_term: "full" is the unbiased gradient of eq. 8; "off" leaves out how earlier quantities change
+            the probability of later gates (eq. 4 and 6): less variance, some bias in mid-training.
+        advantage: "leave_one_out" (unbiased), "value" (unbiased, learned value) or "gae" (less variance, some
+            bias).
+        gae_lambda: of "gae".
+        entropy_bonus: cost units that the entropy of the gate in one period is worth at the start,
+            annealed in a line to 0 at ``entropy_until`` of the training. It keeps the gate from settling on
+            "always order" before the levels are right. None takes 20 % of ``cost_scale``.
+        entropy_until: fraction of training in (0, 1].
+        quantity_head: see ``HybridPolicy``.
+        **settings: of every agent, see ``Agent``.
+
+    Example:
+        >>> from jumpgym.agents import MixedGradient
+        >>> agent = MixedGradient("jumpgym/SetupCost-v0", seed=0).learn(total_timesteps=25_600)
+        >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
+    """
+
+    name = "MixedGradient"
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        cross_term: Literal["full", "off"] = "full",
+        advantage: Literal["leave_one_out", "value", "gae"] = "leave_one_out",
+        gae_lambda: float = 0.95,
+        entropy_bonus: float | None = None,
+        entropy_until: float = 0.7,
+        quantity_head: QuantityHead = "order_up_to",
+        **settings: Any,
+    ) -> None:
+        self.cross_term = checks.choice("cross_term", cross_term, ("full", "off"))
+        self.advantage = checks.choice("advantage", advantage, ("leave_one_out", "value", "gae"))
+        self.gae_lambda = checks.number("gae_lambda", gae_lambda, low=0, high=1)
+        self.entropy_bonus = (
+            None if entropy_bonus is None else checks.number("entropy_bonus", entropy_bonus, low=0)
+        )
+        self.entropy_until = checks.number("entropy_until", entropy_until, low=1e-6, high=1)
+        self.quantity_head = quantity_head
+        super().__init__(env, **settings)
+
+    def make_networks(self) -> dict[str, nn.Module]:
+        """The policy, and the value where the advantage needs one."""
+        self.policy = HybridPolicy(self.problem, self.hidden, self.quantity_head)
+        if self.advantage == "leave_one_out":
+            return {"policy": self.policy}
+        self.value = Value(self.problem, self.hidden)
+        return {"policy": self.policy, "value": self.value}
+
+    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+        """Episodes with sampled gates."""
+        shape = (self.problem.horizon, len(noise), self.policy.regimes)
+        gate = sampled_gate(gumbel_noise(shape, self.generator, noise))
+        return rollout(self.problem, self.policy, gate, state, noise, self._limit())
+
+    def loss(self, episodes: Rollout) -> Tensor:
+        """Surrogate loss, less the entropy bonus, and the loss of the value."""
+        logits = episodes.logits
+        if self.cross_term == "off":
+            logits, _ = self.policy(episodes.observations.detach())
+        advantages, value_loss = self._advantages(episodes)
+        entropy = gate_entropy(logits)
+        start = 0.2 * self.cost_scale if self.entropy_bonus is None else self.entropy_bonus
+        bonus = linear_until(start, self.entropy_until, self.progress)
+        self.logger.record("train/entropy", float(entropy.detach().mean()))
+        log_prob = gate_log_prob(logits, episodes.gates)
+        return (
+            surrogate_loss(episodes.costs, log_prob, advantages) - bonus * entropy.sum(0).mean() + value_loss
+        )
+
+    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """The most probable gate, or a sampled one, and its quantity."""
+        logits, quantity = self.policy(observation)
+        if not deterministic:
+            logits = logits + gumbel_noise(tuple(logits.shape), self.generator, logits)
+        return hard_gate(logits, quantity)
+
+    def _advantages(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
+        """Advantages (T, m) and the loss of the value, in units of cost."""
+        costs = episodes.costs.detach()
+        if self.advantage == "leave_one_out":
+            return leave_one_out(costs), torch.zeros((), device=costs.device)
+        values, value_loss = self.value.fit(episodes.observations.detach(), costs)
+        value_loss = value_loss * self.cost_scale
+        if self.advantage == "value":
+            return value_advantage(costs, values), value_loss
+        return gae(costs, values, self.gae_lambda), value_loss

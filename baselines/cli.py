@@ -1,0 +1,236 @@
+"""The command line: ``jumpgym compare | train | evaluate | solve | list``.
+
+PyTorch, Stable-Baselines3 and matplotlib are imported by the commands that need them only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from jumpgym import ENVIRONMENTS, __version__, checks
+
+from .methods import METHODS, REFERENCES
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message says why and what is allowed."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 if runs of a comparison failed, 2 if the command is wrong."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    args = _parser().parse_args(given)
+    try:
+        return args.run(args, shlex.join(["jumpgym", *given]))
+    except UsageError as error:
+        print(f"jumpgym {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _compare(args: argparse.Namespace, command: str) -> int:
+    from .comparison import compare, plan
+
+    output = args.output or Path("results") / args.preset
+    try:
+        runs = plan(args.preset, args.env, args.agents, args.seeds, args.budget, args.episodes)
+        failed = compare(runs, output, args.workers, command)
+    except (TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    return 1 if failed else 0
+
+
+def _train(args: argparse.Namespace, command: str) -> int:
+    from rich.progress import Progress
+
+    from .comparison import check_writable
+    from .methods import method, one_thread
+
+    try:
+        learned = method(args.agent)
+        check_writable(args.save.parent, "--save")
+        checks.integer("--seed", args.seed, low=0)
+        if args.timesteps is not None:
+            checks.integer("--timesteps", args.timesteps, low=1)
+        elif checks.number("--cpu-seconds", args.cpu_seconds) <= 0:
+            raise ValueError(f"--cpu-seconds={args.cpu_seconds:g} must be greater than 0")
+    except (TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    env = _make(args.env, args.set)
+    one_thread()
+    model = learned.make(env, args.seed)
+    with Progress(disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(args.agent, total=1.0)
+
+        def show(model: Any) -> None:
+            if args.timesteps is not None:
+                done = model.num_timesteps / args.timesteps
+            else:
+                done = model.clock.elapsed / args.cpu_seconds
+            bar.update(task, completed=min(done, 1.0))
+
+        budget = {} if args.timesteps is not None else {"cpu_seconds": args.cpu_seconds}
+        learned.train(model, show, total_timesteps=args.timesteps, **budget)
+        seconds = model.clock.elapsed
+    learned.save(model, env, args.save)
+    print(
+        f"{args.agent}: {model.num_timesteps:,} transitions in {seconds:.1f} CPU seconds, "
+        f"saved to {args.save}"
+    )
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, command: str) -> int:
+    from .evaluation import evaluate
+    from .methods import load, one_thread
+    from .runs import Reference
+
+    try:
+        checks.integer("--episodes", args.episodes, low=2)
+        checks.integer("--seed", args.seed, low=0)
+    except ValueError as error:
+        raise UsageError(error) from error
+    env = _make(args.env, args.set)
+    one_thread()
+    try:
+        kind, model = load(args.checkpoint, env)
+    except (OSError, TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    print(f"{kind} on {args.env}, {args.episodes:,} episodes, seed {args.seed}")
+    try:
+        reference = Reference(env, args.seed)
+    except NotImplementedError as error:
+        result = evaluate(model, model.get_env(), args.episodes, args.seed)
+        print(f"mean cost {result.mean:.3f} ± {result.standard_error:.3f}")
+        print(f"no gap to the optimum: {error}")
+        return 0
+    gap = reference.gap(model, model.get_env(), args.episodes)
+    print(f"mean cost {gap.mean_cost:.3f} ± {gap.standard_error:.3f}")
+    print(f"optimum   {reference.optimum.expected_cost:.3f} expected")
+    print(f"gap       {gap.gap_percent:.3f} % ± {gap.gap_se_percent:.3f}, on the same noise")
+    return 0
+
+
+def _solve(args: argparse.Namespace, command: str) -> int:
+    from .classical import best_classical, stationary_cost
+    from .optimum import solve
+    from .runs import describe
+
+    env = _make(args.env, args.set)
+    try:
+        optimum = solve(env)
+        print(
+            f"optimum: expected cost {optimum.expected_cost:.4f}, {_per_period(optimum.expected_cost, env)}"
+        )
+        if optimum.discretisation_error:
+            print(f"  estimated error of the grid: {optimum.discretisation_error:.2g}")
+        policy = best_classical(env)
+    except NotImplementedError as error:
+        raise UsageError(error) from error
+    cost = stationary_cost(policy)
+    above = 100 * (cost / optimum.expected_cost - 1)
+    print(f"best classical policy: {describe(policy)}")
+    print(f"  expected cost {cost:.4f}, {_per_period(cost, env)}, {above:.3f} % above the optimum")
+    return 0
+
+
+def _list(args: argparse.Namespace, command: str) -> int:
+    print("environments:", *(f"  {env}" for env in ENVIRONMENTS), sep="\n")
+    print("methods:", *(f"  {name:14} {known.description}" for name, known in METHODS.items()), sep="\n")
+    print("references:", *(f"  {name:14} {text}" for name, text in REFERENCES.items()), sep="\n")
+    return 0
+
+
+def _per_period(cost: float, env: Any) -> str:
+    return f"{cost / env.unwrapped.problem.horizon:.4f} a period"
+
+
+def _make(env_id: str, assignments: Sequence[str]) -> Any:
+    """The environment with parameters from ``name=value`` texts."""
+    parameters = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--set {assignment!r} must be name=value")
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            parameters[name] = value  # text needs no quotes, as in unmet_demand=lost
+    try:
+        checks.choice("environment", env_id, ENVIRONMENTS)
+        return gym.make(env_id, **parameters)
+    except (OSError, TypeError, ValueError) as error:
+        # Gymnasium wraps what the environment raised, and adds the call.
+        raise UsageError(error.__cause__ or error) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jumpgym", description="Control problems with jumps known in advance."
+    )
+    parser.add_argument("--version", action="version", version=f"jumpgym {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    compare = commands.add_parser("compare", help="train every method, and compare with the exact optimum")
+    compare.set_defaults(run=_compare)
+    compare.add_argument("--preset", choices=("quick", "standard"), default="quick")
+    compare.add_argument("--env", nargs="+", metavar="ID", help="environments; default: the preset's")
+    compare.add_argument("--agents", nargs="+", metavar="NAME", help="methods; default: the preset's")
+    compare.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    compare.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds of each training")
+    compare.add_argument("--episodes", type=int, default=16_384, help="of each final evaluation")
+    compare.add_argument("--workers", type=int, metavar="N", help="processes; default: the number of cores")
+    compare.add_argument("--output", type=Path, metavar="DIR", help="folder; default: results/PRESET")
+
+    train = commands.add_parser("train", help="train one method and save it")
+    train.set_defaults(run=_train)
+    train.add_argument("env", metavar="ENV", help="environment id")
+    train.add_argument("--agent", default="mixed", metavar="NAME", help="method, see 'jumpgym list'")
+    budget = train.add_mutually_exclusive_group()
+    budget.add_argument("--timesteps", type=int, metavar="N", help="transitions to train for")
+    budget.add_argument("--cpu-seconds", type=float, default=30.0, metavar="S", help="default: 30")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--save", type=Path, required=True, metavar="PATH", help="checkpoint to write")
+    _add_set(train)
+
+    evaluate = commands.add_parser("evaluate", help="evaluate a checkpoint against the optimum")
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    evaluate.add_argument("--env", required=True, metavar="ID", help="environment id")
+    evaluate.add_argument("--episodes", type=int, default=16_384)
+    evaluate.add_argument("--seed", type=int, default=0, help="of the noise")
+    _add_set(evaluate)
+
+    solve = commands.add_parser("solve", help="the exact optimum and the best classical policy")
+    solve.set_defaults(run=_solve)
+    solve.add_argument("env", metavar="ENV", help="environment id")
+    _add_set(solve)
+
+    listing = commands.add_parser("list", help="environments and methods")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters of the environment, such as fixed_cost=100 initial_inventory=(0,60)",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The base of all policies that decide by a rule: ``predict`` as in Stable-Baselines3."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym.actions import format_action
+
+
+class Policy(ABC):
+    """A deterministic policy for environments with actions (regime, quantity)."""
+
+    @abstractmethod
+    def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity in units (m,), inside its regime's interval, of observations (m, n)."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """The action of one observation (n,), or of a batch (m, n).
+
+        Args:
+            observation: shape (n,) or (m, n).
+            state: returned as it came; these policies have no memory.
+            episode_start: its presence tells that the caller is Stable-Baselines3, see ``format_action``.
+            deterministic: without effect; these policies are deterministic.
+
+        Returns:
+            The action in the form of ``jumpgym.actions.format_action``, and ``state``.
+
+        Raises:
+            ValueError: if the observation has neither one axis nor two.
+        """
+        batch = np.asarray(observation, dtype=np.float64)
+        if batch.ndim not in (1, 2):
+            raise ValueError(f"observation of shape {batch.shape} must have shape (n,) or (m, n)")
+        regime, quantity = self.decide(np.atleast_2d(batch))
+        return format_action(regime, quantity, batch.ndim == 2, episode_start), state

@@ -1,0 +1,255 @@
+"""Stable-Baselines3 PPO on hybrid problems: the baselines by name, hyperparameters from ``ppo.yml``."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import yaml
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecMonitor
+from torch import nn
+
+from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym.agents.clock import CpuClock
+from jumpgym.grids import order_quantities
+from jumpgym.views import (
+    ActionView,
+    BoxLevelView,
+    BoxView,
+    Decision,
+    LevelGridView,
+    QuantityGridView,
+    QuantityView,
+)
+
+from .hybrid_policy import HybridActorCriticPolicy
+from .sb3_vec_env import ProblemFeatures, ProblemVecEnv
+
+
+class UnitQuantityView(ActionView):
+    """``Box(-1, 1, (1,))``: one undecomposed quantity, from 0 to the largest of ``order_quantities``.
+
+    The Gaussian of PPO starts with mean 0 and deviation 1, so it needs actions of that size. What it puts
+    below -1 is clipped: an order of exactly 0.
+    """
+
+    def __init__(self, problem: SingleItemInventory) -> None:
+        super().__init__(problem)
+        self.space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self._half = float(order_quantities(problem)[-1]) / 2
+        self._quantity = QuantityView(problem)
+
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """See ``ActionView.decode``; ``action`` is an array (n, 1)."""
+        return self._quantity.decode(observation, (np.asarray(action, dtype=np.float64) + 1) * self._half)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What one PPO baseline decides, and what it sees.
+
+    Attributes:
+        view: from the problem to the view of its actions.
+        policy: the class of the policy.
+        policy_kwargs: from the problem to the keywords of the policy that follow from it.
+        features: whether the network gets the inputs of the package's agents instead of raw observations.
+    """
+
+    view: Callable[[SingleItemInventory], ActionView]
+    policy: type[ActorCriticPolicy] = ActorCriticPolicy
+    policy_kwargs: Callable[[SingleItemInventory], dict[str, Any]] = lambda problem: {}
+    features: bool = True
+
+
+def _levels(problem: SingleItemInventory) -> dict[str, Any]:
+    """One order-up-to level per regime; a network that gives 0 orders up to the level scale."""
+    scale = problem.level_scale
+    return {"active_regimes": _active(problem), "quantity_offset": scale, "quantity_scale": scale}
+
+
+def _quantities(problem: SingleItemInventory) -> dict[str, Any]:
+    """One quantity per regime; a network that gives 0 orders the middle of what is sensible in the regime."""
+    low = problem.regimes.low
+    high = np.maximum(np.minimum(problem.regimes.high, order_quantities(problem)[-1]), low)
+    half = np.maximum((high - low) / 2, 1e-3)  # a Gaussian needs some width, even where it is not used
+    return {
+        "active_regimes": _active(problem),
+        "quantity_offset": ((low + high) / 2)[:, None].tolist(),
+        "quantity_scale": half[:, None].tolist(),
+    }
+
+
+def _active(problem: SingleItemInventory) -> list[bool]:
+    return (problem.regimes.low < problem.regimes.high).tolist()
+
+
+METHODS: dict[str, Method] = {
+    "ppo-gate": Method(BoxLevelView, HybridActorCriticPolicy, _levels),
+    "ppo-gate-quantity": Method(BoxView, HybridActorCriticPolicy, _quantities),
+    "ppo-level": Method(LevelGridView),
+    "ppo-quantity": Method(QuantityGridView),
+    "ppo-box": Method(UnitQuantityView),
+    "ppo-stock": Method(BoxView, HybridActorCriticPolicy, _quantities, features=False),
+}
+"""The PPO baselines.
+
+``ppo-gate``: gate and Gaussian order-up-to level. ``ppo-gate-quantity``: gate and Gaussian quantity.
+``ppo-level``, ``ppo-quantity``: discretised order-up-to levels or quantities. ``ppo-box``: one Gaussian
+quantity, not decomposed. ``ppo-stock``: gate and quantity again, but with SB3's default hyperparameters, raw
+observations and unscaled rewards.
+"""
+
+
+class Cosine:
+    """A learning rate that falls from ``initial`` to 0 along half a cosine; a schedule that SB3 can save."""
+
+    def __init__(self, initial: float) -> None:
+        self.initial = initial
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Learning rate when this fraction of the training remains."""
+        return self.initial * 0.5 * (1 - math.cos(math.pi * min(max(progress_remaining, 0.0), 1.0)))
+
+
+class BudgetedPPO(PPO):
+    """SB3's PPO, whose training budget may be given in CPU seconds.
+
+    Attributes:
+        clock: CPU time of the current ``learn``. A callback that evaluates does so within
+            ``model.clock.pause()``, so that evaluation does not count as training.
+    """
+
+    clock: CpuClock | None = None
+    _cpu_seconds: float | None = None
+
+    def learn(  # type: ignore[override]
+        self,
+        total_timesteps: int | None = None,
+        callback: Any = None,
+        log_interval: int = 1,
+        tb_log_name: str = "PPO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+        cpu_seconds: float | None = None,
+    ) -> BudgetedPPO:
+        """Train; as in SB3, but the budget is either ``total_timesteps`` or ``cpu_seconds``.
+
+        Schedules follow the fraction of the budget that is used up.
+
+        Raises:
+            ValueError: if neither budget is given, or both.
+        """
+        if (total_timesteps is None) == (cpu_seconds is None):
+            raise ValueError(f"give one budget: {total_timesteps=} or {cpu_seconds=}")
+        self._cpu_seconds = cpu_seconds
+        if cpu_seconds is not None:
+            checks.number("cpu_seconds", cpu_seconds, low=0)
+            callback = CallbackList([*_as_list(callback), _StopAtBudget(cpu_seconds)])
+        steps = sys.maxsize if total_timesteps is None else total_timesteps
+        self.clock = CpuClock()
+        return super().learn(steps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+    def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
+        super()._update_current_progress_remaining(num_timesteps, total_timesteps)
+        if self._cpu_seconds is not None and self.clock is not None:
+            self._current_progress_remaining = max(1 - self.clock.elapsed / self._cpu_seconds, 0.0)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "clock"]
+
+
+class _StopAtBudget(BaseCallback):
+    """Stops training when ``model.clock`` has counted ``seconds``."""
+
+    model: BudgetedPPO
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def _on_step(self) -> bool:
+        assert self.model.clock is not None
+        return self.model.clock.elapsed < self.seconds
+
+
+def _as_list(callback: Any) -> list[BaseCallback]:
+    if callback is None:
+        return []
+    if isinstance(callback, list):
+        return callback
+    return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+
+
+def ppo_hyperparameters(name: str, env: Any) -> dict[str, Any]:
+    """Hyperparameters of a method from ``ppo.yml``: the default ones, and over them those of the environment.
+
+    Args:
+        name: one of ``METHODS``.
+        env: an environment id or an environment; anything without an id has the defaults.
+    """
+    checks.choice("name", name, tuple(METHODS))
+    table = yaml.safe_load(resources.files("jumpgym.baselines").joinpath("ppo.yml").read_text())
+    spec = getattr(env, "spec", None)
+    env_id = env if isinstance(env, str) else getattr(spec, "id", None)
+    return {**table["default"][name], **table.get(env_id, {}).get(name, {})}
+
+
+def make_ppo(
+    name: str, env: Any, seed: int | None = None, hyperparameters: dict[str, Any] | None = None, **kwargs: Any
+) -> BudgetedPPO:
+    """An untrained PPO baseline over a native ``VecEnv`` of the environment's problem.
+
+    ``model.learn(cpu_seconds=60)`` or ``model.learn(total_timesteps=2_000_000)`` trains it;
+    ``evaluate(model, model.get_env())`` and SB3's ``evaluate_policy(model, model.get_env())`` evaluate it.
+
+    Args:
+        name: one of ``METHODS``.
+        env: environment id, environment or problem.
+        seed: of the network, the exploration and the training noise.
+        hyperparameters: entries that replace those of ``ppo_hyperparameters``: ``n_envs``, ``reward_scale``,
+            ``cosine`` (anneal the learning rate), ``activation`` ("tanh" or "relu"), ``net_arch``,
+            ``log_std_init`` and ``logit_scale`` of the policy, and keywords of SB3's ``PPO``.
+        kwargs: further keywords of SB3's ``PPO``, such as ``tensorboard_log``.
+
+    Raises:
+        ValueError: if the method is unknown.
+        TypeError: if the problem is no ``SingleItemInventory``.
+    """
+    problem = as_problem(env)
+    if not isinstance(problem, SingleItemInventory):
+        raise TypeError(f"make_ppo: {type(problem).__name__} must be a SingleItemInventory")
+    settings = {**ppo_hyperparameters(name, env), **(hyperparameters or {})}
+    method = METHODS[name]
+    vec_env = VecMonitor(
+        ProblemVecEnv(
+            problem,
+            settings.pop("n_envs"),
+            method.view(problem),
+            reward_scale=settings.pop("reward_scale", 1.0),
+        )
+    )
+    policy_kwargs = method.policy_kwargs(problem)
+    for key in ("net_arch", "log_std_init", "logit_scale"):
+        if key in settings:
+            policy_kwargs[key] = settings.pop(key)
+    if "activation" in settings:
+        policy_kwargs["activation_fn"] = {"tanh": nn.Tanh, "relu": nn.ReLU}[settings.pop("activation")]
+    if method.features:
+        policy_kwargs |= {
+            "features_extractor_class": ProblemFeatures,
+            "features_extractor_kwargs": {"problem": problem},
+        }
+    if settings.pop("cosine", False):
+        settings["learning_rate"] = Cosine(settings["learning_rate"])
+    return BudgetedPPO(
+        method.policy, vec_env, seed=seed, device="cpu", policy_kwargs=policy_kwargs, **settings, **kwargs
+    )

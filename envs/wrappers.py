@@ -1,0 +1,119 @@
+"""Action wrappers: a (regime, quantity) environment under other action spaces.
+
+Each wrapper has a batched pure method ``decode(observation, action) -> (regime (n,), quantity (n,))``, so
+that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions; see ``jumpgym.views``.
+
+>>> import gymnasium as gym, jumpgym
+>>> from jumpgym.wrappers import DiscreteLevel
+>>> env = DiscreteLevel(gym.make("jumpgym/SetupCost-v0"), levels=[0, 30, 60])
+>>> observation, info = env.reset(seed=0)
+>>> observation, reward, terminated, truncated, info = env.step(2)
+>>> info["quantity"]
+60.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from .env import as_problem
+from .views import ActionView, BoxView, Decision, DictView, LevelGridView, QuantityGridView, QuantityView
+
+__all__ = ["BoxAction", "BoxQuantity", "DictAction", "DiscreteLevel", "DiscreteQuantity"]
+
+
+class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstructorArgs):
+    """An environment whose actions are those of a view.
+
+    Args:
+        env: a jumpgym environment with actions (regime, quantity).
+        view: the class of the view.
+        parameters: of the view, beside the problem.
+
+    Attributes:
+        view: the view.
+
+    Raises:
+        TypeError: if the environment's actions are not pairs (regime, quantity).
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], view: type[ActionView], **parameters: Any) -> None:
+        if not isinstance(env.action_space, spaces.Tuple):
+            raise TypeError(
+                f"{type(self).__name__} needs a jumpgym environment with actions (regime, quantity), "
+                f"but the actions of {env} are {env.action_space}"
+            )
+        # Lists, not arrays, so that the specification can be written as JSON.
+        parameters = {
+            name: np.asarray(p).tolist() if p is not None else None for name, p in parameters.items()
+        }
+        RecordConstructorArgs.__init__(self, **parameters)
+        gym.ActionWrapper.__init__(self, env)
+        self.view = view(as_problem(env), **parameters)
+        self.action_space = self.view.space
+
+    def action(self, action: Any) -> tuple[int, NDArray[np.float64]]:
+        """The pair (regime, quantity (1,)) that ``action`` stands for.
+
+        Raises:
+            ValueError: if the action is NaN, out of range or of the wrong shape.
+        """
+        observation = self.unwrapped.observation  # type: ignore[attr-defined]
+        regime, quantity = self.decode(observation[None], self.view.batch_of_one(action))
+        return int(regime[0]), quantity
+
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """Regimes (n,) and quantities (n,) of a batch of actions, see ``jumpgym.views.ActionView.decode``."""
+        return self.view.decode(observation, action)
+
+
+class BoxAction(ViewWrapper):
+    """One ``Box([0, 0], [K - 1, max_order], (2,))``: the regime, rounded to an index, and the quantity."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env, BoxView)
+
+
+class BoxQuantity(ViewWrapper):
+    """``Box(0, max_order, (1,))``: one quantity, not decomposed; it belongs to the regime that holds it."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env, QuantityView)
+
+
+class DiscreteQuantity(ViewWrapper):
+    """``Discrete``: an index of a grid of order quantities.
+
+    Args:
+        env: a jumpgym environment.
+        quantities: the grid in units, ascending, in [0, max_order]; None: ``jumpgym.grids.order_quantities``.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], quantities: Sequence[float] | None = None) -> None:
+        super().__init__(env, QuantityGridView, quantities=quantities)
+
+
+class DiscreteLevel(ViewWrapper):
+    """``Discrete``: an index of a grid of order-up-to levels of the inventory position.
+
+    Args:
+        env: a jumpgym environment.
+        levels: the grid in units, ascending; None for ``jumpgym.grids.order_levels``.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], levels: Sequence[float] | None = None) -> None:
+        super().__init__(env, LevelGridView, levels=levels)
+
+
+class DictAction(ViewWrapper):
+    """``Dict(regime=Discrete(K), quantity=Box(0, max_order, (1,)))``, for TorchRL and others."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env, DictView)

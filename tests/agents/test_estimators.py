@@ -1,0 +1,143 @@
+"""Estimators against the exact gradient, by enumeration of all gate and noise paths of a tiny problem.
+
+An unbiased estimator must agree within 4 standard errors in every parameter, and the biased ones must fail
+the same test, or it could not see a bias.
+"""
+
+from itertools import product
+
+import pytest
+import scipy.stats
+import torch
+
+from jumpgym.agents import GumbelSoftmax, MixedGradient
+from jumpgym.agents.estimators import cost_to_go, gae, gate_log_prob, leave_one_out, surrogate_loss
+from jumpgym.agents.rollout import rollout
+from jumpgym.setup_cost import setup_cost
+from jumpgym.truck_capacity import truck_capacity
+
+HORIZON = 4
+DEMAND = scipy.stats.rv_discrete(values=([3, 9], [0.6, 0.4]))
+SAMPLES, BATCH = 200_000, 2_000
+
+
+def tiny_setup_cost():
+    return setup_cost(
+        fixed_cost=8,
+        holding_cost=1,
+        shortage_cost=4,
+        demand=DEMAND,
+        horizon=HORIZON,
+        max_order=40,
+        discount=0.9,
+    )
+
+
+def tiny_trucks():
+    return truck_capacity(
+        truck_capacity=7, truck_cost=6, max_trucks=2, shortage_cost=4, demand=DEMAND, horizon=HORIZON
+    )
+
+
+def agent_of(cls, problem, **settings):
+    """An agent in float64 whose gates are far from certain and depend on the state."""
+    agent = cls(problem, hidden=(3,), state_gradient_limit=None, seed=1, **settings)
+    agent.networks.double()
+    agent.generator.manual_seed(2)
+    with torch.no_grad():
+        agent.networks["policy"].net[-1].weight.mul_(4)
+    return agent
+
+
+def parameters(agent):
+    return list(agent.networks["policy"].parameters())
+
+
+def flat_gradient(loss, agent):
+    gradients = torch.autograd.grad(loss, parameters(agent), allow_unused=True)
+    return torch.cat(
+        [
+            (torch.zeros_like(p) if g is None else g).flatten()
+            for g, p in zip(gradients, parameters(agent), strict=True)
+        ]
+    )
+
+
+def exact_gradient(agent):
+    """Gradient of the expected discounted cost, summed over all paths."""
+    problem = agent.problem
+    regimes = len(problem.regimes)
+    gates, demands = zip(
+        *product(product(range(regimes), repeat=HORIZON), product((0, 1), repeat=HORIZON)), strict=True
+    )
+    one_hot = torch.eye(regimes, dtype=torch.float64)[torch.tensor(gates)]
+    demand = torch.tensor([3.0, 9.0], dtype=torch.float64)[torch.tensor(demands)]
+    chance = torch.tensor([0.6, 0.4], dtype=torch.float64)[torch.tensor(demands)].prod(-1)
+    start = problem.initial_state(torch.zeros(len(gates), dtype=torch.float64))
+    path = rollout(problem, agent.networks["policy"], lambda logits, t: one_hot[:, t], start, demand)
+    probability = gate_log_prob(path.logits, path.gates).sum(0).exp()
+    assert float((chance * probability).sum().detach()) == pytest.approx(1)
+    return flat_gradient((chance * probability * path.costs.sum(0)).sum(), agent)
+
+
+def largest_z(agent):
+    """Largest |z| over the parameters of the mean of SAMPLES sampled gradients."""
+    gradients = []
+    for _ in range(SAMPLES // BATCH):
+        uniforms = torch.rand((BATCH, HORIZON), generator=agent.generator, dtype=torch.float64)
+        start = agent.problem.initial_state(uniforms[:, 0])
+        episodes = agent.simulate(start, agent.problem.noise(uniforms))
+        gradients.append(flat_gradient(agent.loss(episodes), agent))
+    samples = torch.stack(gradients)
+    error = samples.std(0) / len(samples) ** 0.5
+    difference = (samples.mean(0) - exact_gradient(agent)).abs()
+    return float((difference / error.clamp(min=1e-12)).max())
+
+
+PROBLEMS = pytest.mark.parametrize("problem", [tiny_setup_cost, tiny_trucks])
+
+
+@PROBLEMS
+@pytest.mark.parametrize("settings", [{"advantage": "leave_one_out"}, {"advantage": "value"}])
+def test_unbiased_estimators_agree_with_enumeration(problem, settings):
+    agent = agent_of(MixedGradient, problem(), entropy_bonus=0, **settings)
+    assert largest_z(agent) < 4
+
+
+@PROBLEMS
+@pytest.mark.parametrize(
+    ("cls", "settings"),
+    [
+        (MixedGradient, {"entropy_bonus": 0, "cross_term": "off"}),
+        (MixedGradient, {"entropy_bonus": 0, "advantage": "gae", "gae_lambda": 0.5}),
+        (GumbelSoftmax, {"form": "plain"}),
+        (GumbelSoftmax, {"form": "plain", "straight_through": True}),
+        (GumbelSoftmax, {"form": "guarded"}),
+    ],
+)
+def test_biased_estimators_are_seen_to_be_biased(problem, cls, settings):
+    assert largest_z(agent_of(cls, problem(), **settings)) > 6
+
+
+def test_gradient_of_an_undetached_advantage_is_wrong():
+    """Seed of the general surrogate loss: without the detach, the product rule adds a term."""
+    torch.manual_seed(0)
+    theta = torch.tensor(0.3, requires_grad=True)
+    costs = theta * torch.rand(4, 50)
+    log_prob = theta * torch.rand(4, 50)
+    advantages = leave_one_out(costs)
+    right = torch.autograd.grad(surrogate_loss(costs, log_prob, advantages), theta, retain_graph=True)[0]
+    expected = (costs.detach() / theta).sum(0).mean() + (log_prob.detach() / theta * advantages.detach()).sum(
+        0
+    ).mean()
+    assert float(right) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_advantages_on_hand_computed_numbers():
+    costs = torch.tensor([[1.0, 2.0, 6.0], [3.0, 5.0, 1.0]])
+    values = torch.tensor([[4.0, 4.0, 4.0], [2.0, 2.0, 2.0]])
+    assert cost_to_go(costs).tolist() == [[4, 7, 7], [3, 5, 1]]
+    assert leave_one_out(costs)[0].tolist() == pytest.approx([4 - 7, 7 - 5.5, 7 - 5.5])
+    # lambda = 1 is the cost to go less the value, lambda = 0 the one-step difference.
+    assert torch.allclose(gae(costs, values, 1.0), cost_to_go(costs) - values)
+    assert gae(costs, values, 0.0).tolist() == [[-1, 0, 4], [1, 3, -1]]

@@ -1,0 +1,122 @@
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import jumpgym
+from jumpgym.baselines.cli import main
+from jumpgym.baselines.methods import METHODS
+
+SETUP_COST = "jumpgym/SetupCost-v0"
+
+
+def refused(capsys, *arguments):
+    """The one line on stderr of a command that is refused."""
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name in ("mixed", "ppo-level"):
+        path = folder / "new" / f"{name}.zip"
+        command = ["train", SETUP_COST, "--agent", name, "--timesteps", "12800", "--save", str(path)]
+        assert main([*command, "--set", "fixed_cost=30", "initial_inventory=(0, 20)"]) == 0
+    return folder / "new"
+
+
+def test_list_is_quick_and_complete(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in (*jumpgym.ENVIRONMENTS, *METHODS, "optimum", "classical"):
+        assert name in out
+    code = (
+        "import sys; from jumpgym.baselines.cli import main; main(['list']); "
+        "assert not {'torch', 'stable_baselines3', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_module_and_version():
+    command = [sys.executable, "-m", "jumpgym.baselines.cli", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == f"jumpgym {jumpgym.__version__}"
+
+
+def test_solve(capsys):
+    assert main(["solve", SETUP_COST]) == 0
+    out = capsys.readouterr().out
+    assert "expected cost 2463.1456, 49.2629 a period" in out
+    assert "SSPolicy(s=14, S=62)" in out
+    assert main(["solve", SETUP_COST, "--set", "fixed_cost=0", "--set", "unmet_demand=lost"]) == 0
+    assert "expected cost 2463.1456" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mixed", "ppo-level"])
+def test_train_and_evaluate(checkpoints, capsys, name):
+    path = checkpoints / f"{name}.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert all(member.endswith((".npy", ".json")) for member in archive.namelist())
+    command = ["evaluate", str(path), "--env", SETUP_COST, "--set", "fixed_cost=30", "--episodes", "64"]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert "mean cost" in first
+    assert "on the same noise" in first
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert main([*command, "--seed", "1"]) == 0
+    assert capsys.readouterr().out != first
+
+
+def test_evaluate_without_an_optimum(checkpoints, capsys):
+    command = ["evaluate", str(checkpoints / "ppo-level.zip"), "--env", SETUP_COST, "--episodes", "16"]
+    with_traces = [*command, "--set", f"demand={[[20.0] * 50]}"]
+    assert main(with_traces) == 0
+    assert "no gap to the optimum: demand: traces are not supported" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mixed", "ppo-level"])
+def test_checkpoints_of_another_problem_are_refused(checkpoints, capsys, name):
+    path = str(checkpoints / f"{name}.zip")
+    message = refused(capsys, "evaluate", path, "--env", SETUP_COST, "--set", "lead_time=2")
+    assert path in message
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(checkpoints, capsys, tmp_path):
+    foreign, damaged = tmp_path / "foreign.zip", tmp_path / "damaged.zip"
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("data", "{}")
+    damaged.write_bytes((checkpoints / "mixed.zip").read_bytes()[:1000])
+    for path, reason in (
+        (foreign, "not a jumpgym checkpoint"),
+        (damaged, "damaged"),
+        (tmp_path / "no", "no "),
+    ):
+        assert reason in refused(capsys, "evaluate", str(path), "--env", SETUP_COST)
+
+
+def test_bad_arguments_are_refused(capsys, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    save = ["--save", str(tmp_path / "agent.zip")]
+    cases = {
+        ("solve", "nowhere"): "environment='nowhere' must be one of 'jumpgym/SetupCost-v0'",
+        ("solve", SETUP_COST, "--set", "K=1"): "unknown parameter K=1; allowed are fixed_cost",
+        ("solve", SETUP_COST, "--set", "fixed_cost"): "--set 'fixed_cost' must be name=value",
+        ("solve", SETUP_COST, "--set", "holding_cost=-1"): "holding_cost=-1",
+        ("solve", SETUP_COST, "--set", "lead_time=3", "unmet_demand=lost"): "lead_time must be at most 2",
+        ("train", SETUP_COST, "--agent", "magic", *save): "agent='magic' must be one of 'mixed'",
+        ("train", SETUP_COST, "--cpu-seconds", "0", *save): "--cpu-seconds=0 must be greater than 0",
+        ("train", SETUP_COST, "--timesteps", "0", *save): "--timesteps=0 must be an integer of at least 1",
+        ("train", SETUP_COST, "--seed", "-1", *save): "--seed=-1",
+        ("train", SETUP_COST, "--save", str(file / "agent.zip")): "must be a folder that can be written",
+        ("evaluate", "x.zip", "--env", SETUP_COST, "--episodes", "1"): "--episodes=1",
+    }
+    for arguments, message in cases.items():
+        assert message in refused(capsys, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

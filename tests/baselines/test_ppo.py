@@ -1,0 +1,136 @@
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+
+import jumpgym
+from jumpgym import as_problem
+from jumpgym.baselines.evaluation import evaluate
+from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.ppo import METHODS, BudgetedPPO, Cosine, make_ppo, ppo_hyperparameters
+from jumpgym.baselines.tune_ppo import draw
+
+SETUP_COST = "jumpgym/SetupCost-v0"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return make_ppo("ppo-gate", SETUP_COST, seed=0).learn(total_timesteps=192_000)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+def test_every_method_runs_on_every_environment(name, env_id):
+    model = make_ppo(name, env_id, seed=0, hyperparameters={"n_envs": 4, "n_steps": 50, "batch_size": 100})
+    model.learn(total_timesteps=200)
+    result = evaluate(model, model.get_env(), episodes=16)
+    assert np.all(result.costs > 0)
+
+
+def test_short_training_gets_below_two_per_cent(trained):
+    gap = evaluate(trained, trained.get_env(), episodes=2048).mean / solve(SETUP_COST).expected_cost - 1
+    assert gap < 0.02
+
+
+def test_evaluations_agree(trained):
+    rewards, lengths = evaluate_policy(
+        trained, trained.get_env(), n_eval_episodes=1024, deterministic=True, return_episode_rewards=True
+    )
+    costs = evaluate(trained, trained.get_env(), episodes=4096)
+    scale = ppo_hyperparameters("ppo-gate", SETUP_COST)["reward_scale"]
+    error = 3 * costs.standard_error  # 1,024 against 4,096 episodes: sqrt(5) times the smaller error
+    assert -np.mean(rewards) / scale == pytest.approx(costs.mean, abs=4 * error)
+    assert set(lengths) == {50}
+
+
+def test_loads_in_a_fresh_process(trained, tmp_path):
+    trained.save(tmp_path / "model.zip")
+    observation = np.stack([np.linspace(-50, 100, 64), np.arange(64) % 50], axis=1).astype(np.float32)
+    np.save(tmp_path / "observation.npy", observation)
+    code = (
+        "import numpy as np; from stable_baselines3 import PPO\n"
+        "model, observation = PPO.load('model.zip', device='cpu'), np.load('observation.npy')\n"
+        "action, _ = model.predict(observation, deterministic=True)\n"
+        "np.save('action.npy', action)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    expected, _ = trained.predict(observation, deterministic=True)
+    assert np.array_equal(np.load(tmp_path / "action.npy"), expected)
+
+
+def test_training_goes_on_after_loading(trained, tmp_path):
+    trained.save(tmp_path / "model.zip")
+    loaded = BudgetedPPO.load(tmp_path / "model.zip", env=trained.get_env(), device="cpu")
+    loaded.learn(total_timesteps=6400, reset_num_timesteps=False)
+    assert loaded.num_timesteps == trained.num_timesteps + 6400
+    assert isinstance(PPO.load(tmp_path / "model.zip", device="cpu").lr_schedule.value_schedule, Cosine)
+
+
+class BusyCallback(BaseCallback):
+    """Burns CPU seconds while the clock is paused, and keeps the learning rates."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def _on_step(self):
+        return True
+
+    def _on_rollout_end(self):
+        self.rates.append(self.model.lr_schedule(self.model._current_progress_remaining))
+        with self.model.clock.pause():
+            sum(range(1_000_000))
+
+
+def test_cpu_budget_stops_training_and_anneals_the_learning_rate():
+    model = make_ppo("ppo-gate", SETUP_COST, seed=0)
+    callback = BusyCallback()
+    model.learn(cpu_seconds=1.0, callback=callback)
+    assert 1.0 <= model.clock.elapsed < 1.5
+    assert np.all(np.diff(callback.rates) <= 0)
+    assert callback.rates[-1] < 0.2 * callback.rates[0]
+
+
+@pytest.mark.parametrize("budget", [{}, {"total_timesteps": 10, "cpu_seconds": 1.0}])
+def test_one_budget_is_needed(budget):
+    with pytest.raises(ValueError, match="one budget"):
+        make_ppo("ppo-gate", SETUP_COST).learn(**budget)
+
+
+def test_same_seed_same_model():
+    first, second, third = (
+        make_ppo("ppo-level", SETUP_COST, seed=seed).learn(total_timesteps=6400) for seed in (1, 1, 2)
+    )
+    costs = [evaluate(m, m.get_env(), episodes=64).mean for m in (first, second, third)]
+    assert costs[0] == costs[1] != costs[2]
+
+
+def test_hyperparameters_by_environment_over_defaults():
+    assert ppo_hyperparameters("ppo-gate", gym.make(SETUP_COST)) == ppo_hyperparameters(
+        "ppo-gate", SETUP_COST
+    )
+    assert "n_envs" in ppo_hyperparameters("ppo-gate", as_problem(SETUP_COST))
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="ppo-gate"):
+        make_ppo("ppo-gates", SETUP_COST)
+
+
+def test_a_trial_of_the_search_trains():
+    settings = draw(np.random.default_rng(0), "ppo-gate", horizon=50)
+    make_ppo("ppo-gate", SETUP_COST, seed=0, hyperparameters=settings).learn(total_timesteps=1)

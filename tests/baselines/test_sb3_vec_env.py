@@ -1,0 +1,116 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecMonitor
+
+import jumpgym
+from jumpgym import as_problem
+from jumpgym.baselines.sb3_vec_env import ProblemVecEnv
+from jumpgym.views import BoxLevelView, BoxView
+
+COPIES = 3
+
+
+def make(env_id="jumpgym/SetupCost-v0", **kwargs):
+    problem = as_problem(env_id)
+    return ProblemVecEnv(problem, COPIES, BoxView(problem), **kwargs)
+
+
+@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+def test_same_trajectory_as_the_scalar_environment(env_id):
+    vec_env = make(env_id)
+    problem = vec_env.problem
+    traces = problem.noise(np.random.default_rng(0).random((COPIES, problem.horizon)))
+    vec_env.set_options([{"noise": trace} for trace in traces])
+    observations = [vec_env.reset()]
+    vec_env.action_space.seed(0)
+    actions = [[vec_env.action_space.sample() for _ in range(COPIES)] for _ in range(problem.horizon)]
+    steps = [vec_env.step(np.array(batch)) for batch in actions]
+    observations += [step[0] for step in steps]
+    for copy in range(COPIES):
+        env = gym.make(env_id)
+        observation, _ = env.reset(options={"noise": traces[copy]})
+        for period, (_, rewards, dones, infos) in enumerate(steps):
+            assert np.array_equal(observation, observations[period][copy])
+            index, quantity = actions[period][copy]
+            observation, reward, terminated, truncated, info = env.step((round(float(index)), [quantity]))
+            assert rewards[copy] == pytest.approx(reward, rel=1e-6)
+            assert dones[copy] == (terminated or truncated)
+            assert infos[copy]["regime"] == info["regime"]
+            assert infos[copy]["quantity"] == info["quantity"]
+        assert np.array_equal(infos[copy]["terminal_observation"], observation)
+
+
+def test_levels_are_lifted_to():
+    view = BoxLevelView(as_problem("jumpgym/SetupCost-v0"))
+    observation, action = np.array([[20.0, 0.0], [60.0, 0.0]]), np.array([[1.0, 50.0], [0.0, 50.0]])
+    regime, quantity = view.decode(observation, action)
+    assert regime.tolist() == [1, 0]
+    assert quantity.tolist() == [30.0, -10.0]
+    assert view.space.shape == (2,)
+
+
+def test_restarts_after_the_last_period():
+    env = make(seed=0)
+    env.reset()
+    action = np.tile(np.array([1.0, 20.0], np.float32), (COPIES, 1))
+    for period in range(env.problem.horizon):
+        observation, _, dones, infos = env.step(action)
+        assert dones.all() == dones.any() == (period == env.problem.horizon - 1)
+        assert ("terminal_observation" in infos[0]) == dones[0]
+    assert np.all(observation[:, -1] == 0)
+    assert infos[0]["terminal_observation"][-1] == env.problem.horizon
+    assert infos[0]["TimeLimit.truncated"] is False
+
+
+def test_seeds_and_scales():
+    action = np.tile(np.array([1.0, 20.0], np.float32), (COPIES, 1))
+
+    def rewards(**kwargs):
+        env = make(**kwargs)
+        env.reset()
+        return np.array([env.step(action)[1] for _ in range(5)])
+
+    assert np.array_equal(rewards(seed=1), rewards(seed=1))
+    assert not np.array_equal(rewards(seed=1), rewards(seed=2))
+    assert np.allclose(rewards(seed=1, reward_scale=0.01), 0.01 * rewards(seed=1))
+
+
+def test_monitor_counts_episodes():
+    env = VecMonitor(make(seed=0))
+    env.reset()
+    action = np.zeros((COPIES, 2), np.float32)
+    total = np.zeros(COPIES)
+    for _ in range(50):
+        _, rewards, _, infos = env.step(action)
+        total += rewards
+    assert [info["episode"]["l"] for info in infos] == [50] * COPIES
+    assert [info["episode"]["r"] for info in infos] == pytest.approx(total.tolist(), rel=1e-5)
+
+
+def test_attributes_and_methods():
+    env = make()
+    assert env.render_mode is None
+    assert env.get_attr("render_mode") == [None] * COPIES
+    assert env.env_is_wrapped(Monitor, indices=0) == [False]
+    assert env.env_method("check_noise", np.zeros(50), indices=[1])[0].shape == (50,)
+    env.set_attr("reward_scale", 0.5)
+    assert env.get_attr("reward_scale", indices=0) == [0.5]
+    with pytest.raises(ValueError, match="indices=0"):
+        env.set_attr("reward_scale", 0.5, indices=0)
+    with pytest.raises(AttributeError):
+        env.get_attr("no_such_attribute")
+
+
+def test_noise_for_some_copies_only_is_refused():
+    env = make()
+    env.set_options([{"noise": np.zeros(50)}, {}, {}])
+    with pytest.raises(ValueError, match="all 3 copies or none"):
+        env.reset()
+
+
+def test_a_number_of_copies_below_one_is_refused():
+    problem = as_problem("jumpgym/SetupCost-v0")
+    with pytest.raises(ValueError, match="num_envs=0"):
+        ProblemVecEnv(problem, 0, BoxView(problem))

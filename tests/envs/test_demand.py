@@ -1,0 +1,169 @@
+"""Demand: distributions, traces, and what is refused."""
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats as st
+import torch
+
+from jumpgym.demand import as_demand
+
+DISCRETE = {
+    "poisson": st.poisson(20),
+    "shifted poisson": st.poisson(3, loc=4),
+    "negative binomial": st.nbinom(3, 0.2),
+    "bernoulli": st.bernoulli(0.3),
+    "values": st.rv_discrete(values=([1, 4, 9], [0.5, 0.3, 0.2])),
+    "constant": st.randint(7, 8),
+}
+CONTINUOUS = {
+    "gamma": st.gamma(4, scale=5),
+    "exponential": st.expon(scale=10),
+    "uniform": st.uniform(5, 10),
+    "lognormal": st.lognorm(0.5, scale=20),
+    "truncated normal": st.truncnorm(-2, 3, loc=10, scale=5),
+    "shifted gamma": st.gamma(2, loc=7),
+}
+
+
+def draws(distribution, episodes=4000, horizon=50):
+    demand = as_demand(distribution, horizon)
+    return demand, demand.sample(np.random.default_rng(0).random((episodes, horizon)))
+
+
+@pytest.mark.parametrize("name", [*DISCRETE, *CONTINUOUS])
+def test_moments_and_bounds(name):
+    distribution = {**DISCRETE, **CONTINUOUS}[name]
+    demand, sample = draws(distribution)
+    error = 5 * distribution.std() / np.sqrt(sample.size)
+    assert sample.mean() == pytest.approx(distribution.mean(), abs=error + 1e-12)
+    assert demand.mean == pytest.approx(distribution.mean(), rel=1e-9)
+    assert sample.std() == pytest.approx(distribution.std(), rel=0.03, abs=1e-12)
+    assert sample.min() >= 0
+    assert sample.max() <= demand.max
+    assert sample.sum(axis=1).max() <= demand.max_total
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_draws_are_exact_quantiles(name):
+    demand = as_demand(DISCRETE[name], 1)
+    uniforms = np.random.default_rng(1).random((20_000, 1))
+    expected = DISCRETE[name].ppf(uniforms)
+    # Rounding of the distribution function may move a draw that sits on a step.
+    assert (demand.sample(uniforms) == expected).mean() > 0.9999
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_continuous_draws_are_quantiles_to_the_stated_error(name):
+    demand = as_demand(CONTINUOUS[name], 1)
+    uniforms = np.concatenate(
+        [np.random.default_rng(1).random(20_000), [1e-9, 1e-6, 0.5, 1 - 1e-6, 1 - 1e-9]]
+    )[:, None]
+    error = np.abs(demand.sample(uniforms) - CONTINUOUS[name].ppf(uniforms)) / CONTINUOUS[name].std()
+    assert error.max() < 2e-5
+    assert error.mean() < 2e-6
+
+
+@pytest.mark.parametrize("name", [*DISCRETE, *CONTINUOUS])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_torch_draws_the_same(name, dtype):
+    demand, sample = draws({**DISCRETE, **CONTINUOUS}[name], episodes=100)
+    uniforms = torch.tensor(np.random.default_rng(0).random((100, 50)), dtype=dtype)
+    found = demand.sample(uniforms)
+    assert found.dtype == dtype
+    if dtype is torch.float64:
+        np.testing.assert_allclose(found.numpy(), sample, rtol=1e-12)
+    else:  # uniforms themselves are rounded to 6e-8
+        assert np.mean(np.abs(found.numpy() - sample) < 1e-3 * (1 + sample)) > 0.999
+
+
+@pytest.mark.parametrize("name", [*DISCRETE, *CONTINUOUS])
+def test_the_extreme_uniforms_stay_in_bounds(name):
+    demand = as_demand({**DISCRETE, **CONTINUOUS}[name], 2)
+    with np.errstate(divide="ignore"):
+        extremes = demand.sample(np.array([[0.0, np.nextafter(1.0, 0.0)]]))
+    assert np.isfinite(extremes).all()
+    assert extremes.min() >= 0
+    assert extremes.max() <= demand.max
+
+
+TRACES = np.array([[1.0, 2.0, 3.0], [4.5, 0.0, 6.0]])
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "frame", "csv", "path"])
+def test_traces_are_replayed_whole(kind, tmp_path):
+    pd.DataFrame(TRACES, columns=["mon", "tue", "wed"]).to_csv(tmp_path / "demand.csv", index=False)
+    given = {
+        "array": TRACES,
+        "list": TRACES.tolist(),
+        "frame": pd.DataFrame(TRACES),
+        "csv": str(tmp_path / "demand.csv"),
+        "path": tmp_path / "demand.csv",
+    }[kind]
+    env = gym.make("jumpgym/SetupCost-v0", demand=given, horizon=3)
+    seen = set()
+    for seed in range(20):
+        env.reset(seed=seed)
+        seen.add(tuple(env.step((0, [0.0]))[4]["noise"] for _ in range(3)))
+    assert seen == {tuple(row) for row in TRACES}
+    demand = env.unwrapped.problem.demand
+    assert (demand.mean, demand.max, demand.max_total) == (TRACES.mean(), 6.0, 10.5)
+    uniforms = torch.rand(5, 3, dtype=torch.float64)
+    np.testing.assert_array_equal(demand.sample(uniforms).numpy(), demand.sample(uniforms.numpy()))
+
+
+def test_noise_drawn_by_the_problem_can_be_replayed():
+    traces = np.random.default_rng(0).random((7, 50)) * 1e3
+    problem = gym.make("jumpgym/SetupCost-v0", demand=traces).unwrapped.problem
+    noise = problem.noise(np.random.default_rng(1).random((200, 50)))
+    np.testing.assert_array_equal(problem.check_noise(noise), noise)
+
+
+def test_observations_stay_in_bounds_with_the_worst_demand():
+    env = gym.make("jumpgym/SetupCost-v0", demand=st.gamma(0.3, scale=50), horizon=4)
+    largest = env.unwrapped.problem.demand.max
+    observation, _ = env.reset(options={"noise": [largest] * 4})
+    for _ in range(4):
+        assert env.observation_space.contains(observation)
+        observation, *_ = env.step((0, [0.0]))
+    assert env.observation_space.contains(observation)
+
+
+@pytest.mark.parametrize(
+    ("demand", "error", "message"),
+    [
+        (st.norm(20, 5), ValueError, r"demand can be negative: the support of norm is \[-inf, inf\]"),
+        (st.uniform(-1, 5), ValueError, r"demand can be negative: the support of uniform is \[-1, 4\]"),
+        (st.rv_discrete(values=([-1, 2], [0.5, 0.5])), ValueError, "demand can be negative"),
+        (st.poisson(-3), ValueError, "demand: the parameters of poisson are outside its domain"),
+        (st.gamma(float("nan")), ValueError, "demand: the parameters of gamma are outside its domain"),
+        (st.pareto(0.9), ValueError, "demand: the mean of pareto is inf, it must be finite"),
+        (st.zipf(3), ValueError, "demand: zipf has too long a tail"),
+        (st.gamma, TypeError, "has free parameters: freeze it"),
+        (20, TypeError, "demand=20 must be a frozen scipy.stats distribution"),
+        (lambda: 3, TypeError, "must be a frozen scipy.stats distribution"),
+        (
+            TRACES[0],
+            ValueError,
+            r"demand: traces of shape \(3,\) must have shape \(episodes, horizon\) = \(any, 3\)",
+        ),
+        (TRACES[:, :2], ValueError, r"traces of shape \(2, 2\) .* set horizon="),
+        (TRACES[:0], ValueError, r"traces of shape \(0, 3\)"),
+        ([[1.0, 2.0, float("nan")]], ValueError, "row 0, period 2 is missing or not finite"),
+        ([[1.0, 2.0, 3.0], [1.0, -2.0, 3.0]], ValueError, r"row 1, period 1 is negative: -2\.0"),
+        ([[1.0, 2.0], [3.0]], ValueError, "demand: traces must be numbers"),
+        ([["a", "b", "c"]], ValueError, "demand: traces must be numbers"),
+        ([[1e200, 1.0, 1.0]], ValueError, "demand: its largest value=1e[+]200"),
+        ("/nowhere/demand.csv", ValueError, "demand='/nowhere/demand.csv': cannot be read as a CSV file"),
+    ],
+)
+def test_bad_demand_is_refused(demand, error, message):
+    with pytest.raises(error, match=message):
+        gym.make("jumpgym/SetupCost-v0", demand=demand, horizon=3)
+
+
+def test_a_csv_with_a_gap_names_the_file_and_the_place(tmp_path):
+    (tmp_path / "demand.csv").write_text("a,b,c\n1,2,3\n4,,6\n")
+    with pytest.raises(ValueError, match=r"demand='.*demand\.csv': row 1, period 1 is missing"):
+        gym.make("jumpgym/SetupCost-v0", demand=tmp_path / "demand.csv", horizon=3)

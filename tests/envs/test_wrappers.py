@@ -1,0 +1,218 @@
+"""Views of the action, and the wrappers that show them."""
+
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import scipy.stats
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jumpgym
+from jumpgym.grids import order_levels, order_quantities
+from jumpgym.min_order import min_order
+from jumpgym.setup_cost import setup_cost
+from jumpgym.truck_capacity import truck_capacity
+from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
+
+WRAPPERS = [BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity]
+
+every_wrapper = pytest.mark.parametrize("wrapper", WRAPPERS)
+every_environment = pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+
+
+def batch(space, actions):
+    """A list of actions with a leading axis, as ``decode`` takes them."""
+    if isinstance(space, spaces.Dict):
+        return {key: np.stack([action[key] for action in actions]) for key in space}
+    return np.stack(actions)
+
+
+@every_wrapper
+@every_environment
+@pytest.mark.parametrize("lead_time", [0, 2])
+def test_wrapper_and_batched_decode_agree(env_id, wrapper, lead_time):
+    env = wrapper(gym.make(env_id, lead_time=lead_time))
+    problem = env.unwrapped.problem
+    env.action_space.seed(1)
+    observations, actions, infos = [env.reset(seed=1)[0]], [], []
+    for _ in range(30):
+        actions.append(env.action_space.sample())
+        observation, _, _, _, info = env.step(actions[-1])
+        observations.append(observation)
+        infos.append(info)
+    regimes, quantities = env.decode(np.array(observations[:-1]), batch(env.action_space, actions))
+    assert (regimes.shape, regimes.dtype, quantities.shape) == ((30,), np.int64, (30,))
+    np.testing.assert_array_equal(regimes, [info["regime"] for info in infos])
+    applied = problem.regimes.project(regimes, quantities)
+    np.testing.assert_allclose(applied, [info["quantity"] for info in infos], rtol=1e-12)
+    assert len(set(applied)) > 3
+
+
+@every_environment
+def test_box_and_dict_reach_every_pair(env_id):
+    box, mapping = BoxAction(gym.make(env_id)), DictAction(gym.make(env_id))
+    problem = box.unwrapped.problem
+    regime = np.arange(len(problem.regimes))
+    quantity = (problem.regimes.low + problem.regimes.high) / 2
+    for env, action in (
+        (box, np.column_stack([regime + 0.4, quantity])),
+        (box, np.column_stack([regime - 0.4, quantity])),
+        (mapping, {"regime": regime, "quantity": quantity[:, None]}),
+    ):
+        found = env.decode(None, action)
+        np.testing.assert_array_equal(found[0], regime)
+        np.testing.assert_array_equal(found[1], quantity)
+
+
+def test_an_undecomposed_quantity_belongs_to_the_regime_that_holds_it():
+    env = BoxQuantity(gym.make("jumpgym/MinOrder-v0", min_order=30.0))
+    for asked, regime, applied in ((0.0, 0, 0.0), (14.0, 0, 0.0), (16.0, 1, 30.0), (70.0, 1, 70.0)):
+        env.reset(seed=0)
+        info = env.step(np.array([asked]))[4]
+        assert (info["regime"], info["quantity"]) == (regime, applied)
+
+
+def test_levels_lift_the_position_and_never_below_it():
+    env = DiscreteLevel(
+        gym.make("jumpgym/SetupCost-v0", lead_time=2, initial_inventory=10.0), levels=[-5, 40, 70.5]
+    )
+    env.reset(seed=0, options={"noise": np.full(50, 4.0)})
+    assert env.step(1)[4]["quantity"] == 30.0  # from a position of 10 to 40
+    assert env.step(2)[4]["quantity"] == 34.5  # from 40 - 4, all of it under way, to 70.5
+    info = env.step(1)[4]
+    assert (info["regime"], info["quantity"]) == (0, 0.0)
+
+
+@every_wrapper
+def test_specification_and_pickling(wrapper):
+    parameters = {DiscreteLevel: {"levels": np.array([0.0, 9.0])}, DiscreteQuantity: {"quantities": [0, 9.0]}}
+    env = wrapper(gym.make("jumpgym/SetupCost-v0"), **parameters.get(wrapper, {}))
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    copy = pickle.loads(pickle.dumps(env))
+    env.action_space.seed(0)
+    action = env.action_space.sample()
+    for other in (again, copy):
+        assert type(other) is wrapper
+        assert other.action_space == env.action_space
+        env.reset(seed=2)
+        other.reset(seed=2)
+        assert env.step(action)[1] == other.step(action)[1]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "action", "message"),
+    [
+        (BoxAction, [np.nan, 1.0], "action: regime=nan must be an integer in"),
+        (BoxAction, [1.6, 1.0], r"action: regime=2\.0 must be an integer in \[0, 1\]"),
+        (BoxAction, [1.0, np.nan], "quantity is NaN"),
+        (BoxAction, [1.0], r"action of shape \(1, 1\) must have shape \(n, 2\)"),
+        (BoxAction, "order", "action='order' must be numbers"),
+        (BoxQuantity, [np.nan], "quantity is NaN"),
+        (BoxQuantity, [1.0, 2.0], r"quantity of shape \(1, 2\) must have shape"),
+        (DictAction, {"regime": 5, "quantity": [1.0]}, "regime=5 must be an integer"),
+        (DictAction, {"regime": 1}, "must be a dict with the keys 'regime' and 'quantity'"),
+        (DictAction, (1, [1.0]), "must be a dict with the keys"),
+        (DiscreteQuantity, 41, r"index=41\.0 must be an integer in \[0, 40\]"),
+        (DiscreteLevel, -1, r"index=-1\.0 must be an integer in"),
+        (DiscreteLevel, 0.5, r"index=0\.5 must be an integer in"),
+        (DiscreteLevel, None, "index=nan must be an integer in"),
+    ],
+)
+def test_bad_actions(wrapper, action, message):
+    env = wrapper(gym.make("jumpgym/SetupCost-v0"))
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+
+
+@every_wrapper
+def test_step_before_reset(wrapper):
+    env = wrapper(gym.make("jumpgym/SetupCost-v0"))
+    with pytest.raises(ResetNeeded, match="before reset"):
+        env.step(env.action_space.sample())
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "grid", "message"),
+    [
+        (DiscreteQuantity, [], r"quantities=\[\] must be a list of finite numbers in ascending order"),
+        (DiscreteQuantity, [0, 5, 5], "without repetition"),
+        (DiscreteQuantity, [0, 1e4], r"must lie in \[0, 200\]"),
+        (DiscreteQuantity, [-1, 5], r"must lie in \[0, 200\]"),
+        (DiscreteLevel, [0, float("nan")], "levels=.* must be a list of finite numbers"),
+        (DiscreteLevel, ["low"], "levels=.* must be numbers"),
+    ],
+)
+def test_bad_grids(wrapper, grid, message):
+    with pytest.raises(ValueError, match=message):
+        wrapper(gym.make("jumpgym/SetupCost-v0"), grid)
+
+
+def test_wrappers_stand_on_the_hybrid_action_only():
+    for env in (BoxAction(gym.make("jumpgym/SetupCost-v0")), gym.make("CartPole-v1")):
+        with pytest.raises(
+            TypeError, match=r"DictAction needs a jumpgym environment with actions \(regime, quantity\)"
+        ):
+            DictAction(env)
+
+
+def test_economic_order_quantity_is_the_textbook_one():
+    # Without a shortage it is Harris's sqrt(2 K d / h); a shortage cost of 9 h lengthens it by sqrt(10 / 9).
+    harris = np.sqrt(2 * 64 * 20 / 1.0)
+    assert setup_cost(fixed_cost=64, shortage_cost=1e9).economic_order_quantity == pytest.approx(
+        harris, rel=1e-6
+    )
+    assert setup_cost(fixed_cost=64).economic_order_quantity == pytest.approx(harris * np.sqrt(10 / 9))
+    assert setup_cost(fixed_cost=64, max_order=30.0).economic_order_quantity == 30.0
+    assert min_order(min_order=150.0).economic_order_quantity == 150.0
+    assert truck_capacity(truck_capacity=25.0, truck_cost=1e4).economic_order_quantity % 25.0 == 0
+
+
+@pytest.mark.parametrize(
+    ("mean", "fixed_cost", "best"),  # best (s, S) by Zheng and Federgruen (1991); the last by scaling
+    [(10, 64, 40), (20, 64, 62), (50, 64, 108), (75, 64, 86), (2000, 6400, 6200)],
+)
+def test_default_grids_hold_good_levels_at_any_scale(mean, fixed_cost, best):
+    demand = scipy.stats.poisson(mean) if mean < 2000 else scipy.stats.gamma(20, scale=mean / 20)
+    problem = setup_cost(demand=demand, fixed_cost=fixed_cost, max_order=1e5)
+    levels = order_levels(problem)
+    spacing = np.diff(levels[1:]).max()
+    assert np.abs(levels - best).min() <= spacing <= 0.12 * best
+    assert levels[-1] <= 4 * best  # and wastes little
+    assert levels[0] == problem.observation_low[0]
+    assert len(levels) <= 41
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(0.0, 5e3),
+    st.floats(0.0, 1e4),
+    st.floats(0.0, 10.0),
+    st.floats(0.0, 1e5),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_default_grids_are_valid_for_any_problem(mean, fixed_cost, holding, max_order, lead_time, whole):
+    demand = scipy.stats.poisson(mean) if whole else scipy.stats.gamma(2, scale=mean / 2 + 1e-6)
+    problem = setup_cost(
+        demand=demand, fixed_cost=fixed_cost, holding_cost=holding, max_order=max_order, lead_time=lead_time
+    )
+    quantities, levels = order_quantities(problem), order_levels(problem)
+    for grid in (quantities, levels):
+        assert np.isfinite(grid).all()
+        assert (np.diff(grid) > 0).all()
+    assert quantities[0] == 0
+    assert quantities[-1] <= max_order
+
+
+def test_quantity_grid_holds_the_ends_of_the_regimes():
+    trucks = order_quantities(truck_capacity(truck_capacity=14.5))
+    assert {0.0, 14.5, 29.0, 43.5}.issubset(trucks)
+    least = order_quantities(min_order(min_order=33.5))
+    assert {0.0, 33.5}.issubset(least)
+    assert not ((least > 0) & (least < 33.5)).any()
