@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,10 +16,14 @@ from jumpgym import SingleItemInventory, as_problem, checks
 from jumpgym.actions import format_action
 
 from . import checkpoint
+from .callbacks import Callbacks
 from .clock import CpuClock
+from .device import one_thread, usable_device
 from .logger import Logger, ProgressBar
 from .rollout import Rollout
 from .schedules import cosine
+
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Agent(ABC):
@@ -27,6 +31,9 @@ class Agent(ABC):
 
     One iteration of training simulates ``batch_size`` whole episodes on fresh noise, back-propagates one loss
     through them, and takes one Adam step. A subclass makes ``self.networks`` and gives the loss.
+
+    On the CPU one thread is used, whatever ``torch.get_num_threads()`` says, which is left as it was: see
+    ``device.one_thread``.
 
     Args:
         env: environment id, environment or problem.
@@ -44,6 +51,7 @@ class Agent(ABC):
         problem: the problem that is learnt.
         num_timesteps: transitions simulated so far, the environment's time steps.
         cost_scale: mean cost of a period in the latest iterations, the unit of cost in training.
+        clock: CPU seconds of training so far.
         logger: last values of loss, cost, entropy, gradient norm.
 
     Raises:
@@ -64,19 +72,22 @@ class Agent(ABC):
         learning_rate: float = 3e-3,
         hidden: Sequence[int] = (64, 64),
         max_grad_norm: float = 0.2,
-        state_gradient_limit: float | None = 30.0,
-        tensorboard_log: str | None = None,
+        state_gradient_limit: float | None = 100.0,
+        tensorboard_log: str | os.PathLike[str] | None = None,
+        **unknown: Any,
     ) -> None:
-        problem = as_problem(env)
-        if not isinstance(problem, SingleItemInventory):
+        for name, value in unknown.items():
             raise TypeError(
-                f"{self.name} supports SingleItemInventory problems, not {type(problem).__name__}"
+                f"{self.name}: unknown parameter {name}={value!r}; allowed are env, device, "
+                f"{', '.join(self._setting_names())}"
             )
-        self.problem = problem
-        self.seed = checks.integer("seed", seed, low=0)
-        self.device = torch.device(device)
+        self.problem = self._supported(env)
+        self.seed = checks.integer("seed", seed, low=0, high=2**63 - 1)
+        self.device = usable_device(device)
         self.batch_size = checks.integer("batch_size", batch_size, low=2)
         self.learning_rate = checks.number("learning_rate", learning_rate, low=0)
+        if not isinstance(hidden, Sequence):
+            raise TypeError(f"hidden={hidden!r} must be a sequence of widths, such as (64, 64)")
         self.hidden = [checks.integer("hidden", width, low=1) for width in hidden]
         self.max_grad_norm = checks.number("max_grad_norm", max_grad_norm, low=0)
         self.state_gradient_limit = (
@@ -84,18 +95,21 @@ class Agent(ABC):
             if state_gradient_limit is None
             else checks.number("state_gradient_limit", state_gradient_limit, low=0)
         )
-        self.tensorboard_log = tensorboard_log
+        self.tensorboard_log = None if tensorboard_log is None else os.fspath(tensorboard_log)
         self.num_timesteps = 0
         self.iterations = 0
         self.progress = 0.0
         self.clock = CpuClock()
+        self.clock.stop()
         self.logger = Logger()
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reseed other devices too
             self.networks = nn.ModuleDict(self.make_networks()).to(self.device)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.learning_rate)
-        self.cost_scale = self._initial_cost()
+        self.cost_scale = 1.0
+        with one_thread(self.device):
+            self.cost_scale = self._initial_cost()
 
     @abstractmethod
     def make_networks(self) -> dict[str, nn.Module]:
@@ -127,41 +141,50 @@ class Agent(ABC):
         Args:
             total_timesteps: transitions to simulate, as in SB3.
             callback: a function of the agent that returns False to stop; or a callback of SB3, whose
-                ``on_step`` is called once an iteration; or a list of these.
+                ``on_step`` is called once an iteration, so that its frequencies count iterations; or a list
+                of these.
             log_interval: iterations between two writes to TensorBoard.
-            reset_num_timesteps: False goes on from where the last training stopped, schedules included.
+            reset_num_timesteps: False goes on from where the last training stopped, schedules included:
+                ``total_timesteps`` and ``cpu_seconds`` are then what is added to those spent so far.
             progress_bar: show a bar.
             cpu_seconds: CPU time of this process to spend; callbacks can pause it by ``agent.clock.pause()``.
 
         Raises:
             ValueError: if neither limit is given.
-            FloatingPointError: if the loss stops being finite.
+            FloatingPointError: if the loss or its gradient stops being finite; the weights are those before.
         """
         if total_timesteps is None and cpu_seconds is None:
             raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
         total = (
             checks.integer("total_timesteps", total_timesteps, low=1) if total_timesteps is not None else None
         )
-        budget = checks.number("cpu_seconds", cpu_seconds, low=0) if cpu_seconds is not None else None
+        budget = checks.number("cpu_seconds", cpu_seconds, low=1e-6) if cpu_seconds is not None else None
+        log_interval = checks.integer("log_interval", log_interval, low=1)
         if reset_num_timesteps:
             self.num_timesteps = self.iterations = 0
-        elif total is not None:
-            total += self.num_timesteps
+            spent = 0.0
+        else:
+            spent = self.clock.elapsed
+            total = None if total is None else total + self.num_timesteps
+            budget = None if budget is None else budget + spent
+        listeners = Callbacks(self, callback)
         self.logger = Logger(self.tensorboard_log)
-        listeners = _Callbacks(self, callback, total)
         bar = ProgressBar(progress_bar, self.name)
-        self.clock = CpuClock()
+        self.clock = CpuClock(spent)
         self.progress = self._progress(total, budget)
-        going = True
         try:
-            while going and self.progress < 1:
-                self._iterate()
-                self.progress = self._progress(total, budget)
-                if self.iterations % log_interval == 0:
-                    self.logger.dump(self.num_timesteps)
-                    bar.update(self.progress, cost=f"{self.logger.values['rollout/cost']:.4g}")
-                going = listeners.on_step()
+            listeners.start(total)
+            with one_thread(self.device):
+                going = self.progress < 1
+                while going:
+                    self._iterate()
+                    self.progress = self._progress(total, budget)
+                    going = listeners.on_step() and self.progress < 1
+                    if not going or self.iterations % log_interval == 0:
+                        self.logger.dump(self.num_timesteps)
+                        bar.update(self.progress, cost=f"{self.logger.values['rollout/cost']:.4g}")
         finally:
+            self.clock.stop()
             listeners.close()
             bar.close()
             self.logger.close()
@@ -174,14 +197,27 @@ class Agent(ABC):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """Action of an observation (n,) or a batch (m, n), as in SB3; see ``actions.format_action``."""
+        """Action of an observation (n,) or a batch (m, n), as in SB3; see ``actions.format_action``.
+
+        Raises:
+            ValueError: if the observation has another shape, is not finite, or its period is not in
+                [0, horizon].
+        """
         array = np.asarray(observation, dtype=np.float32)
         length = len(self.problem.observation_low)
         if array.ndim not in (1, 2) or array.shape[-1] != length:
             raise ValueError(
                 f"observation of shape {array.shape} must have shape ({length},) or (m, {length})"
             )
-        with torch.no_grad():
+        if not np.isfinite(array).all():
+            raise ValueError(f"observation={array[~np.isfinite(array).all(-1)]} must be finite")
+        period = array[..., -1]
+        if array.size and not (period.min() >= 0 and period.max() <= self.problem.horizon):
+            raise ValueError(
+                f"observation: period {period[(period < 0) | (period > self.problem.horizon)].flat[0]} "
+                f"must be in [0, {self.problem.horizon}]"
+            )
+        with torch.no_grad(), one_thread(self.device):
             batch = torch.as_tensor(array.reshape(-1, length), device=self.device)
             regime, quantity = self.decide(batch, deterministic)
         action = format_action(regime.cpu().numpy(), quantity.cpu().numpy(), array.ndim == 2, episode_start)
@@ -189,61 +225,68 @@ class Agent(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint (weights and JSON, no pickle) that holds what is needed to go on training."""
-        arrays = {
-            f"networks/{name}": tensor.cpu().numpy() for name, tensor in self.networks.state_dict().items()
-        }
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            for name, tensor in slots.items():
-                arrays[f"optimizer/{index}/{name}"] = tensor.cpu().numpy()
-        arrays["generator"] = self.generator.get_state().numpy()
         settings = {
             "agent": self.name,
             "settings": self.settings(),
-            "problem": self._signature(),
+            "problem": signature(self.problem),
+            "device": self.device.type,
             "num_timesteps": self.num_timesteps,
             "iterations": self.iterations,
             "cost_scale": self.cost_scale,
             "progress": self.progress,
+            "cpu_seconds": self.clock.elapsed,
         }
-        checkpoint.write(path, settings, arrays)
+        checkpoint.write(path, settings, {n: t.cpu().numpy() for n, t in self._tensors().items()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: Any, device: str | torch.device = "cpu") -> Self:
-        """The agent of a checkpoint, for an environment with the same observations and regimes.
+        """The agent of a checkpoint, for an environment with the same observations, regimes and horizon.
+
+        Costs, demand and the intervals of the regimes may differ: the policy is the one that was learnt, its
+        quantities projected on the intervals of ``env``.
 
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is damaged or foreign, holds another agent, or does not fit ``env``.
         """
         stored, arrays = checkpoint.read(path)
+        problem, device = cls._supported(env), usable_device(device)
         if stored.get("agent") != cls.name:
             raise ValueError(
                 f"{path} holds {stored.get('agent')!r}, not {cls.name!r}: load it with that class"
             )
         try:
-            agent = cls(env, device=device, **stored["settings"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} does not fit this version of {cls.name}: {error}") from error
-        if stored["problem"] != agent._signature():
-            raise ValueError(f"{path} was trained on {stored['problem']}, but env has {agent._signature()}")
-        try:
-            agent._restore(arrays)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        agent.num_timesteps, agent.iterations = stored["num_timesteps"], stored["iterations"]
-        agent.cost_scale, agent.progress = stored["cost_scale"], stored["progress"]
+            if stored["problem"] != signature(problem):
+                raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
+            agent = cls(problem, device=device, **stored["settings"])
+            agent._restore(stored, arrays)
+        except KeyError as error:
+            raise ValueError(f"{path} is damaged: it has no {error}") from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not fit: {error}") from error
         return agent
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that make this agent again, but for ``env`` and ``device``."""
+        return {name: getattr(self, name) for name in self._setting_names()}
+
+    @classmethod
+    def _setting_names(cls) -> list[str]:
         names = [
             name
-            for cls in type(self).__mro__
-            if issubclass(cls, Agent)
-            for name, parameter in inspect.signature(cls).parameters.items()
+            for base in cls.__mro__
+            if issubclass(base, Agent)
+            for name, parameter in inspect.signature(base).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         ]
-        return {name: getattr(self, name) for name in dict.fromkeys(names) if name != "device"}
+        return [name for name in dict.fromkeys(names) if name != "device"]
+
+    @classmethod
+    def _supported(cls, env: Any) -> SingleItemInventory:
+        problem = as_problem(env)
+        if not isinstance(problem, SingleItemInventory):
+            raise TypeError(f"{cls.name} supports SingleItemInventory problems, not {type(problem).__name__}")
+        return problem
 
     def get_env(self) -> SingleItemInventory:
         """The problem; SB3's callbacks ask for it."""
@@ -256,13 +299,14 @@ class Agent(ABC):
         """One iteration of training: simulate, back-propagate, step."""
         episodes = self.simulate(*self._draw(self.batch_size))
         loss = self.loss(episodes)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"{self.name}: the loss is {float(loss)} after {self.num_timesteps} time steps"
-            )
         self.optimizer.zero_grad()
         (loss / self.cost_scale).backward()
         norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.max_grad_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise FloatingPointError(
+                f"{self.name}: after {self.num_timesteps} time steps the loss is {float(loss.detach())}, "
+                f"the norm of its gradient {float(norm)}; try a lower learning_rate or state_gradient_limit"
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(self.learning_rate, self.progress)
         self.optimizer.step()
@@ -286,59 +330,57 @@ class Agent(ABC):
         return max(float(costs.mean()), 1e-8)
 
     def _limit(self) -> float | None:
-        """The limit on state gradients in units of cost per unit of stock."""
-        if self.state_gradient_limit is None or not hasattr(self, "cost_scale"):
+        """The limit on the gradient with respect to the stock of the loss in units of ``cost_scale``."""
+        if self.state_gradient_limit is None:
             return None
-        return self.state_gradient_limit * self.cost_scale / self.problem.level_scale
+        return self.state_gradient_limit / self.problem.level_scale
 
     def _progress(self, total: int | None, budget: float | None) -> float:
         steps = self.num_timesteps / total if total is not None else 0.0
-        return min(1.0, max(steps, self.clock.elapsed / budget if budget else 0.0))
+        return min(1.0, max(steps, self.clock.elapsed / budget if budget is not None else 0.0))
 
-    def _signature(self) -> dict[str, Any]:
-        problem = self.problem
-        return {
-            "observation": len(problem.observation_low),
-            "regimes": len(problem.regimes),
-            "horizon": problem.horizon,
-        }
+    def _tensors(self) -> dict[str, Tensor]:
+        """Everything that training changes, by name."""
+        tensors = {f"networks/{name}": tensor for name, tensor in self.networks.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in slots.items()}
+        return {**tensors, "generator": self.generator.get_state()}
 
-    def _restore(self, arrays: dict[str, Any]) -> None:
+    def _restore(self, stored: dict[str, Any], arrays: dict[str, Any]) -> None:
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
+        self.iterations = checks.integer("iterations", stored["iterations"], low=0)
+        self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
+        self.progress = checks.number("progress", stored["progress"], low=0, high=1)
+        self.clock = CpuClock(checks.number("cpu_seconds", stored["cpu_seconds"], low=0))
+        self.clock.stop()
         prefix = "networks/"
         self.networks.load_state_dict(
             {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         )
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer/"):
-                _, index, slot = name.split("/")
-                slots.setdefault(int(index), {})[slot] = tensor
+        # Adam's state is not there before its first step, and load_state_dict does not check it.
+        stepped = self.iterations > 0 or any(name.startswith("optimizer/") for name in tensors)
+        parameters = list(self.networks.parameters()) if stepped else []
+        slots = {
+            index: {name: tensors[f"optimizer/{index}/{name}"] for name in ADAM_STATE}
+            for index in range(len(parameters))
+        }
+        for parameter, state in zip(parameters, slots.values(), strict=True):
+            for name, tensor in state.items():
+                expected = () if name == "step" else parameter.shape
+                if tensor.shape != expected:
+                    raise ValueError(f"{name} of the optimizer has shape {tuple(tensor.shape)}")
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        self.generator.set_state(tensors["generator"])
+        if stored["device"] == self.device.type:
+            self.generator.set_state(tensors["generator"])
+        else:  # its state means nothing there
+            self.generator.manual_seed(self.seed + self.num_timesteps)
 
 
-class _Callbacks:
-    """Functions of the agent and SB3 callbacks, called once an iteration."""
-
-    def __init__(self, agent: Agent, callback: Any, total_timesteps: int | None) -> None:
-        items = callback if isinstance(callback, (list, tuple)) else [] if callback is None else [callback]
-        self._agent = agent
-        self._sb3 = [item for item in items if hasattr(item, "init_callback")]
-        self._functions: list[Callable[[Agent], bool | None]] = [i for i in items if i not in self._sb3]
-        for item in self._functions:
-            if not callable(item):
-                raise TypeError(f"callback={item!r} must be a function of the agent or an SB3 callback")
-        for item in self._sb3:
-            item.init_callback(agent)
-            item.on_training_start({"total_timesteps": total_timesteps}, {})
-
-    def on_step(self) -> bool:
-        """False if any callback asks to stop."""
-        answers = [function(self._agent) for function in self._functions]
-        answers += [callback.on_step() for callback in self._sb3]
-        return all(answer is not False for answer in answers)
-
-    def close(self) -> None:
-        for callback in self._sb3:
-            callback.on_training_end()
+def signature(problem: SingleItemInventory) -> dict[str, Any]:
+    """What problems must have in common for one policy to fit them."""
+    return {
+        "observation": len(problem.observation_low),
+        "regimes": len(problem.regimes),
+        "horizon": problem.horizon,
+    }

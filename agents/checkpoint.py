@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[s
         arrays: by name; numbers only.
 
     Raises:
-        OSError: if the folder cannot be written.
+        OSError: naming the path, if it cannot be written; what was there before is left whole.
     """
     path = with_suffix(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -43,8 +44,12 @@ def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[s
                 np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
                 archive.writestr(f"{name}.npy", buffer.getvalue())
         os.replace(partial, path)
+    except OSError as error:
+        # The folder may be missing, which is no reason to name the partial file in it.
+        raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror}", str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 
@@ -53,6 +58,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArra
 
     Raises:
         FileNotFoundError: if there is no such file.
+        OSError: if it cannot be opened.
         ValueError: if the file is damaged, or not a jumpgym checkpoint.
     """
     path = Path(path)
@@ -60,23 +66,28 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArra
         path = with_suffix(path)
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if SETTINGS not in names:
-                raise ValueError(f"{path} is not a jumpgym checkpoint: it has no {SETTINGS}")
-            settings = json.loads(archive.read(SETTINGS))
-            arrays = {
-                name.removesuffix(".npy"): np.lib.format.read_array(
-                    io.BytesIO(archive.read(name)), allow_pickle=False
-                )
-                for name in names
-                if name != SETTINGS
-            }
-    except (zipfile.BadZipFile, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged or not a jumpgym checkpoint: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not a jumpgym checkpoint, or damaged: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a jumpgym checkpoint: its format must be {FORMAT!r}")
+    with path.open("rb") as file:
+        try:
+            settings, arrays = _parse(file)
+        except Exception as error:  # damaged files bring out a dozen types of error in zip and array parsers
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"{path} is damaged or not a jumpgym checkpoint: {reason}") from error
+    return settings, arrays
+
+
+def _parse(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        if SETTINGS not in names:
+            raise ValueError(f"it has no {SETTINGS}")
+        settings = json.loads(archive.read(SETTINGS))
+        if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+            raise ValueError(f"its format must be {FORMAT!r}")
+        arrays = {
+            name.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(archive.read(name)), allow_pickle=False
+            )
+            for name in names
+            if name != SETTINGS
+        }
     return settings, arrays

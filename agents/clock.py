@@ -10,6 +10,9 @@ from contextlib import contextmanager
 class CpuClock:
     """CPU seconds of this process (all its threads) since the clock was made, less those spent paused.
 
+    Args:
+        elapsed: CPU seconds to start from.
+
     >>> clock = CpuClock()
     >>> with clock.pause():
     ...     before = clock.elapsed
@@ -18,8 +21,8 @@ class CpuClock:
     True
     """
 
-    def __init__(self) -> None:
-        self._start = time.process_time()
+    def __init__(self, elapsed: float = 0.0) -> None:
+        self._start = time.process_time() - elapsed
         self._paused_since: float | None = None
 
     @property
@@ -27,6 +30,11 @@ class CpuClock:
         """CPU seconds counted so far."""
         now = time.process_time() if self._paused_since is None else self._paused_since
         return now - self._start
+
+    def stop(self) -> None:
+        """Count no further."""
+        if self._paused_since is None:
+            self._paused_since = time.process_time()
 
     @contextmanager
     def pause(self) -> Iterator[None]:

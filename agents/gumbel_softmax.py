@@ -64,7 +64,7 @@ class GumbelSoftmax(Agent):
         self.temperature = checks.number("temperature", temperature, low=1e-6)
         self.temperature_decay = checks.number("temperature_decay", temperature_decay, low=0)
         self.min_temperature = checks.number("min_temperature", min_temperature, low=0, high=self.temperature)
-        self.straight_through = straight_through
+        self.straight_through = checks.choice("straight_through", straight_through, (False, True))
         super().__init__(env, **settings)
 
     def make_networks(self) -> dict[str, nn.Module]:

@@ -53,7 +53,7 @@ class ProgressBar:
             try:
                 from tqdm import tqdm
             except ImportError as error:
-                raise ImportError('progress_bar=True needs tqdm: pip install "jumpgym[agents]"') from error
+                raise ImportError('progress_bar=True needs tqdm: pip install "jumpgym[baselines]"') from error
             self._bar = tqdm(total=100, desc=name, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")
 
     def update(self, progress: float, **values: str) -> None:

@@ -34,6 +34,8 @@ class MixedGradient(Agent):
             "always order" before the levels are right. None takes 20 % of ``cost_scale``.
         entropy_until: fraction of training in (0, 1].
         quantity_head: see ``HybridPolicy``.
+        revival: weight, in units of ``cost_scale``, of the loss that revives heads which have lost their
+            gradient, see ``HybridPolicy.revival``; annealed as the entropy bonus is.
         **settings: of every agent, see ``Agent``.
 
     Example:
@@ -43,6 +45,7 @@ class MixedGradient(Agent):
     """
 
     name = "MixedGradient"
+    REVIVAL_EPISODES = 64
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class MixedGradient(Agent):
         entropy_bonus: float | None = None,
         entropy_until: float = 0.7,
         quantity_head: QuantityHead = "order_up_to",
+        revival: float = 1.0,
         **settings: Any,
     ) -> None:
         self.cross_term = checks.choice("cross_term", cross_term, ("full", "off"))
@@ -64,6 +68,7 @@ class MixedGradient(Agent):
         )
         self.entropy_until = checks.number("entropy_until", entropy_until, low=1e-6, high=1)
         self.quantity_head = quantity_head
+        self.revival = checks.number("revival", revival, low=0)
         super().__init__(env, **settings)
 
     def make_networks(self) -> dict[str, nn.Module]:
@@ -91,8 +96,16 @@ class MixedGradient(Agent):
         bonus = linear_until(start, self.entropy_until, self.progress)
         self.logger.record("train/entropy", float(entropy.detach().mean()))
         log_prob = gate_log_prob(logits, episodes.gates)
+        revival = self.policy.revival(
+            episodes.observations[:, : self.REVIVAL_EPISODES].detach(),
+            episodes.gates[:, : self.REVIVAL_EPISODES],
+            episodes.quantities[:, : self.REVIVAL_EPISODES].detach(),
+        )
         return (
-            surrogate_loss(episodes.costs, log_prob, advantages) - bonus * entropy.sum(0).mean() + value_loss
+            surrogate_loss(episodes.costs, log_prob, advantages)
+            - bonus * entropy.sum(0).mean()
+            + linear_until(self.revival, self.entropy_until, self.progress) * self.cost_scale * revival
+            + value_loss
         )
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:

@@ -21,12 +21,14 @@ class Rollout(NamedTuple):
         observations: shape (T, m, n).
         logits: of the gate, shape (T, m, K).
         gates: weights that were applied, shape (T, m, K).
+        quantities: of every regime, shape (T, m, K).
         costs: discounted to the first period, shape (T, m).
     """
 
     observations: Tensor
     logits: Tensor
     gates: Tensor
+    quantities: Tensor
     costs: Tensor
 
 
@@ -50,7 +52,7 @@ def rollout(
             times m. Back-propagation multiplies by the policy's slope in each period; where that exceeds 1,
             gradients explode in single episodes and ruin the mean. None leaves the gradient as it is.
     """
-    observations, logits, gates, costs = [], [], [], []
+    observations, logits, gates, quantities, costs = [], [], [], [], []
     limit = None if state_gradient_limit is None else state_gradient_limit / len(noise)
     for period in range(problem.horizon):
         if limit is not None:
@@ -64,8 +66,9 @@ def rollout(
         observations.append(observation)
         logits.append(period_logits)
         gates.append(weights)
+        quantities.append(quantity)
         costs.append(problem.discount**period * cost.sum(-1))
-    return Rollout(*map(torch.stack, (observations, logits, gates, costs)))
+    return Rollout(*map(torch.stack, (observations, logits, gates, quantities, costs)))
 
 
 def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:

@@ -48,12 +48,10 @@ class SmoothedCost(Agent):
         return episodes.costs.sum(0).mean()
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """The quantity and the regime it belongs to."""
+        """The regime that the quantity belongs to, and the quantity projected on it."""
         quantity = self.policy(observation)
-        boundaries = torch.as_tensor(
-            self.problem.regimes.boundaries, dtype=quantity.dtype, device=quantity.device
-        )
-        return torch.searchsorted(boundaries, quantity), quantity
+        regime = torch.searchsorted(self._boundaries(quantity), quantity)
+        return regime, torch.clamp(quantity, self.policy.low[regime], self.policy.high[regime])
 
     def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         quantity = self.policy(observation)
@@ -61,10 +59,10 @@ class SmoothedCost(Agent):
 
     def membership(self, quantity: Tensor) -> Tensor:
         """Smooth weights of the regimes (..., K), which sum to 1, of undecomposed quantities (...,)."""
-        boundaries = torch.as_tensor(
-            self.problem.regimes.boundaries, dtype=quantity.dtype, device=quantity.device
-        )
         slope = self.steepness / self.problem.level_scale
-        above = torch.sigmoid(slope * (quantity[..., None] - boundaries))
+        above = torch.sigmoid(slope * (quantity[..., None] - self._boundaries(quantity)))
         one, none = torch.ones_like(above[..., :1]), torch.zeros_like(above[..., :1])
         return torch.cat([one, above], -1) - torch.cat([above, none], -1)
+
+    def _boundaries(self, like: Tensor) -> Tensor:
+        return torch.as_tensor(self.problem.regimes.boundaries, dtype=like.dtype, device=like.device)

@@ -43,8 +43,8 @@ class Block:
 PRESETS = {
     "quick": (Block(ENVIRONMENTS, tuple(METHODS), seeds=1, budget=15.0),),
     "standard": (
-        Block(ENVIRONMENTS, tuple(METHODS), seeds=5, budget=30.0),
-        Block(("jumpgym/SetupCost-v0",), tuple(METHODS), seeds=1, budget=150.0),
+        Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=20.0),
+        Block(("jumpgym/SetupCost-v0",), tuple(METHODS), seeds=1, budget=100.0),
     ),
 }
 """The comparisons by name."""

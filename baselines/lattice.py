@@ -46,7 +46,8 @@ def standard_deviation(demand: Demand) -> float:
     """Standard deviation of one period's demand, in units."""
     first, probabilities = demand_weights(demand, max(demand.max, 1.0) / 4096)
     values = (first + np.arange(len(probabilities))) * max(demand.max, 1.0) / 4096
-    return float(np.sqrt(max(probabilities @ values**2 - (probabilities @ values) ** 2, 0.0)))
+    variance = float(probabilities @ values**2) - float(probabilities @ values) ** 2
+    return max(variance, 0.0) ** 0.5
 
 
 def demand_weights(demand: Demand, step: float) -> tuple[int, NDArray[np.float64]]:

@@ -20,6 +20,7 @@ from torch import nn
 
 from jumpgym import SingleItemInventory, as_problem, checks
 from jumpgym.agents.clock import CpuClock
+from jumpgym.agents.networks import Tanh
 from jumpgym.grids import order_quantities
 from jumpgym.views import (
     ActionView,
@@ -241,8 +242,8 @@ def make_ppo(
     for key in ("net_arch", "log_std_init", "logit_scale"):
         if key in settings:
             policy_kwargs[key] = settings.pop(key)
-    if "activation" in settings:
-        policy_kwargs["activation_fn"] = {"tanh": nn.Tanh, "relu": nn.ReLU}[settings.pop("activation")]
+    activation = settings.pop("activation", "tanh")
+    policy_kwargs["activation_fn"] = {"tanh": Tanh, "relu": nn.ReLU}[activation]
     if method.features:
         policy_kwargs |= {
             "features_extractor_class": ProblemFeatures,

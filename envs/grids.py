@@ -40,9 +40,7 @@ def order_quantities(problem: SingleItemInventory) -> NDArray[np.float64]:
     mean, deviation = _moments(problem)
     regimes = problem.regimes
     backlog = max(-problem.initial_inventory[0], 0.0)
-    largest = min(
-        mean + 3 * deviation + problem.economic_order_quantity + backlog, float(regimes.high.max())
-    )
+    largest = min(mean + 3 * deviation + problem.economic_order_quantity + backlog, float(regimes.high.max()))
     ends = np.concatenate([regimes.low, regimes.high])
     spaced = _in_whole_units(problem, np.linspace(0.0, largest, POINTS))
     grid = np.concatenate([[0.0], spaced, ends[ends <= largest]])

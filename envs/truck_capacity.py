@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.stats
 
 from . import checks
 from .env import HybridEnv
@@ -11,11 +12,11 @@ from .regimes import RegimeTable
 from .vector import HybridVectorEnv
 
 
-@single_item()
+@single_item(demand=scipy.stats.nbinom(5, 0.2))
 def truck_capacity(
     *,
-    truck_capacity: float = 16.0,
-    truck_cost: float = 16.0,
+    truck_capacity: float = 20.0,
+    truck_cost: float = 30.0,
     max_trucks: int = 4,
     unit_cost: float = 0.0,
     lead_time: int = 0,
@@ -84,13 +85,13 @@ class TruckCapacityEnv(HybridEnv):
     ## Arguments
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `truck_capacity` | 16.0 | units that a truck carries |
-    | `truck_cost` | 16.0 | cost of a truck, whatever its load |
+    | `truck_capacity` | 20.0 | units that a truck carries |
+    | `truck_cost` | 30.0 | cost of a truck, whatever its load |
     | `max_trucks` | 4 | most trucks in a period, at most 1,000 |
     | `unit_cost` | 0.0 | cost per unit ordered |
     | `holding_cost` | 1.0 | per unit in stock at the end of a period |
     | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.poisson(20)` | frozen scipy distribution, or traces (episodes, horizon) |
+    | `demand` | `scipy.stats.nbinom(5, 0.2)` | frozen scipy distribution, or traces (episodes, horizon) |
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, or a pair (low, high) |

@@ -19,6 +19,8 @@ from jumpgym.truck_capacity import truck_capacity
 HORIZON = 4
 DEMAND = scipy.stats.rv_discrete(values=([3, 9], [0.6, 0.4]))
 SAMPLES, BATCH = 200_000, 2_000
+EXACT = {"entropy_bonus": 0, "revival": 0}
+"""Without what is added to the cost for exploration."""
 
 
 def tiny_setup_cost():
@@ -100,7 +102,7 @@ PROBLEMS = pytest.mark.parametrize("problem", [tiny_setup_cost, tiny_trucks])
 @PROBLEMS
 @pytest.mark.parametrize("settings", [{"advantage": "leave_one_out"}, {"advantage": "value"}])
 def test_unbiased_estimators_agree_with_enumeration(problem, settings):
-    agent = agent_of(MixedGradient, problem(), entropy_bonus=0, **settings)
+    agent = agent_of(MixedGradient, problem(), **EXACT, **settings)
     assert largest_z(agent) < 4
 
 
@@ -108,8 +110,8 @@ def test_unbiased_estimators_agree_with_enumeration(problem, settings):
 @pytest.mark.parametrize(
     ("cls", "settings"),
     [
-        (MixedGradient, {"entropy_bonus": 0, "cross_term": "off"}),
-        (MixedGradient, {"entropy_bonus": 0, "advantage": "gae", "gae_lambda": 0.5}),
+        (MixedGradient, {**EXACT, "cross_term": "off"}),
+        (MixedGradient, {**EXACT, "advantage": "gae", "gae_lambda": 0.5}),
         (GumbelSoftmax, {"form": "plain"}),
         (GumbelSoftmax, {"form": "plain", "straight_through": True}),
         (GumbelSoftmax, {"form": "guarded"}),
@@ -141,3 +143,23 @@ def test_advantages_on_hand_computed_numbers():
     # lambda = 1 is the cost to go less the value, lambda = 0 the one-step difference.
     assert torch.allclose(gae(costs, values, 1.0), cost_to_go(costs) - values)
     assert gae(costs, values, 0.0).tolist() == [[-1, 0, 4], [1, 3, -1]]
+
+
+def test_revival_draws_a_dead_head_back_and_leaves_living_ones_alone():
+    agent = MixedGradient("jumpgym/MinOrder-v0", hidden=(3,))
+    policy, low = agent.policy, agent.problem.regimes.low[1]
+    observations = torch.tensor([[[10.0, 5.0], [30.0, 5.0]]])
+    order = torch.tensor([0.0, 1.0]).expand(1, 2, 2)
+    _, quantities = policy(observations)
+    assert ((quantities[..., 1] > low).sum(), (quantities[..., 1] == low).sum()) == (1, 1)
+    assert float(policy.revival(observations, order, quantities)) == 0  # half of the orders are inside
+
+    with torch.no_grad():
+        policy.net[-1].bias[3] -= 0.8  # now every order is the minimum order
+    _, quantities = policy(observations)
+    assert torch.all(quantities[..., 1] == low)
+    loss = policy.revival(observations, order, quantities)
+    loss.backward()
+    assert float(loss.detach()) > 0
+    assert float(policy.net[-1].bias.grad[3]) < 0  # a step against it raises the level
+    assert float(policy.revival(observations, 1 - order, quantities).detach()) == 0  # never chosen
