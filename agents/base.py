@@ -22,8 +22,7 @@ from .device import one_thread, usable_device
 from .logger import Logger, ProgressBar
 from .rollout import Rollout
 from .schedules import cosine
-
-ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+from .training_state import restore_tensors, signature, training_tensors
 
 
 class Agent(ABC):
@@ -236,7 +235,8 @@ class Agent(ABC):
             "progress": self.progress,
             "cpu_seconds": self.clock.elapsed,
         }
-        checkpoint.write(path, settings, {n: t.cpu().numpy() for n, t in self._tensors().items()})
+        tensors = training_tensors(self.networks, self.optimizer, self.generator)
+        checkpoint.write(path, settings, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: Any, device: str | torch.device = "cpu") -> Self:
@@ -259,12 +259,25 @@ class Agent(ABC):
             if stored["problem"] != signature(problem):
                 raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
             agent = cls(problem, device=device, **stored["settings"])
-            agent._restore(stored, arrays)
+            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()})
         except KeyError as error:
             raise ValueError(f"{path} is damaged: it has no {error}") from error
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit: {error}") from error
         return agent
+
+    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
+        self.iterations = checks.integer("iterations", stored["iterations"], low=0)
+        self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
+        self.progress = checks.number("progress", stored["progress"], low=0, high=1)
+        self.clock = CpuClock(checks.number("cpu_seconds", stored["cpu_seconds"], low=0))
+        self.clock.stop()
+        restore_tensors(tensors, self.networks, self.optimizer, stepped=self.iterations > 0)
+        if stored["device"] == self.device.type:
+            self.generator.set_state(tensors["generator"])
+        else:  # its state means nothing there
+            self.generator.manual_seed(self.seed + self.num_timesteps)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that make this agent again, but for ``env`` and ``device``."""
@@ -338,49 +351,3 @@ class Agent(ABC):
     def _progress(self, total: int | None, budget: float | None) -> float:
         steps = self.num_timesteps / total if total is not None else 0.0
         return min(1.0, max(steps, self.clock.elapsed / budget if budget is not None else 0.0))
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """Everything that training changes, by name."""
-        tensors = {f"networks/{name}": tensor for name, tensor in self.networks.state_dict().items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in slots.items()}
-        return {**tensors, "generator": self.generator.get_state()}
-
-    def _restore(self, stored: dict[str, Any], arrays: dict[str, Any]) -> None:
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
-        self.iterations = checks.integer("iterations", stored["iterations"], low=0)
-        self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
-        self.progress = checks.number("progress", stored["progress"], low=0, high=1)
-        self.clock = CpuClock(checks.number("cpu_seconds", stored["cpu_seconds"], low=0))
-        self.clock.stop()
-        prefix = "networks/"
-        self.networks.load_state_dict(
-            {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        )
-        # Adam's state is not there before its first step, and load_state_dict does not check it.
-        stepped = self.iterations > 0 or any(name.startswith("optimizer/") for name in tensors)
-        parameters = list(self.networks.parameters()) if stepped else []
-        slots = {
-            index: {name: tensors[f"optimizer/{index}/{name}"] for name in ADAM_STATE}
-            for index in range(len(parameters))
-        }
-        for parameter, state in zip(parameters, slots.values(), strict=True):
-            for name, tensor in state.items():
-                expected = () if name == "step" else parameter.shape
-                if tensor.shape != expected:
-                    raise ValueError(f"{name} of the optimizer has shape {tuple(tensor.shape)}")
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        if stored["device"] == self.device.type:
-            self.generator.set_state(tensors["generator"])
-        else:  # its state means nothing there
-            self.generator.manual_seed(self.seed + self.num_timesteps)
-
-
-def signature(problem: SingleItemInventory) -> dict[str, Any]:
-    """What problems must have in common for one policy to fit them."""
-    return {
-        "observation": len(problem.observation_low),
-        "regimes": len(problem.regimes),
-        "horizon": problem.horizon,
-    }

@@ -49,8 +49,8 @@ def supported(env: Any) -> SingleItemInventory:
     if isinstance(problem.demand, TraceDemand):
         raise NotImplementedError(
             "demand: traces are not supported: the periods of a trace depend on each other, so stock and "
-            "period are not a state; pass a frozen scipy.stats distribution fitted to them, or compare with "
-            "hindsight_cost"
+            "period are not a state; pass a frozen scipy.stats distribution fitted to them, or compare "
+            "policies on the traces with evaluate"
         )
     lead_times = problem.regimes.lead_time
     if lead_times.min() != lead_times.max():

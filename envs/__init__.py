@@ -5,6 +5,7 @@ Importing the package registers its environments. It needs neither PyTorch nor S
 
 import gymnasium as gym
 
+from . import wrappers
 from .env import HybridEnv, as_problem
 from .inventory import InventoryState, SingleItemInventory
 from .min_order import MinOrderEnv
@@ -28,6 +29,7 @@ __all__ = [
     "SingleItemInventory",
     "TruckCapacityEnv",
     "as_problem",
+    "wrappers",
 ]
 
 _MODULES = {

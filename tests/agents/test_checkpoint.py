@@ -13,6 +13,7 @@ import scipy.stats
 import torch
 
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost, checkpoint
+from jumpgym.agents.training_state import training_tensors
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
 
@@ -38,7 +39,8 @@ def new(cls=MixedGradient, env=PROBLEM, **settings):
 
 def state(agent):
     """Everything that training changes, as bytes."""
-    return {name: tensor.numpy().tobytes() for name, tensor in agent._tensors().items()}
+    tensors = training_tensors(agent.networks, agent.optimizer, agent.generator)
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
 
 
 @pytest.fixture
