@@ -43,7 +43,9 @@ class Agent(ABC):
         hidden: widths of the hidden layers (tanh) of each network.
         max_grad_norm: bound on the norm of the gradient of the loss in units of ``cost_scale``.
         state_gradient_limit: bound on the gradient with respect to the stock, in units of ``cost_scale``
-            per ``level_scale`` of the problem; see ``rollout``. None for none.
+            per ``level_scale`` of the problem; see ``rollout``. Where it acts it biases the gradient: too low
+            a limit cuts off what rare, costly shortages say, too high a one lets gradients explode. None for
+            none.
         tensorboard_log: folder for TensorBoard, or None.
 
     Attributes:
@@ -71,7 +73,7 @@ class Agent(ABC):
         learning_rate: float = 3e-3,
         hidden: Sequence[int] = (64, 64),
         max_grad_norm: float = 0.2,
-        state_gradient_limit: float | None = 100.0,
+        state_gradient_limit: float | None = 400.0,
         tensorboard_log: str | os.PathLike[str] | None = None,
         **unknown: Any,
     ) -> None:
