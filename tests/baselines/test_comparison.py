@@ -147,7 +147,7 @@ def test_a_failing_run_is_reported_and_stops_no_other(output, capfd, monkeypatch
     monkeypatch.setattr(comparison, "plan", lambda *_: [impossible, other, *runs])
     assert main([*TINY, "--output", str(output)]) == 1
     out, err = capfd.readouterr()
-    assert "seed=-1 must be an integer of at least 0" in out
+    assert "seed=-1 must be an integer" in out
     assert "Traceback" in out
     assert "1 runs failed" in err
     assert impossible.name in err
@@ -202,9 +202,9 @@ def test_presets():
     quick = plan("quick")
     assert len(quick) == len(jumpgym.ENVIRONMENTS) * (len(METHODS) + 2)
     assert planned_seconds(quick, 2) < 360
-    assert {block.seeds for block in PRESETS["standard"]} == {5, 1}
+    assert {block.seeds for block in PRESETS["standard"]} == {3, 1}
     standard = plan("standard")
-    assert len(standard) == len(jumpgym.ENVIRONMENTS) * (5 * len(METHODS) + 2) + len(METHODS)
+    assert len(standard) == len(jumpgym.ENVIRONMENTS) * (3 * len(METHODS) + 2) + len(METHODS)
     overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, 64)
     assert {(run.method, run.seed, run.budget) for run in overridden} == {
         ("optimum", 0, 0.0),

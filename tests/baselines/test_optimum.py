@@ -129,7 +129,7 @@ def test_continuous_demand():
         truck_capacity(unmet_demand="lost", lead_time=1),
         setup_cost(unmet_demand="lost", lead_time=2, demand=scipy.stats.poisson(6), initial_inventory=9),
         setup_cost(demand=scipy.stats.gamma(4, scale=5), initial_inventory=(-30, 60)),
-        min_order(max_order=35.5, initial_inventory=-200),
+        min_order(min_order=35, fixed_cost=0, max_order=35.5, initial_inventory=-200),
         setup_cost(initial_inventory=800, horizon=60),
         setup_cost(max_order=18),
         setup_cost(holding_cost=0),
