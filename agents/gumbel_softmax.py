@@ -11,7 +11,7 @@ from jumpgym import checks
 
 from .base import Agent
 from .networks import HybridPolicy
-from .rollout import Gate, Rollout, gumbel_noise, hard_gate, rollout
+from .rollout import Gate, Rollout, choose, gumbel_noise, rollout
 from .schedules import inverse_time
 
 
@@ -92,10 +92,7 @@ class GumbelSoftmax(Agent):
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The hard gate (eq. 13) and its quantity."""
-        logits, quantity = self.policy(observation)
-        if not deterministic:
-            logits = logits + gumbel_noise(tuple(logits.shape), self.generator, logits)
-        return hard_gate(logits, quantity)
+        return choose(self.policy, observation, self.generator, deterministic)
 
     def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         logits, quantity = self.policy(observation)

@@ -12,7 +12,7 @@ from jumpgym import checks
 from .base import Agent
 from .estimators import gae, gate_entropy, gate_log_prob, leave_one_out, surrogate_loss, value_advantage
 from .networks import HybridPolicy, QuantityHead, Value
-from .rollout import Rollout, gumbel_noise, hard_gate, rollout, sampled_gate
+from .rollout import Rollout, choose, gumbel_noise, rollout, sampled_gate
 from .schedules import linear_until
 
 
@@ -110,10 +110,7 @@ class MixedGradient(Agent):
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The most probable gate, or a sampled one, and its quantity."""
-        logits, quantity = self.policy(observation)
-        if not deterministic:
-            logits = logits + gumbel_noise(tuple(logits.shape), self.generator, logits)
-        return hard_gate(logits, quantity)
+        return choose(self.policy, observation, self.generator, deterministic)
 
     def _advantages(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
         """Advantages (T, m) and the loss of the value, in units of cost."""

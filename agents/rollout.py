@@ -83,7 +83,15 @@ def sampled_gate(gumbel: Tensor) -> Gate:
     return lambda logits, period: one_hot[(logits.detach() + gumbel[period]).argmax(-1)]
 
 
-def hard_gate(logits: Tensor, quantity: Tensor) -> tuple[Tensor, Tensor]:
-    """Regime of the largest logit (m,) and its quantity (m,), of logits and quantities (m, K)."""
+def choose(
+    policy: Callable[[Tensor], tuple[Tensor, Tensor]],
+    observation: Tensor,
+    generator: torch.Generator,
+    deterministic: bool,
+) -> tuple[Tensor, Tensor]:
+    """Regime (m,) and its quantity (m,) for observations (m, n): the most probable one, or a sampled one."""
+    logits, quantity = policy(observation)
+    if not deterministic:
+        logits = logits + gumbel_noise(tuple(logits.shape), generator, logits)
     regime = logits.argmax(-1)
     return regime, quantity.gather(-1, regime[:, None])[:, 0]
