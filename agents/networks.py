@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,24 @@ from .features import Features
 QuantityHead = Literal["order_up_to", "bounded_order_up_to", "raw"]
 
 
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.mul(x, 2).sigmoid_().mul_(2).sub_(1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return torch.ops.aten.tanh_backward(gradients[0], ctx.saved_tensors[0])
+
+
 class Tanh(nn.Module):
     """``tanh(x) = 2 sigmoid(2 x) - 1``: on the CPU torch's sigmoid is some 10 times faster than its tanh."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise, any shape."""
-        return 2 * torch.sigmoid(2 * x) - 1
+        return _Tanh.apply(x)
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:

@@ -7,6 +7,7 @@ import torch
 
 from jumpgym.agents import MixedGradient, SmoothedCost
 from jumpgym.agents.gumbel_softmax import relaxed_gate
+from jumpgym.agents.networks import Tanh
 from jumpgym.agents.rollout import gumbel_noise, rollout, sampled_gate
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
@@ -132,3 +133,12 @@ def test_a_limit_keeps_the_gradient_of_a_steep_policy_bounded():
     # 30 periods, each of slope 3, the limit on what comes from later periods and 10 from the own cost
     assert largest_gradient(5.0) <= 30 * 3 * (5.0 + 10.0)
     assert largest_gradient(1e12) == pytest.approx(largest_gradient(None), rel=1e-5)
+
+
+def test_tanh_and_its_gradient_are_those_of_torch():
+    x = torch.linspace(-30, 30, 1001, dtype=torch.float64, requires_grad=True)
+    mine, theirs = Tanh()(x), torch.tanh(x)
+    assert torch.allclose(mine, theirs, atol=1e-14)
+    weights = torch.arange(1001.0, dtype=torch.float64)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (mine, theirs)]
+    assert torch.allclose(*gradients, atol=1e-10)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 import jumpgym  # noqa: F401 (registers the environments)
+from jumpgym.agents.networks import mlp
 
 BATCH, ENV = 8192, "jumpgym/SetupCost-v0"
 REPEATS = 7
@@ -101,15 +102,9 @@ def scalar(unwrapped: bool) -> Measurement:
 
 
 def make_policy() -> torch.nn.Module:
-    """A 2x64 tanh network from observations to a logit and a level."""
+    """The agents' 2x64 tanh network, from observations to a logit and a level."""
     torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Linear(2, 64),
-        torch.nn.Tanh(),
-        torch.nn.Linear(64, 64),
-        torch.nn.Tanh(),
-        torch.nn.Linear(64, 2),
-    )
+    return mlp(2, (64, 64), 2)
 
 
 def policy_alone() -> Measurement:
