@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import nn
 from jumpgym import SingleItemInventory, as_problem, checks
 from jumpgym.agents.clock import CpuClock
 from jumpgym.agents.networks import Tanh
+from jumpgym.agents.schedules import cosine
 from jumpgym.grids import order_quantities
 from jumpgym.views import (
     ActionView,
@@ -118,7 +118,7 @@ class Cosine:
 
     def __call__(self, progress_remaining: float) -> float:
         """Learning rate when this fraction of the training remains."""
-        return self.initial * 0.5 * (1 - math.cos(math.pi * min(max(progress_remaining, 0.0), 1.0)))
+        return cosine(self.initial, 1 - min(max(progress_remaining, 0.0), 1.0))
 
 
 class BudgetedPPO(PPO):

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
 from jumpgym import as_problem
 
 from .evaluation import evaluate
 from .hybrid_policy import HybridActorCriticPolicy
+from .methods import one_thread
 from .ppo import METHODS, make_ppo, ppo_hyperparameters
 
 SPACE: dict[str, list[Any]] = {
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the search")
     parser.add_argument("--output", type=Path, default=Path("tune_ppo.csv"))
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     best = search(args.env, args.method, args.trials, args.budget, args.seed, args.output)
     print(yaml.safe_dump({args.env: {args.method: best}}, sort_keys=False, default_flow_style=None))
 
