@@ -1,10 +1,9 @@
-"""What all agents share: learn, predict, save, load."""
+"""What all agents share: learn and predict."""
 
 from __future__ import annotations
 
-import inspect
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -12,20 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.actions import format_action
 
-from . import checkpoint
 from .callbacks import Callbacks
 from .clock import CpuClock
 from .device import one_thread, usable_device
+from .estimators import cost_unit
 from .logger import Logger, ProgressBar
-from .rollout import Rollout
+from .observations import checked_observation
+from .persistent import Persistent
+from .rollout import Limits, Rollout, draw
 from .schedules import cosine
-from .training_state import restore_tensors, signature, training_tensors
 
 
-class Agent(ABC):
+class Agent(Persistent):
     """An agent that differentiates through the problem it learns.
 
     One iteration of training simulates ``batch_size`` whole episodes on fresh noise, back-propagates one loss
@@ -42,16 +42,17 @@ class Agent(ABC):
         learning_rate: of Adam at the start; annealed to 0 by a cosine over the training.
         hidden: widths of the hidden layers (tanh) of each network.
         max_grad_norm: bound on the norm of the gradient of the loss in units of ``cost_scale``.
-        state_gradient_limit: bound on the gradient with respect to the stock, in units of ``cost_scale``
-            per ``level_scale`` of the problem; see ``rollout``. Where it acts it biases the gradient: too low
-            a limit cuts off what rare, costly shortages say, too high a one lets gradients explode. None for
-            none.
+        state_gradient_limit: bound on the gradient with respect to each entry of the state, in units of
+            ``cost_scale`` per ``state_scale`` of the problem; see ``rollout``. Where it acts it biases the
+            gradient: too low a limit cuts off what rare, costly shortages say, too high a one lets gradients
+            explode. None for none.
         tensorboard_log: folder for TensorBoard, or None.
 
     Attributes:
         problem: the problem that is learnt.
         num_timesteps: transitions simulated so far, the environment's time steps.
-        cost_scale: mean cost of a period in the latest iterations, the unit of cost in training.
+        cost_scale: magnitude of the cost of a period in the latest iterations, the unit of cost in training;
+            see ``estimators.cost_unit``.
         clock: CPU seconds of training so far.
         logger: last values of loss, cost, entropy, gradient norm.
 
@@ -59,9 +60,7 @@ class Agent(ABC):
         ValueError, TypeError: naming the parameter, its value and what is allowed.
     """
 
-    name: ClassVar[str]
     SCALE_UPDATE: ClassVar[float] = 0.1
-    networks: nn.ModuleDict
 
     def __init__(
         self,
@@ -109,8 +108,9 @@ class Agent(ABC):
             self.networks = nn.ModuleDict(self.make_networks()).to(self.device)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.learning_rate)
         self.cost_scale = 1.0
-        with one_thread(self.device):
-            self.cost_scale = self._initial_cost()
+        if self.problem.horizon is not None:
+            with one_thread(self.device), torch.no_grad():
+                self.cost_scale = cost_unit(self.simulate(*self._draw(self.problem.horizon)).costs)
 
     @abstractmethod
     def make_networks(self) -> dict[str, nn.Module]:
@@ -126,7 +126,7 @@ class Agent(ABC):
 
     @abstractmethod
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """Regime (m,) and quantity (m,) of observations (m, n)."""
+        """Regimes (m, G) and quantities (m, n) of observations (m, n_obs)."""
 
     def learn(
         self,
@@ -151,11 +151,12 @@ class Agent(ABC):
             cpu_seconds: CPU time of this process to spend; callbacks can pause it by ``agent.clock.pause()``.
 
         Raises:
-            ValueError: if neither limit is given.
+            ValueError: if neither limit is given, or the problem has no end.
             FloatingPointError: if the loss or its gradient stops being finite; the weights are those before.
         """
         if total_timesteps is None and cpu_seconds is None:
             raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
+        horizon = self._horizon()
         total = (
             checks.integer("total_timesteps", total_timesteps, low=1) if total_timesteps is not None else None
         )
@@ -178,7 +179,7 @@ class Agent(ABC):
             with one_thread(self.device):
                 going = self.progress < 1
                 while going:
-                    self._iterate()
+                    self._iterate(horizon)
                     self.progress = self._progress(total, budget)
                     going = listeners.on_step() and self.progress < 1
                     if not going or self.iterations % log_interval == 0:
@@ -204,115 +205,35 @@ class Agent(ABC):
             ValueError: if the observation has another shape, is not finite, or its period is not in
                 [0, horizon].
         """
-        array = np.asarray(observation, dtype=np.float32)
-        length = len(self.problem.observation_low)
-        if array.ndim not in (1, 2) or array.shape[-1] != length:
-            raise ValueError(
-                f"observation of shape {array.shape} must have shape ({length},) or (m, {length})"
-            )
-        if not np.isfinite(array).all():
-            raise ValueError(f"observation={array[~np.isfinite(array).all(-1)]} must be finite")
-        period = array[..., -1]
-        if array.size and not (period.min() >= 0 and period.max() <= self.problem.horizon):
-            raise ValueError(
-                f"observation: period {period[(period < 0) | (period > self.problem.horizon)].flat[0]} "
-                f"must be in [0, {self.problem.horizon}]"
-            )
+        array = checked_observation(self.problem, observation)
         with torch.no_grad(), one_thread(self.device):
-            batch = torch.as_tensor(array.reshape(-1, length), device=self.device)
+            batch = torch.as_tensor(array.reshape(-1, array.shape[-1]), device=self.device)
             regime, quantity = self.decide(batch, deterministic)
         action = format_action(regime.cpu().numpy(), quantity.cpu().numpy(), array.ndim == 2, episode_start)
         return action, state
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint (weights and JSON, no pickle) that holds what is needed to go on training."""
-        settings = {
-            "agent": self.name,
-            "settings": self.settings(),
-            "problem": signature(self.problem),
-            "device": self.device.type,
-            "num_timesteps": self.num_timesteps,
-            "iterations": self.iterations,
-            "cost_scale": self.cost_scale,
-            "progress": self.progress,
-            "cpu_seconds": self.clock.elapsed,
-        }
-        tensors = training_tensors(self.networks, self.optimizer, self.generator)
-        checkpoint.write(path, settings, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
-
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: Any, device: str | torch.device = "cpu") -> Self:
-        """The agent of a checkpoint, for an environment with the same observations, regimes and horizon.
+    def _supported(cls, env: Any) -> HindsightProblem:
+        return as_problem(env)
 
-        Costs, demand and the intervals of the regimes may differ: the policy is the one that was learnt, its
-        quantities projected on the intervals of ``env``.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if the file is damaged or foreign, holds another agent, or does not fit ``env``.
-        """
-        stored, arrays = checkpoint.read(path)
-        problem, device = cls._supported(env), usable_device(device)
-        if stored.get("agent") != cls.name:
-            raise ValueError(
-                f"{path} holds {stored.get('agent')!r}, not {cls.name!r}: load it with that class"
-            )
-        try:
-            if stored["problem"] != signature(problem):
-                raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
-            agent = cls(problem, device=device, **stored["settings"])
-            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()})
-        except KeyError as error:
-            raise ValueError(f"{path} is damaged: it has no {error}") from error
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit: {error}") from error
-        return agent
-
-    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
-        self.iterations = checks.integer("iterations", stored["iterations"], low=0)
-        self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
-        self.progress = checks.number("progress", stored["progress"], low=0, high=1)
-        self.clock = CpuClock(checks.number("cpu_seconds", stored["cpu_seconds"], low=0))
-        self.clock.stop()
-        restore_tensors(tensors, self.networks, self.optimizer, stepped=self.iterations > 0)
-        if stored["device"] == self.device.type:
-            self.generator.set_state(tensors["generator"])
-        else:  # its state means nothing there
-            self.generator.manual_seed(self.seed + self.num_timesteps)
-
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make this agent again, but for ``env`` and ``device``."""
-        return {name: getattr(self, name) for name in self._setting_names()}
-
-    @classmethod
-    def _setting_names(cls) -> list[str]:
-        names = [
-            name
-            for base in cls.__mro__
-            if issubclass(base, Agent)
-            for name, parameter in inspect.signature(base).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
-        ]
-        return [name for name in dict.fromkeys(names) if name != "device"]
-
-    @classmethod
-    def _supported(cls, env: Any) -> SingleItemInventory:
-        problem = as_problem(env)
-        if not isinstance(problem, SingleItemInventory):
-            raise TypeError(f"{cls.name} supports SingleItemInventory problems, not {type(problem).__name__}")
-        return problem
-
-    def get_env(self) -> SingleItemInventory:
+    def get_env(self) -> HindsightProblem:
         """The problem; SB3's callbacks ask for it."""
         return self.problem
 
-    def get_vec_normalize_env(self) -> None:  # noqa: B027
+    def get_vec_normalize_env(self) -> None:
         """None: observations are never normalised outside the networks; SB3's callbacks ask."""
 
-    def _iterate(self) -> None:
+    def _horizon(self) -> int:
+        if self.problem.horizon is None:
+            raise ValueError(
+                f"{self.name}: learn needs a problem with an end, and this one has horizon=None; make it "
+                "with a horizon, such as horizon=100"
+            )
+        return self.problem.horizon
+
+    def _iterate(self, periods: int) -> None:
         """One iteration of training: simulate, back-propagate, step."""
-        episodes = self.simulate(*self._draw(self.batch_size))
+        episodes = self.simulate(*self._draw(periods))
         loss = self.loss(episodes)
         self.optimizer.zero_grad()
         (loss / self.cost_scale).backward()
@@ -325,30 +246,28 @@ class Agent(ABC):
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(self.learning_rate, self.progress)
         self.optimizer.step()
-        self.num_timesteps += self.batch_size * self.problem.horizon
+        self.num_timesteps += self.batch_size * periods
         self.iterations += 1
-        cost = float(episodes.costs.detach().mean())
-        self.cost_scale += self.SCALE_UPDATE * (max(cost, 1e-8) - self.cost_scale)
-        self.logger.record("rollout/cost", cost * self.problem.horizon)
+        costs = episodes.costs.detach()
+        self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
+        self.logger.record("rollout/cost", float(costs.sum(-1).mean()) * periods)
         self.logger.record("train/loss", float(loss.detach()))
         self.logger.record("train/gradient_norm", float(norm))
 
-    def _draw(self, episodes: int) -> tuple[Any, Tensor]:
-        """Fresh initial states (episodes,) and noise (episodes, horizon)."""
-        shape = (episodes, self.problem.horizon + 1)
-        uniforms = torch.rand(shape, generator=self.generator, device=self.device)
-        return self.problem.initial_state(uniforms[:, 0]), self.problem.noise(uniforms[:, 1:])
+    def _draw(self, periods: int) -> tuple[Any, Tensor]:
+        """Fresh initial states and noise of a batch of episodes."""
+        return draw(self.problem, self.batch_size, periods, self.generator)
 
-    def _initial_cost(self) -> float:
-        with torch.no_grad():
-            costs = self.simulate(*self._draw(self.batch_size)).costs
-        return max(float(costs.mean()), 1e-8)
-
-    def _limit(self) -> float | None:
-        """The limit on the gradient with respect to the stock of the loss in units of ``cost_scale``."""
+    def _limits(self, noise: Tensor) -> Limits | None:
+        """The limits on the state's gradient of the loss in units of ``cost_scale``; see ``rollout``."""
         if self.state_gradient_limit is None:
             return None
-        return self.state_gradient_limit / self.problem.level_scale
+        limits: list[float | Tensor | None] = []
+        for scale in self.problem.state_scale:
+            limit = None if scale is None else self.state_gradient_limit / scale
+            array = isinstance(limit, np.ndarray)
+            limits.append(torch.as_tensor(limit, dtype=noise.dtype, device=noise.device) if array else limit)
+        return limits
 
     def _progress(self, total: int | None, budget: float | None) -> float:
         steps = self.num_timesteps / total if total is not None else 0.0

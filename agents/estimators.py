@@ -1,7 +1,7 @@
 """Gradient estimators: each is one short function whose lines match its equation.
 
 Equation numbers are those of the method note (Alvo, "RL with pathwise and score-function gradients", 2.1).
-Costs are discounted to the first period and have shape (T, m): T periods of m episodes.
+Costs are discounted to the first period and have shape (T, m, C): C components in T periods of m episodes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def cost_to_go(costs: Tensor) -> Tensor:
-    """``Q_t = sum_{u >= t} c_u`` of eq. 1, shape (T, m)."""
+    """``Q_t = sum_{u >= t} c_u`` of eq. 1, by component, shape (T, m, C)."""
     return costs.flip(0).cumsum(0).flip(0)
 
 
@@ -25,7 +25,7 @@ def leave_one_out(costs: Tensor) -> Tensor:
 
 
 def value_advantage(costs: Tensor, values: Tensor) -> Tensor:
-    """Advantage ``Q_t - V(S_t)`` with a learned value, (T, m) each; unbiased whatever V is."""
+    """Advantage ``Q_t - V(S_t)`` with a learned value, (T, m, C) each; unbiased whatever V is."""
     return cost_to_go(costs) - values
 
 
@@ -44,24 +44,42 @@ def gae(costs: Tensor, values: Tensor, gae_lambda: float) -> Tensor:
     return advantages
 
 
-def gate_log_prob(logits: Tensor, gates: Tensor) -> Tensor:
-    """``log p(a_t^S | S_t)`` of one-hot gates, (..., K) to (...,)."""
-    return (torch.log_softmax(logits, -1) * gates).sum(-1)
+def credited(advantages: Tensor, credit: Tensor) -> Tensor:
+    """Advantage of each gate, (T, m, G): the sum over the components that it is credited with.
 
-
-def gate_entropy(logits: Tensor) -> Tensor:
-    """Entropy of the gate, (..., K) to (...,)."""
-    log_p = torch.log_softmax(logits, -1)
-    return -(log_p.exp() * log_p).sum(-1)
+    Args:
+        advantages: of each component, shape (T, m, C).
+        credit: 1 where the gate is credited with the component, else 0; shape (G, C).
+    """
+    return advantages @ credit.T
 
 
 def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tensor:
-    """Loss whose gradient is eq. 8 (for the gate's parameters eq. 1), the mean over episodes.
+    """Loss whose gradient is eq. 8 (for the gates' parameters eq. 1), the mean over episodes.
 
     The first term is the pathwise part (eq. 2, 5 and 7). The second is the score-function part (eq. 1); where
     ``log_prob`` is connected to the states, it contains the cross term, the effect of earlier quantities on
     the probability of later gates (eq. 4 and 6).
+
+    Args:
+        costs: shape (T, m, C).
+        log_prob, advantages: of each gate, shape (T, m, G).
     """
-    pathwise = costs.sum(0)
-    score = (log_prob * advantages.detach()).sum(0)
+    pathwise = costs.sum(-1).sum(0)
+    score = (log_prob * advantages.detach()).sum(-1).sum(0)
     return (pathwise + score).mean()
+
+
+def cost_unit(costs: Tensor) -> float:
+    """What training takes as the unit of cost: the magnitude of the cost of a period; greater than 0.
+
+    The mean cost of a period where all costs are positive. Where some are negative, as a utility's, the mean
+    says little: it may be 0, or a constant that no decision changes. Then the unit is the standard deviation
+    over episodes of the cost of a period, mean over the periods.
+
+    Args:
+        costs: shape (T, m, C), not differentiable.
+    """
+    total = costs.sum(-1)
+    positive = bool((total >= 0).all())
+    return max(float(total.mean() if positive else total.std(1).mean()), 1e-8)

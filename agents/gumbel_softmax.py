@@ -4,35 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from jumpgym import checks
 
 from .base import Agent
-from .networks import HybridPolicy
-from .rollout import Gate, Rollout, choose, gumbel_noise, rollout
+from .gates import gumbel_noise, relaxed_gate
+from .policies import HybridPolicy, QuantityHead
+from .rollout import Rollout, rollout
 from .schedules import inverse_time
 
 
-def relaxed_gate(gumbel: Tensor, temperature: float, straight_through: bool) -> Gate:
-    """Gumbel-softmax gates on noise (T, m, K): eq. 9 and 10; with ``straight_through`` eq. 12."""
-
-    def gate(logits: Tensor, period: int) -> Tensor:
-        soft = torch.softmax((logits + gumbel[period]) / temperature, dim=-1)  # eq. 10
-        if not straight_through:
-            return soft
-        hard = nn.functional.one_hot(soft.argmax(-1), soft.shape[-1]).to(soft.dtype)
-        return hard + soft - soft.detach()  # eq. 12: hard forward, soft backward
-
-    return gate
-
-
 class GumbelSoftmax(Agent):
-    """Gumbel-softmax hybrid-action RL (Alvo, section 2.2), for any number of regimes.
+    """Gumbel-softmax hybrid-action RL (Alvo, section 2.2), for any number of gates and regimes.
 
     Training simulates relaxed gates and follows the pathwise gradient of their cost, which is biased for the
-    hard problem. Decisions use the hard gate (eq. 13; with K regimes the largest weight).
+    hard problem. Decisions use the hard gate (eq. 13; with K regimes the largest weight of each gate).
 
     Args:
         env: environment id, environment or problem.
@@ -69,10 +56,8 @@ class GumbelSoftmax(Agent):
 
     def make_networks(self) -> dict[str, nn.Module]:
         """The policy."""
-        bounded = self.form == "guarded"
-        self.policy = HybridPolicy(
-            self.problem, self.hidden, "bounded_order_up_to" if bounded else "order_up_to"
-        )
+        head: QuantityHead = "bounded" if self.form == "guarded" else "problem"
+        self.policy = HybridPolicy(self.problem, self.hidden, head)
         return {"policy": self.policy}
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
@@ -81,18 +66,19 @@ class GumbelSoftmax(Agent):
             self.temperature, self.temperature_decay, self.min_temperature, self.iterations
         )  # eq. 11
         self.logger.record("train/temperature", tau)
-        shape = (self.problem.horizon, len(noise), len(self.problem.regimes))
-        gate = relaxed_gate(gumbel_noise(shape, self.generator, noise), tau, self.straight_through)
-        limit = self._limit() if self.form == "guarded" else None
-        return rollout(self.problem, self._forward, gate, state, noise, limit)
+        layout = self.problem.layout
+        gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
+        gate = relaxed_gate(gumbel, layout.gate_groups, tau, self.straight_through)
+        limits = self._limits(noise) if self.form == "guarded" else None
+        return rollout(self.problem, self._forward, gate, state, noise, limits)
 
     def loss(self, episodes: Rollout) -> Tensor:
         """Mean cost of the relaxed episodes."""
-        return episodes.costs.sum(0).mean()
+        return episodes.costs.sum(-1).sum(0).mean()
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """The hard gate (eq. 13) and its quantity."""
-        return choose(self.policy, observation, self.generator, deterministic)
+        """The hard gates (eq. 13) and their quantities."""
+        return self.policy.choose(observation, self.generator, deterministic)
 
     def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         logits, quantity = self.policy(observation)

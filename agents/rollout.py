@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -10,8 +12,10 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem
 
-Gate = Callable[[Tensor, int], Tensor]
-"""From logits (..., K) and the period to gate weights (..., K)."""
+from .gates import Gate
+
+Limits = Sequence[float | Tensor | None]
+"""For each entry of a state the bound on the gradient with respect to it, which may be an array, or None."""
 
 
 class Rollout(NamedTuple):
@@ -19,10 +23,10 @@ class Rollout(NamedTuple):
 
     Attributes:
         observations: shape (T, m, n).
-        logits: of the gate, shape (T, m, K).
-        gates: weights that were applied, shape (T, m, K).
-        quantities: of every regime, shape (T, m, K).
-        costs: discounted to the first period, shape (T, m).
+        logits: of all gates, shape (T, m, options).
+        gates: weights that were applied, shape (T, m, options).
+        quantities: each in all regimes of its gate, shape (T, m, columns).
+        costs: by component, discounted to the first period, shape (T, m, components).
     """
 
     observations: Tensor
@@ -38,27 +42,27 @@ def rollout(
     gate: Gate,
     state: Any,
     noise: Tensor,
-    state_gradient_limit: float | None = None,
+    limits: Limits | None = None,
 ) -> Rollout:
-    """Simulate m episodes.
+    """Simulate m episodes over the T periods of the noise.
 
     Args:
         problem: what is simulated.
-        policy: from observations (m, n) to logits and quantities, (m, K) each.
+        policy: from observations (m, n) to logits (m, options) and quantities (m, columns).
         gate: chooses the gate weights.
         state: initial states, with one batch axis.
-        noise: shape (m, horizon).
-        state_gradient_limit: bound on the gradient of a mean loss with respect to the state of one episode,
-            times m. Back-propagation multiplies by the policy's slope in each period; where that exceeds 1,
-            gradients explode in single episodes and ruin the mean. None leaves the gradient as it is.
+        noise: shape (m, T, *noise_shape).
+        limits: bounds on the gradient of a mean loss with respect to the state of one episode, times m.
+            Back-propagation multiplies by the policy's slope in each period; where that exceeds 1, gradients
+            explode in single episodes and ruin the mean. None leaves the gradient as it is.
     """
     observations, logits, gates, quantities, costs = [], [], [], [], []
-    limit = None if state_gradient_limit is None else state_gradient_limit / len(noise)
-    for period in range(problem.horizon):
-        if limit is not None:
-            for entry in state:
-                if entry.requires_grad:
-                    entry.register_hook(lambda gradient: gradient.clamp(-limit, limit))
+    episodes, periods = noise.shape[:2]
+    clamps = [] if limits is None else [_clamp(limit, episodes) for limit in limits]
+    for period in range(periods):
+        for entry, clamp in zip(state, clamps, strict=False):
+            if clamp is not None and entry.requires_grad:
+                entry.register_hook(clamp)
         observation = problem.observe(state)
         period_logits, quantity = policy(observation)
         weights = gate(period_logits, period)
@@ -67,31 +71,28 @@ def rollout(
         logits.append(period_logits)
         gates.append(weights)
         quantities.append(quantity)
-        costs.append(problem.discount**period * cost.sum(-1))
-    return Rollout(*map(torch.stack, (observations, logits, gates, quantities, costs)))
+        costs.append(cost)
+    discounts = [problem.discount**period for period in range(periods)]
+    factors = torch.tensor(discounts, dtype=noise.dtype, device=noise.device)[:, None, None]
+    path = Rollout(*map(torch.stack, (observations, logits, gates, quantities, costs)))
+    return path._replace(costs=path.costs * factors)
 
 
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    """Standard Gumbel noise of the dtype and device of ``like``."""
-    uniforms = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
-    return -torch.log(-torch.log(uniforms.clamp(1e-20, 1 - 1e-7)))
+def _clamp(limit: float | Tensor | None, episodes: int) -> Callable[[Tensor], Tensor] | None:
+    if limit is None:
+        return None
+    bound = limit / episodes
+    return partial(torch.clamp, min=-bound, max=bound)
 
 
-def sampled_gate(gumbel: Tensor) -> Gate:
-    """One-hot gates sampled from the softmax of the logits, by the Gumbel-max trick on noise (T, m, K)."""
-    one_hot = torch.eye(gumbel.shape[-1], dtype=gumbel.dtype, device=gumbel.device)
-    return lambda logits, period: one_hot[(logits.detach() + gumbel[period]).argmax(-1)]
-
-
-def choose(
-    policy: Callable[[Tensor], tuple[Tensor, Tensor]],
-    observation: Tensor,
-    generator: torch.Generator,
-    deterministic: bool,
-) -> tuple[Tensor, Tensor]:
-    """Regime (m,) and its quantity (m,) for observations (m, n): the most probable one, or a sampled one."""
-    logits, quantity = policy(observation)
-    if not deterministic:
-        logits = logits + gumbel_noise(tuple(logits.shape), generator, logits)
-    regime = logits.argmax(-1)
-    return regime, quantity.gather(-1, regime[:, None])[:, 0]
+def draw(
+    problem: HindsightProblem, episodes: int, periods: int, generator: torch.Generator
+) -> tuple[Any, Tensor]:
+    """Fresh initial states and noise (episodes, periods, *noise_shape), on the device of the generator."""
+    start, each = prod(problem.start_shape), prod(problem.noise_shape)
+    shape = (episodes, start + periods * each)
+    uniforms = torch.rand(shape, generator=generator, device=generator.device)
+    return (
+        problem.initial_state(uniforms[:, :start].reshape(episodes, *problem.start_shape)),
+        problem.noise(uniforms[:, start:].reshape(episodes, periods, *problem.noise_shape)),
+    )

@@ -7,17 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jumpgym import SingleItemInventory
+from jumpgym import HindsightProblem
 
 NETWORKS, OPTIMIZER = "networks/", "optimizer/"
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
-def signature(problem: SingleItemInventory) -> dict[str, Any]:
+def signature(problem: HindsightProblem) -> dict[str, Any]:
     """What problems must have in common for one policy to fit them."""
     return {
         "observation": len(problem.observation_low),
-        "regimes": len(problem.regimes),
+        "gates": list(problem.layout.gates),
+        "quantities": list(problem.layout.quantity_gate),
         "horizon": problem.horizon,
     }
 

@@ -19,13 +19,17 @@ from .stock_process import LOWER, UPPER, PositionProcess, StockProcess
 TOLERANCE = 1e-9
 """Largest difference of the two bounds that is left, relative to the cost."""
 
-EXACT_POINTS = {0: 2**18, 1: 1024, 2: 160}
+EXACT_POINTS = {0: 2**18, 1: 1024, 2: 160, 3: 80, 4: 48}
 """Most lattice points of an exact solution, by lead time for lost sales, under 0 for the position."""
 
-GRID_POINTS = {0: 2**15, 1: 640, 2: 96}
+GRID_POINTS = {0: 2**15, 1: 640, 2: 96, 3: 48, 4: 32}
 """The like for the finer grid of an approximation."""
 
-FIRST_MARGIN, GROWTH = {0: 1.0, 1: 0.6, 2: 0.6}, {0: 2.0, 1: 1.4, 2: 1.4}
+LONGEST_LEAD_TIME = 2, 4
+"""Longest lead time of lost sales, in periods: with an end, and without one."""
+
+FIRST_MARGIN = {0: 1.0, 1: 0.6, 2: 0.6, 3: 0.5, 4: 0.5}
+GROWTH = {0: 2.0, 1: 1.4, 2: 1.4, 3: 1.3, 4: 1.2}
 """How far the first lattice reaches, and by how much it is enlarged; less in more dimensions."""
 
 DEMAND_POINTS = 2**14
@@ -58,10 +62,12 @@ def supported(env: Any) -> SingleItemInventory:
             f"lead_time={lead_times.tolist()} of the regimes is not supported: they must be equal, since "
             "orders that overtake each other make the whole pipeline part of the state"
         )
-    if problem.unmet_demand == "lost" and problem.max_lead_time > 2:
+    longest = LONGEST_LEAD_TIME[problem.horizon is None]
+    if problem.unmet_demand == "lost" and problem.max_lead_time > longest:
         raise NotImplementedError(
-            f"lead_time={problem.max_lead_time} with unmet_demand='lost' is not supported: the state has as "
-            "many dimensions; lead_time must be at most 2, or unmet_demand='backlog'"
+            f"lead_time={problem.max_lead_time} with unmet_demand='lost' and horizon={problem.horizon} is "
+            "not supported: the state has as many dimensions; lead_time must be at most 2 (4 with "
+            "horizon=None), or unmet_demand='backlog'"
         )
     if problem.regimes.low[0] > 0:
         raise NotImplementedError(
@@ -78,7 +84,7 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
         problem: a supported problem.
         levels: further quantities that must lie on the lattice, in units.
     """
-    dimensions = _pipeline_dimensions(problem)
+    dimensions = pipeline_dimensions(problem)
     low, high = extent(problem, FIRST_MARGIN[dimensions])
     ends = np.concatenate(
         [problem.regimes.low, problem.regimes.high, np.abs(np.asarray(levels, dtype=float))]
@@ -122,7 +128,7 @@ def certified(
     Returns:
         The bounds (..., 2), equal to within ``TOLERANCE`` unless all is reached, and the result.
     """
-    dimensions = _pipeline_dimensions(problem)
+    dimensions = pipeline_dimensions(problem)
     kind = PipelineProcess if dimensions else PositionProcess
     margin = FIRST_MARGIN[dimensions]
     while True:
@@ -139,16 +145,22 @@ def extent(problem: SingleItemInventory, margin: float, highest: float | None = 
     """Lowest and highest position of a lattice, in units; ``margin`` infinite: all that can be reached."""
     start_low, start_high = problem.initial_inventory
     periods = problem.max_lead_time + 1
-    deep = min(margin * 2 * periods * problem.demand.max, problem.horizon * problem.demand.max)
+    if problem.horizon is None:  # the position falls by one demand before the next order, in the long run
+        horizon, deep = np.inf, margin * 2 * problem.demand.max
+    else:
+        horizon = problem.horizon
+        deep = min(margin * 2 * periods, horizon) * problem.demand.max
     low = 0.0 if problem.unmet_demand == "lost" else min(start_low, 0.0) - deep
     if highest is not None:
         return low, max(start_high, highest, 0.0)
-    most = problem.horizon * float(problem.regimes.high.max())
+    largest = float(problem.regimes.high.max())
+    most = horizon * largest if largest > 0 else 0.0
     demand = problem.demand
     level = periods * demand.mean + 6 * np.sqrt(periods) * standard_deviation(demand)
     above = margin * (level + 2 * (problem.level_scale - periods * demand.mean) + 1.0)
     return low, max(start_high, 0.0) + min(above, most)
 
 
-def _pipeline_dimensions(problem: SingleItemInventory) -> int:
+def pipeline_dimensions(problem: SingleItemInventory) -> int:
+    """Axes that the pipeline adds to the state: none where the inventory position is one."""
     return problem.max_lead_time if problem.unmet_demand == "lost" else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory, as_problem, checks
 
+from .dispatch import load, lookup
+from .policy import Policy
 from .stationary import Parameters, StationaryPolicy, best_parameters, search_steps, stationary_cost
 
 __all__ = [
@@ -18,9 +21,21 @@ __all__ = [
     "best_classical",
     "best_full_truck",
     "best_min_order",
+    "best_single_item",
     "best_ss",
     "stationary_cost",
 ]
+
+BEST = {
+    "SingleItemInventory": "classical:best_single_item",
+    "JointReplenishment": "joint_search:best_joint",
+    "CapacitatedLotSizing": "joint_search:best_joint",
+    "BudgetDiscount": "budget_policies:best_budget_policy",
+    "MinInvestment": "investment_policies:best_constant_fraction",
+    "LoanBrackets": "loan_policies:best_loan_policy",
+    "SwitchedLQR": "lqr_optimum:best_fixed_mode",
+}
+"""The search of each family of problems, by the name of the problem's class."""
 
 ROUNDING = 1e-4
 """Positions that differ by less, in units, are taken as equal, since observations are float32."""
@@ -138,21 +153,21 @@ class FullTruckPolicy(StationaryPolicy):
 
 
 def best_ss(problem: Any) -> SSPolicy:
-    """The best (s, S) policy over the finite horizon; see ``best_classical``."""
+    """The best (s, S) policy; see ``best_single_item``."""
     problem = _inventory(problem)
     SSPolicy(problem, 0.0, 0.0)  # refuses what does not fit
     return _best_two_levels(problem, SSPolicy)
 
 
 def best_min_order(problem: Any) -> MinOrderPolicy:
-    """The best ``MinOrderPolicy`` over the finite horizon; see ``best_classical``."""
+    """The best ``MinOrderPolicy``; see ``best_single_item``."""
     problem = _inventory(problem)
     MinOrderPolicy(problem, 0.0, 0.0)
     return _best_two_levels(problem, MinOrderPolicy)
 
 
 def best_full_truck(problem: Any) -> FullTruckPolicy:
-    """The best ``FullTruckPolicy`` over the finite horizon; see ``best_classical``."""
+    """The best ``FullTruckPolicy``; see ``best_single_item``."""
     problem = _inventory(problem)
     capacity = _truck_capacity(problem)
     step, unit = search_steps(problem)
@@ -174,30 +189,57 @@ def best_full_truck(problem: Any) -> FullTruckPolicy:
     return best
 
 
-def best_classical(problem: Any) -> StationaryPolicy:
-    """The best policy of the classical family that matches the problem's regimes.
+def best_classical(problem: Any) -> Policy:
+    """The best policy of the classical kind that the literature has for such a problem.
 
-    Parameters are searched on the lattice on which the problem is exact (or on steps of about 1/40 of the
-    mean demand), with exact expected costs from the initial state; for traces, and lost sales with lead
-    times above 2, with ``stationary.EPISODES`` episodes on common random numbers. The search is a coarse
-    grid, then descent in growing detail (``stationary.best_parameters``).
+    See the function of its family in ``BEST`` for which policies are searched and how.
 
-    Returns:
-        An ``SSPolicy``, ``MinOrderPolicy`` or ``FullTruckPolicy``; ``stationary_cost`` tells its cost.
+    Args:
+        problem: problem, environment or environment id.
 
     Raises:
-        NotImplementedError: if no family matches.
+        NotImplementedError: if there is none.
+        TypeError: if ``problem`` is no jumpgym problem.
+    """
+    problem = as_problem(problem)
+    policy: Policy = lookup(BEST, problem, "a classical policy")(problem)
+    return policy
+
+
+def best_single_item(problem: Any) -> Policy:
+    """The best policy of the classical kind that matches the regimes of an inventory of one item.
+
+    Parameters are searched on the lattice on which the problem is exact (or on steps of about 1/40 of the
+    mean demand), with exact expected costs from the initial state, or without an end and discount exact
+    average costs; for traces, and lost sales with long lead times, over a horizon, with
+    ``stationary.EPISODES`` episodes on common random numbers. The search is a coarse grid, then descent in
+    growing detail (``stationary.best_parameters``).
+
+    Returns:
+        An ``SSPolicy``, ``MinOrderPolicy`` or ``FullTruckPolicy``; for discounts a ``DiscountPolicy``:
+        ``stationary_cost`` tells its cost. Where lead times differ, a ``TwoIndexPolicy``.
+
+    Raises:
+        NotImplementedError: if none matches.
     """
     problem = _inventory(problem)
-    if _has_trucks(problem) and len(problem.regimes) > 2:
-        return best_full_truck(problem)
-    if _has_two_regimes(problem):
-        return best_ss(problem) if problem.regimes.low[1] == 0 else best_min_order(problem)
-    raise NotImplementedError(
-        "no classical policy matches these regimes: known are a setup cost, a minimum order and trucks, not "
-        f"low={problem.regimes.low.tolist()}, high={problem.regimes.high.tolist()}, "
-        f"fixed_cost={problem.regimes.fixed_cost.tolist()}"
-    )
+    regimes = problem.regimes
+    search: Callable[[Any], Policy] | None = None
+    if np.ptp(regimes.lead_time) > 0:
+        search = load("lead_time_policies:best_two_index")
+    elif _has_trucks(problem) and len(regimes) > 2:
+        search = best_full_truck
+    elif _has_two_regimes(problem):
+        search = best_ss if regimes.low[1] == 0 else best_min_order
+    elif len(regimes) > 2 and regimes.high[0] == 0 and np.allclose(regimes.high[1:-1], regimes.low[2:]):
+        search = load("discount_policies:best_discount_policy")
+    if search is None:
+        raise NotImplementedError(
+            "no classical policy matches these regimes: known are a setup cost, a minimum order, trucks, "
+            f"discounts and lead times by size, not low={regimes.low.tolist()}, "
+            f"high={regimes.high.tolist()}, fixed_cost={regimes.fixed_cost.tolist()}"
+        )
+    return search(problem)
 
 
 def _best_two_levels(problem: SingleItemInventory, family: Any) -> Any:

@@ -1,8 +1,9 @@
-"""A Stable-Baselines3 policy for ``Tuple(Discrete(K), Box((n,)))`` actions: a gate and a Gaussian quantity.
+"""A Stable-Baselines3 policy for hybrid actions: a categorical for each gate, Gaussian quantities.
 
-Stable-Baselines3 has no Tuple actions. Here the environment shows ``Box([0, low], [K - 1, high])`` of shape
-(1 + n,), whose first column is the index of the regime. The policy's distribution is the hybrid one all the
-same: the first column of every action is a whole number, and the gate learns as a categorical does.
+Stable-Baselines3 has no Tuple actions. Here the environment shows a ``Box`` of shape (G + n,), whose first G
+columns are the indices of the regimes: ``Box([0, low], [K - 1, high])`` for one gate. The policy's
+distribution is the hybrid one all the same: those columns of every action are whole numbers, and the gates
+learn as categoricals do.
 """
 
 from __future__ import annotations
@@ -22,129 +23,154 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from jumpgym.layout import ActionLayout, split
+
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class Hybrid(Distribution):
-    """Distribution of (regime, quantity): a categorical regime, a Gaussian quantity in each active regime.
+    """Distribution of (regimes, quantities): categorical regimes, Gaussian quantities in the regimes chosen.
 
-    Events have shape (1 + n,): the index of the regime as a float, then the quantity. In a regime that is not
-    active the quantity is no decision: it is a constant, and it changes no log-probability.
+    Events have shape (G + n,): the index of each gate's regime as a float, then the quantities. In a regime
+    in which it is not active a quantity is no decision: it is a constant, and changes no log-probability.
 
     Args:
-        logits: of the regimes, shape (..., K).
-        loc: mean quantity by regime, shape (..., K, n).
-        scale: standard deviation of the quantity by regime, greater than 0, shape (..., K, n).
-        active: 1 where the regime has a quantity, else 0, shape (K,).
+        layout: gates and quantities; its intervals do not matter here.
+        logits: of the regimes of all gates, shape (..., options).
+        loc: mean of each quantity in each regime of its gate, shape (..., columns).
+        scale: standard deviation of the like, greater than 0.
+        active: 1 where the quantity is a decision in the regime, else 0, shape (columns,).
     """
 
     arg_constraints = {  # noqa: RUF012 (torch declares it so)
         "logits": constraints.independent(constraints.real, 1),
-        "loc": constraints.independent(constraints.real, 2),
-        "scale": constraints.independent(constraints.positive, 2),
+        "loc": constraints.independent(constraints.real, 1),
+        "scale": constraints.independent(constraints.positive, 1),
     }
     support = constraints.real_vector
     has_rsample = False
 
     def __init__(
-        self, logits: Tensor, loc: Tensor, scale: Tensor, active: Tensor, validate_args: bool | None = None
+        self,
+        layout: ActionLayout,
+        logits: Tensor,
+        loc: Tensor,
+        scale: Tensor,
+        active: Tensor,
+        validate_args: bool | None = None,
     ) -> None:
-        self.logits = logits.log_softmax(-1)
+        self.layout = layout
+        self.logits = torch.cat(
+            [split(logits, group).log_softmax(-1).flatten(-2) for group in layout.gate_groups], dim=-1
+        )
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         self.active = active
-        super().__init__(logits.shape[:-1], torch.Size([1 + loc.shape[-1]]), validate_args)
+        events = len(layout.gates) + len(layout.quantity_gate)
+        super().__init__(logits.shape[:-1], torch.Size([events]), validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Hybrid:
         """The same distribution with another batch shape; see ``torch.distributions.Distribution.expand``."""
         shape = torch.Size(batch_shape)
-        regimes, quantities = self.loc.shape[-2:]
-        loc, scale = (x.expand(*shape, regimes, quantities) for x in (self.loc, self.scale))
-        return Hybrid(self.logits.expand(*shape, regimes), loc, scale, self.active, validate_args=False)
+        logits, loc, scale = (x.expand(*shape, x.shape[-1]) for x in (self.logits, self.loc, self.scale))
+        return Hybrid(self.layout, logits, loc, scale, self.active, validate_args=False)
 
     @property
     def probs(self) -> Tensor:
-        """Probabilities of the regimes, shape (..., K)."""
+        """Probabilities of the regimes of each gate, shape (..., options)."""
         return self.logits.exp()
 
     @property
     def mode(self) -> Tensor:
-        """The most likely regime, and its mean quantity, shape (..., 1 + n)."""
-        regime = self.logits.argmax(-1, keepdim=True)
-        return torch.cat([regime.to(self.loc.dtype), _of_regime(self.loc, regime)], dim=-1)
+        """The most likely regime of each gate, and the mean quantities in them, shape (..., G + n)."""
+        regime = self._best(self.logits)
+        return torch.cat([regime.to(self.loc.dtype), self.loc.gather(-1, self._columns(regime))], dim=-1)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Samples of shape (*sample_shape, ..., 1 + n), without gradient."""
+        """Samples of shape (*sample_shape, ..., G + n), without gradient."""
         shape = torch.Size(sample_shape)
         with torch.no_grad():
             # The largest logit plus Gumbel noise is a categorical draw, for any batch shape.
             noise = -torch.empty(shape + self.logits.shape, device=self.loc.device).exponential_().log()
-            regime = (self.logits + noise).argmax(-1, keepdim=True)
-            loc, scale = (_of_regime(x.expand(shape + x.shape), regime) for x in (self.loc, self.scale))
-            quantity = loc + self.active[regime] * scale * torch.randn_like(loc)
+            regime = self._best(self.logits + noise)
+            column = self._columns(regime)
+            loc, scale = (x.expand(shape + x.shape).gather(-1, column) for x in (self.loc, self.scale))
+            quantity = loc + self.active[column] * scale * torch.randn_like(loc)
             return torch.cat([regime.to(loc.dtype), quantity], dim=-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(regime) + active * log p(quantity | regime), shape (...,), of events (..., 1 + n)."""
-        regime = value[..., :1].long()
-        shape = value.shape[:-1]
-        loc, scale = (_of_regime(x.expand(*shape, *x.shape[-2:]), regime) for x in (self.loc, self.scale))
-        gate = self.logits.expand(*shape, self.logits.shape[-1]).gather(-1, regime)
-        quantity = -0.5 * ((value[..., 1:] - loc) / scale) ** 2 - scale.log() - LOG_SQRT_2PI
-        return gate[..., 0] + self.active[regime[..., 0]] * quantity.sum(-1)
+        """sum_g log p(regime g) + sum_j active * log p(quantity j | regime), (...,) of (..., G + n)."""
+        gates = len(self.layout.gates)
+        regime, quantity = value[..., :gates].long(), value[..., gates:]
+        shape, column = value.shape[:-1], self._columns(regime)
+        loc, scale = (x.expand(*shape, x.shape[-1]).gather(-1, column) for x in (self.loc, self.scale))
+        option = regime + self._tensor(self.layout.gate_start)
+        gate = self.logits.expand(*shape, self.logits.shape[-1]).gather(-1, option)
+        normal = -0.5 * ((quantity - loc) / scale) ** 2 - scale.log() - LOG_SQRT_2PI
+        return gate.sum(-1) + (self.active[column] * normal).sum(-1)
 
     def entropy(self) -> Tensor:
-        """H(regime) + sum_k p_k H(quantity | k), shape (...,)."""
-        quantity = self.active * (self.scale.log() + LOG_SQRT_2PI + 0.5).sum(-1)
-        return (self.probs * (quantity - self.logits)).sum(-1)
+        """sum_g H(regime g) + sum_j sum_k p_k H(quantity j | k), shape (...,)."""
+        normal = self.scale.log() + LOG_SQRT_2PI + 0.5
+        return -(self.probs * self.logits).sum(-1) + self.expectation(normal)
 
+    def expectation(self, values: Tensor) -> Tensor:
+        """Expected sum (...,) over the quantities of values (..., columns) in the regimes they are active."""
+        return (self.probs[..., self._tensor(self.layout.option_of_column)] * self.active * values).sum(-1)
 
-def _of_regime(values: Tensor, regime: Tensor) -> Tensor:
-    """Entries (..., n) of ``values`` (..., K, n) at ``regime`` (..., 1)."""
-    index = regime[..., None].expand(*regime.shape, values.shape[-1])
-    return values.gather(-2, index)[..., 0, :]
+    def _best(self, logits: Tensor) -> Tensor:
+        """Regime (..., G) of each gate with the largest entry."""
+        return torch.cat([split(logits, group).argmax(-1) for group in self.layout.gate_groups], dim=-1)
+
+    def _columns(self, regime: Tensor) -> Tensor:
+        """The column of each quantity (..., n) in the regimes (..., G)."""
+        gate_of = self._tensor(np.array(self.layout.quantity_gate))
+        return self._tensor(self.layout.quantity_start) + regime[..., gate_of]
+
+    def _tensor(self, index: Any) -> Tensor:
+        return torch.as_tensor(index, dtype=torch.int64, device=self.loc.device)
 
 
 @register_kl(Hybrid, Hybrid)
 def _kl_hybrid_hybrid(p: Hybrid, q: Hybrid) -> Tensor:
-    """sum_k p_k (log p_k / q_k + KL of the quantities given k), shape (...,)."""
+    """sum of p log(p / q) over regimes, and the expected KL of the quantities given them, shape (...,)."""
     if not torch.equal(p.active, q.active):
         raise ValueError(
             f"active regimes differ: {p.active.tolist()} and {q.active.tolist()}; the KL is not defined"
         )
     quantity = q.scale.log() - p.scale.log() + (p.scale**2 + (p.loc - q.loc) ** 2) / (2 * q.scale**2) - 0.5
-    return (p.probs * (p.logits - q.logits + p.active * quantity.sum(-1))).sum(-1)
+    return (p.probs * (p.logits - q.logits)).sum(-1) + p.expectation(quantity)
 
 
 class HybridDistribution(SB3Distribution):
     """``Hybrid`` as a Stable-Baselines3 action distribution.
 
     Args:
-        regimes: number of regimes K.
-        quantities: number of quantities n.
+        layout: gates and quantities.
     """
 
     distribution: Hybrid
 
-    def __init__(self, regimes: int, quantities: int) -> None:
+    def __init__(self, layout: ActionLayout) -> None:
         super().__init__()
-        self.regimes, self.quantities = regimes, quantities
+        self.layout = layout
 
     def proba_distribution_net(
         self, latent_dim: int, log_std_init: float = 0.0
     ) -> tuple[nn.Linear, nn.Parameter]:
-        """The layer that gives K logits and K * n means, and the log standard deviations (K, n)."""
-        net = nn.Linear(latent_dim, self.regimes * (1 + self.quantities))
-        return net, nn.Parameter(torch.full((self.regimes, self.quantities), float(log_std_init)))
+        """The layer that gives logits and means, and the log standard deviations (columns,)."""
+        columns = len(self.layout.low)
+        net = nn.Linear(latent_dim, self.layout.options + columns)
+        return net, nn.Parameter(torch.full((columns,), float(log_std_init)))
 
     def proba_distribution(
         self, logits: Tensor, loc: Tensor, scale: Tensor, active: Tensor
     ) -> HybridDistribution:
         """Set the parameters, shaped as in ``Hybrid``."""
-        self.distribution = Hybrid(logits, loc, scale, active)
+        self.distribution = Hybrid(self.layout, logits, loc, scale, active)
         return self
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """Log-probability (batch,) of actions (batch, 1 + n)."""
+        """Log-probability (batch,) of actions (batch, G + n)."""
         return self.distribution.log_prob(actions)
 
     def entropy(self) -> Tensor:
@@ -152,11 +178,11 @@ class HybridDistribution(SB3Distribution):
         return self.distribution.entropy()
 
     def sample(self) -> Tensor:
-        """An action, shape (batch, 1 + n)."""
+        """An action, shape (batch, G + n)."""
         return self.distribution.sample()
 
     def mode(self) -> Tensor:
-        """The most likely regime and its mean quantity, shape (batch, 1 + n)."""
+        """The most likely regimes and their mean quantities, shape (batch, G + n)."""
         return self.distribution.mode
 
     def actions_from_params(
@@ -176,20 +202,23 @@ class HybridDistribution(SB3Distribution):
 class HybridActorCriticPolicy(ActorCriticPolicy):
     """Actor and critic for hybrid actions shown as one Box: ``ActorCriticPolicy`` with further keywords.
 
-    The mean quantity of a regime is ``quantity_offset + quantity_scale * output``, its standard deviation
-    ``quantity_scale * exp(log_std)``, so that the network works at unit scale.
+    The mean of a quantity in a regime is ``quantity_offset + quantity_scale * output``, its standard
+    deviation ``quantity_scale * exp(log_std)``, so that the network works at unit scale.
 
     Args:
-        active_regimes: for each regime, whether it has a quantity; False where its interval is a point. By
-            default all have.
-        quantity_offset: mean quantity of a network that gives 0: a number, or of shape (n,) or (K, n); by
-            default the middle of the Box.
+        gates: number of regimes of each gate; by default one gate, whose regimes the Box's first column
+            tells.
+        quantity_gate: for each quantity the index of its gate; by default all belong to the first one.
+        active: for each quantity in each regime of its gate whether it is a decision there (columns,); False
+            where its interval is a point. By default all are.
+        quantity_offset: mean of a network that gives 0: a number, or of shape (columns,); by default the
+            middle of the Box.
         quantity_scale: quantity per unit of network output, in the same form; by default a quarter of the
             width of the Box.
-        logit_scale: factor on the outputs that are logits of the gate; larger lets the gate sharpen sooner.
+        logit_scale: factor on the outputs that are logits of the gates; larger lets gates sharpen sooner.
 
     Raises:
-        ValueError: if the action space is not such a Box, or ``active_regimes`` has not one entry per regime.
+        ValueError: if the action space is not such a Box, or a keyword does not fit it.
     """
 
     active: Tensor
@@ -202,19 +231,21 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         *args: Any,
-        active_regimes: Sequence[bool] | None = None,
+        gates: Sequence[int] | None = None,
+        quantity_gate: Sequence[int] | None = None,
+        active: Sequence[bool] | None = None,
         quantity_offset: Any = None,
         quantity_scale: Any = None,
         logit_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        self.regimes, self.quantities = _hybrid_shape(action_space)
-        if active_regimes is not None and len(active_regimes) != self.regimes:
-            raise ValueError(
-                f"active_regimes={active_regimes!r} must have {self.regimes} entries, one per regime"
-            )
+        self.layout = _layout(action_space, gates, quantity_gate)
+        if active is not None and len(active) != len(self.layout.low):
+            raise ValueError(f"active={active!r} must have {len(self.layout.low)} entries")
         self._hybrid_kwargs = {
-            "active_regimes": active_regimes,
+            "gates": gates,
+            "quantity_gate": quantity_gate,
+            "active": active,
             "quantity_offset": quantity_offset,
             "quantity_scale": quantity_scale,
             "logit_scale": logit_scale,
@@ -223,16 +254,15 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # builds an action net for a Gaussian over the whole Box, replaced here
-        action_dist = HybridDistribution(self.regimes, self.quantities)
+        action_dist = HybridDistribution(self.layout)
         self.action_net, self.log_std = action_dist.proba_distribution_net(
             self.mlp_extractor.latent_dim_pi, self.log_std_init
         )
         self.action_dist = action_dist
         if self.ortho_init:
             self.action_net.apply(partial(self.init_weights, gain=0.01))
-        box = cast(spaces.Box, self.action_space)
-        low, high = box.low[1:], box.high[1:]
-        self._constant("active", self._hybrid_kwargs["active_regimes"], np.ones(self.regimes))
+        low, high = self.layout.low, self.layout.high
+        self._constant("active", self._hybrid_kwargs["active"], np.ones(len(low)))
         self._constant("quantity_offset", self._hybrid_kwargs["quantity_offset"], (low + high) / 2)
         self._constant("quantity_scale", self._hybrid_kwargs["quantity_scale"], (high - low) / 4)
         optimizer_class: Any = self.optimizer_class
@@ -243,9 +273,8 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> HybridDistribution:
         out = self.action_net(latent_pi)
-        logits = self._hybrid_kwargs["logit_scale"] * out[:, : self.regimes]
-        means = out[:, self.regimes :].reshape(-1, self.regimes, self.quantities)
-        loc = self.quantity_offset + self.quantity_scale * means
+        logits = self._hybrid_kwargs["logit_scale"] * out[:, : self.layout.options]
+        loc = self.quantity_offset + self.quantity_scale * out[:, self.layout.options :]
         scale = self.quantity_scale * self.log_std.exp()
         return cast(HybridDistribution, self.action_dist).proba_distribution(logits, loc, scale, self.active)
 
@@ -253,17 +282,32 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
         return {**super()._get_constructor_parameters(), **self._hybrid_kwargs}
 
 
-def _hybrid_shape(action_space: spaces.Space[Any]) -> tuple[int, int]:
-    """Number of regimes and of quantities of a Box that shows a hybrid action."""
+def _layout(
+    action_space: spaces.Space[Any], gates: Sequence[int] | None, quantity_gate: Sequence[int] | None
+) -> ActionLayout:
+    """The layout of the hybrid action that a Box shows; intervals are those of the Box in all regimes."""
     if not isinstance(action_space, spaces.Box) or len(action_space.shape) != 1 or action_space.shape[0] < 2:
         raise ValueError(
-            f"{action_space} must be a Box of shape (1 + n,): the regime's index, then n quantities"
+            f"{action_space} must be a Box of shape (G + n,): the regimes' indices, then n quantities"
         )
-    low, high = float(action_space.low[0]), float(action_space.high[0])
-    if low != 0 or high < 1 or high != round(high):
+    count = 1 if gates is None else len(gates)
+    low, high = action_space.low[:count], action_space.high[:count]
+    if np.any(low != 0) or np.any(high < 1) or np.any(high != np.round(high)):
         raise ValueError(
             f"{action_space}: the first column must run from 0 to K - 1, with at least 2 regimes"
+            if count == 1
+            else f"{action_space}: the first {count} columns must run from 0 to K - 1 each"
         )
     if not action_space.is_bounded():
         raise ValueError(f"{action_space} must be bounded")
-    return round(high) + 1, action_space.shape[0] - 1
+    found = (high + 1).astype(int).tolist()
+    quantities = action_space.shape[0] - count
+    owner = [0] * quantities if quantity_gate is None else list(quantity_gate)
+    if (gates is not None and list(gates) != found) or len(owner) != quantities:
+        raise ValueError(
+            f"{action_space} shows gates {found} and {quantities} quantities, not gates={gates!r} and "
+            f"quantity_gate={quantity_gate!r}"
+        )
+    regimes = [found[gate] for gate in owner]
+    bounds = (np.repeat(end[count:].astype(float), regimes) for end in (action_space.low, action_space.high))
+    return ActionLayout(found, owner, *bounds)

@@ -6,33 +6,42 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from jumpgym import SingleItemInventory
 
 from .lattice import stock_cost
+from .long_run import PolicyChain, transition_matrix
 from .stock_process import UPPER, Quantities, Regimes, StockProcess
 
 
 class PipelineProcess(StockProcess):
-    """Lost sales with lead time 1 or 2: stock at hand after the arrival, and the order that arrives next.
+    """Lost sales with lead time L > 0: stock at hand after the arrival, and the L - 1 orders arriving next.
 
     A choice is the quantity. Stock beyond the lattice's upper end is moved to that end in row 0 (far up,
     more stock never costs less) and charged an upper bound in row 1; so are orders beyond it.
+
+    Args:
+        problem, step, low, high: see ``StockProcess``.
+        largest: largest order in steps that is considered, at most the upper end; by default the upper end.
     """
 
-    def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
+    def __init__(
+        self, problem: SingleItemInventory, step: float, low: int, high: int, largest: int | None = None
+    ) -> None:
         super().__init__(problem, step, low, high)
         size = len(self.points)
         self.lead_time = problem.max_lead_time
-        self.quantities = np.arange(min(int(self.most.max()), size - 1) + 1)
+        self.quantities = np.arange(min(int(self.most.max()), size - 1, largest or size) + 1)
+        self.shape = (size, *[len(self.quantities)] * (self.lead_time - 1))
         self.cost = stock_cost(self.points, step, self.weights, problem.holding_cost, problem.shortage_cost)
         first, probabilities = self.weights
         left = np.arange(size)[:, None] - (first + np.arange(len(probabilities)))
-        self.transition = np.zeros((size, size))
-        np.add.at(self.transition, (np.arange(size)[:, None], np.maximum(left, 0)), probabilities)
+        self.demand = np.zeros((size, size))
+        np.add.at(self.demand, (np.arange(size)[:, None], np.maximum(left, 0)), probabilities)
         arrival = np.arange(size)[:, None] + self.quantities
         self.next_index = np.minimum(arrival, size - 1)
+        if problem.horizon is None:
+            return
         # Row 1 of what arrives beyond the lattice, for any further pipeline.
         self.cut = np.zeros((2, *arrival.shape, *[1] * (self.lead_time - 1)), dtype=bool)
         self.cut[UPPER] = (arrival >= size).reshape(self.cut.shape[1:])
@@ -45,20 +54,22 @@ class PipelineProcess(StockProcess):
 
     def terminal(self) -> NDArray[np.float64]:
         """Value after the last period."""
-        return np.zeros((2, len(self.points), *[len(self.quantities)] * (self.lead_time - 1)))
+        return np.zeros((self.rows, *self.shape))
 
     def after_order(self, value: NDArray[np.float64], period: int) -> NDArray[np.float64]:
-        """Cost to go (2, *states, quantities) of each state and quantity, from the next period's value."""
-        # What arrives next is the quantity itself (lead time 1) or the pipeline, before the quantity (2).
+        """Cost to go (rows, *states, quantities) of each state and quantity, from the next period's value."""
+        # What arrives next is the quantity itself (lead time 1) or the first of the pipeline.
         arrived = value[(slice(None), self.next_index)]
-        arrived = np.where(self.cut, self.bound[period + 1], arrived)
-        flat = arrived.reshape(2, len(self.points), -1)
-        to_go = (self.transition @ flat).reshape(arrived.shape)
-        cost = self.cost.reshape(-1, *[1] * self.lead_time)
-        return cost + self.problem.discount * to_go
+        if self.problem.horizon is not None:
+            arrived = np.where(self.cut, self.bound[period + 1], arrived)
+        flat = arrived.reshape(self.rows, len(self.points), -1)
+        to_go = (self.demand @ flat).reshape(arrived.shape)
+        to_go *= self.problem.discount
+        to_go += self.cost.reshape(-1, *[1] * self.lead_time)
+        return to_go
 
     def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Regimes, Quantities]:
-        """Value (2, *states) of the best order, and its regime and quantity (in steps), shape (*states,)."""
+        """Value (rows, *states) of the best order, and its regime and quantity in steps, each (*states,)."""
         regimes = self.problem.regimes
         value = np.full(after.shape[:-1], np.inf)
         regime = np.zeros(after.shape[1:-1], dtype=np.int8)
@@ -77,45 +88,64 @@ class PipelineProcess(StockProcess):
         return value, regime, quantity
 
     def policy_costs(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Expected cost, twice, (k, 2), of k stationary policies that stay on the lattice.
+        """Expected cost over the horizon, twice, (k, 2), of k stationary policies that stay on the lattice.
 
         Args:
             regime: in each state, shape (k, states).
             quantity: in steps, of the like.
         """
-        shape = self.terminal().shape[1:]
-        stock, *pipeline = np.unravel_index(np.arange(np.prod(shape)), shape)
+        assert self.problem.horizon is not None
+        costs = np.empty((len(regime), 2))
+        for k, decisions in enumerate(zip(regime, quantity, strict=True)):
+            chain = self.chain(*decisions)
+            value = np.zeros(len(chain.cost))
+            for _ in range(self.problem.horizon):
+                value = chain.cost + self.problem.discount * (chain.matrix @ value)
+            costs[k] = self.at_start(value.reshape(self.shape))
+        return costs
+
+    def transition(self, quantity: NDArray[Any]) -> Any:
+        """Matrix (states, states): expectation of next period's value under orders (*states,) in steps."""
+        stock, *pipeline = np.indices(self.shape).reshape(len(self.shape), -1)
         first, probabilities = self.weights
         left = np.maximum(stock[:, None] - (first + np.arange(len(probabilities))), 0)
-        starts = len(probabilities) * np.arange(len(stock) + 1)
-        costs = np.empty((len(regime), 2))
-        for k, (gate, ordered) in enumerate(zip(regime, quantity, strict=True)):
-            ordered = np.minimum(ordered, self.quantities[-1])
-            arriving, *rest = (*pipeline, ordered)
-            following = (np.minimum(left + arriving[:, None], shape[0] - 1), *(q[:, None] for q in rest))
-            columns = np.ravel_multi_index(np.broadcast_arrays(*following), shape).ravel()
-            chain = csr_array((np.tile(probabilities, len(stock)), columns, starts), shape=(len(stock),) * 2)
-            cost = self.cost[stock] + self.problem.regimes.fixed_cost[gate] + self.price[gate] * ordered
-            value = np.zeros(len(stock))
-            for _ in range(self.problem.horizon):
-                value = cost + self.problem.discount * (chain @ value)
-            costs[k] = self.at_start(value.reshape(shape))
-        return costs
+        arriving, *rest = (*pipeline, np.minimum(quantity.ravel(), self.quantities[-1]))
+        following = (np.minimum(left + arriving[:, None], len(self.points) - 1), *(q[:, None] for q in rest))
+        columns = np.ravel_multi_index(np.broadcast_arrays(*following), self.shape)
+        return transition_matrix(columns, probabilities)
+
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+        """The chain of the states, for a policy that stays on the lattice."""
+        stock = np.indices(self.shape, sparse=True)[0]
+        ordered = np.minimum(quantity, self.quantities[-1])
+        orders = self.problem.regimes.fixed_cost[regime] + self.price[regime] * ordered
+        start = np.zeros(self.shape)
+        start.reshape(len(self.points), -1)[:, 0] = self.start_weights()  # nothing is under way
+        return PolicyChain(
+            matrix=self.transition(ordered),
+            cost=np.broadcast_to(self.cost[stock], self.shape).ravel() + orders,
+            start=start.ravel(),
+            start_cost=0.0,
+            cut=np.zeros(len(orders)),
+        )
 
     def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected cost (..., 2) from the initial state, with nothing under way."""
-        return self.mean_at_start(value if self.lead_time == 1 else value[..., 0])
+        leading = value.shape[: value.ndim - len(self.shape)]
+        return self.mean_at_start(value.reshape(*leading, len(self.points), -1)[..., 0])
 
     def observations(self) -> NDArray[np.float64]:
-        """An observation (states, L + 2) of each state."""
-        axes = [self.points, *[self.step * self.quantities] * (self.lead_time - 1)]
-        stock, *pipeline = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-        nothing = np.zeros_like(stock)
-        return np.stack([stock, nothing, *pipeline, nothing], axis=-1)
+        """An observation (states, n) of each state."""
+        observation = np.zeros((int(np.prod(self.shape)), len(self.problem.observation_low)))
+        stock, *pipeline = np.indices(self.shape).reshape(len(self.shape), -1)
+        observation[:, 0] = self.points[stock]
+        for delay, orders in enumerate(pipeline, start=1):
+            observation[:, 1 + delay] = self.step * orders
+        return observation
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
         """Index of the nearest state, and zeros, of observations (m, n)."""
         stock = self.nearest(observation[:, 0] + observation[:, 1])
-        pipeline = np.round(observation[:, 2:-1] / self.step).astype(int)
+        pipeline = np.round(observation[:, 2 : self.lead_time + 1] / self.step).astype(int)
         pipeline = np.clip(pipeline, 0, len(self.quantities) - 1)
         return (stock, *pipeline.T), np.zeros(len(observation))

@@ -16,7 +16,10 @@ class Policy(ABC):
 
     @abstractmethod
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Regime (m,) and quantity in units (m,), inside its regime's interval, of observations (m, n)."""
+        """Regimes and quantities in units, inside their intervals, of observations (m, d).
+
+        Regimes have shape (m,) for one gate, (m, G) for several; quantities (m,) for one quantity, or (m, n).
+        """
 
     def predict(
         self,
@@ -25,10 +28,10 @@ class Policy(ABC):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """The action of one observation (n,), or of a batch (m, n).
+        """The action of one observation (d,), or of a batch (m, d).
 
         Args:
-            observation: shape (n,) or (m, n).
+            observation: shape (d,) or (m, d).
             state: returned as it came; these policies have no memory.
             episode_start: its presence tells that the caller is Stable-Baselines3, see ``format_action``.
             deterministic: without effect; these policies are deterministic.
@@ -41,6 +44,6 @@ class Policy(ABC):
         """
         batch = np.asarray(observation, dtype=np.float64)
         if batch.ndim not in (1, 2):
-            raise ValueError(f"observation of shape {batch.shape} must have shape (n,) or (m, n)")
+            raise ValueError(f"observation of shape {batch.shape} must have shape (d,) or (m, d)")
         regime, quantity = self.decide(np.atleast_2d(batch))
         return format_action(regime, quantity, batch.ndim == 2, episode_start), state

@@ -17,10 +17,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecMonitor
 from torch import nn
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.agents.clock import CpuClock
 from jumpgym.agents.networks import Tanh
 from jumpgym.agents.schedules import cosine
+from jumpgym.env import draw_noise
 from jumpgym.grids import order_quantities
 from jumpgym.views import (
     ActionView,
@@ -37,21 +38,23 @@ from .sb3_vec_env import ProblemFeatures, ProblemVecEnv
 
 
 class UnitQuantityView(ActionView):
-    """``Box(-1, 1, (1,))``: one undecomposed quantity, from 0 to the largest of ``order_quantities``.
+    """``Box(-1, 1, (n,))``: undecomposed quantities, over the range of ``order_quantities``.
 
     The Gaussian of PPO starts with mean 0 and deviation 1, so it needs actions of that size. What it puts
-    below -1 is clipped: an order of exactly 0.
+    below -1 is clipped: for an inventory an order of exactly 0.
     """
 
-    def __init__(self, problem: SingleItemInventory) -> None:
+    def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        self.space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self._half = float(order_quantities(problem)[-1]) / 2
         self._quantity = QuantityView(problem)
+        self.space = spaces.Box(-1.0, 1.0, self._quantity.space.shape, np.float32)
+        grids = order_quantities(problem)
+        self._low, self._high = (np.array([grid[end] for grid in grids]) for end in (0, -1))
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array (n, 1)."""
-        return self._quantity.decode(observation, (np.asarray(action, dtype=np.float64) + 1) * self._half)
+        """See ``ActionView.decode``; ``action`` is an array (m, n)."""
+        share = (np.asarray(action, dtype=np.float64) + 1) / 2
+        return self._quantity.decode(observation, self._low + share * (self._high - self._low))
 
 
 @dataclass(frozen=True)
@@ -65,32 +68,36 @@ class Method:
         features: whether the network gets the inputs of the package's agents instead of raw observations.
     """
 
-    view: Callable[[SingleItemInventory], ActionView]
+    view: Callable[[HindsightProblem], ActionView]
     policy: type[ActorCriticPolicy] = ActorCriticPolicy
-    policy_kwargs: Callable[[SingleItemInventory], dict[str, Any]] = lambda problem: {}
+    policy_kwargs: Callable[[HindsightProblem], dict[str, Any]] = lambda problem: {}
     features: bool = True
 
 
-def _levels(problem: SingleItemInventory) -> dict[str, Any]:
-    """One order-up-to level per regime; a network that gives 0 orders up to the level scale."""
-    scale = problem.level_scale
-    return {"active_regimes": _active(problem), "quantity_offset": scale, "quantity_scale": scale}
+def _levels(problem: HindsightProblem) -> dict[str, Any]:
+    """Dimensionless levels; those of a network that gives 0 are 0, which is sensible everywhere."""
+    return {**_gates(problem), "quantity_offset": 0.0, "quantity_scale": 1.0}
 
 
-def _quantities(problem: SingleItemInventory) -> dict[str, Any]:
-    """One quantity per regime; a network that gives 0 orders the middle of what is sensible in the regime."""
-    low = problem.regimes.low
-    high = np.maximum(np.minimum(problem.regimes.high, order_quantities(problem)[-1]), low)
+def _quantities(problem: HindsightProblem) -> dict[str, Any]:
+    """Quantities; those of a network that gives 0 are the middle of what is sensible in the regime."""
+    layout, grids = problem.layout, order_quantities(problem)
+    regimes = [layout.gates[gate] for gate in layout.quantity_gate]
+    largest = np.repeat([grid[-1] for grid in grids], regimes)
+    low = np.maximum(layout.low, np.repeat([grid[0] for grid in grids], regimes))
+    high = np.maximum(np.minimum(layout.high, largest), low)
     half = np.maximum((high - low) / 2, 1e-3)  # a Gaussian needs some width, even where it is not used
     return {
-        "active_regimes": _active(problem),
-        "quantity_offset": ((low + high) / 2)[:, None].tolist(),
-        "quantity_scale": half[:, None].tolist(),
+        **_gates(problem),
+        "quantity_offset": ((low + high) / 2).tolist(),
+        "quantity_scale": half.tolist(),
     }
 
 
-def _active(problem: SingleItemInventory) -> list[bool]:
-    return (problem.regimes.low < problem.regimes.high).tolist()
+def _gates(problem: HindsightProblem) -> dict[str, Any]:
+    layout = problem.layout
+    active = (layout.low < layout.high).tolist()
+    return {"gates": list(layout.gates), "quantity_gate": list(layout.quantity_gate), "active": active}
 
 
 METHODS: dict[str, Method] = {
@@ -104,8 +111,8 @@ METHODS: dict[str, Method] = {
 """The PPO baselines.
 
 ``ppo-gate``: gate and Gaussian order-up-to level. ``ppo-gate-quantity``: gate and Gaussian quantity.
-``ppo-level``, ``ppo-quantity``: discretised order-up-to levels or quantities. ``ppo-box``: one Gaussian
-quantity, not decomposed. ``ppo-stock``: gate and quantity again, but with SB3's default hyperparameters, raw
+``ppo-level``, ``ppo-quantity``: discretised order-up-to levels or quantities. ``ppo-box``: Gaussian
+quantities, not decomposed. ``ppo-stock``: gate and quantity again, with SB3's default hyperparameters, raw
 observations and unscaled rewards.
 """
 
@@ -204,6 +211,22 @@ def ppo_hyperparameters(name: str, env: Any) -> dict[str, Any]:
     return {**table["default"][name], **table.get(env_id, {}).get(name, {})}
 
 
+def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
+    """Mean absolute cost of a period under gates drawn uniformly, each with its sensible first quantity."""
+    layout, rng = problem.layout, np.random.default_rng(0)
+    state = problem.initial_state(rng.random((episodes, *problem.start_shape)))
+    noise = draw_noise(problem, rng, episodes)
+    total = 0.0
+    for period in range(noise.shape[1]):
+        regime = rng.integers(0, layout.gates, (episodes, len(layout.gates)))
+        quantities = problem.quantity_from(problem.observe(state), np.zeros((episodes, len(layout.low))))
+        asked = np.take_along_axis(quantities, layout.columns(regime), -1)
+        action = layout.flat(regime, layout.project(regime, asked))
+        state, costs = problem.step(state, *action, noise[:, period])
+        total += float(np.abs(costs.sum(-1)).mean())
+    return max(total / noise.shape[1], 1e-8)
+
+
 def make_ppo(
     name: str, env: Any, seed: int | None = None, hyperparameters: dict[str, Any] | None = None, **kwargs: Any
 ) -> BudgetedPPO:
@@ -216,27 +239,23 @@ def make_ppo(
         name: one of ``METHODS``.
         env: environment id, environment or problem.
         seed: of the network, the exploration and the training noise.
-        hyperparameters: entries that replace those of ``ppo_hyperparameters``: ``n_envs``, ``reward_scale``,
-            ``cosine`` (anneal the learning rate), ``activation`` ("tanh" or "relu"), ``net_arch``,
+        hyperparameters: entries that replace those of ``ppo_hyperparameters``: ``n_envs``, ``reward_scale``
+            (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (anneal the learning rate), ``activation`` ("tanh" or "relu"), ``net_arch``,
             ``log_std_init`` and ``logit_scale`` of the policy, and keywords of SB3's ``PPO``.
         kwargs: further keywords of SB3's ``PPO``, such as ``tensorboard_log``.
 
     Raises:
         ValueError: if the method is unknown.
-        TypeError: if the problem is no ``SingleItemInventory``.
+        NotImplementedError: if the method's actions leave the regimes open, which this problem needs.
     """
     problem = as_problem(env)
-    if not isinstance(problem, SingleItemInventory):
-        raise TypeError(f"make_ppo: {type(problem).__name__} must be a SingleItemInventory")
     settings = {**ppo_hyperparameters(name, env), **(hyperparameters or {})}
     method = METHODS[name]
+    reward_scale = settings.pop("reward_scale", 1.0)
+    if reward_scale == "auto":
+        reward_scale = 1 / typical_cost(problem)
     vec_env = VecMonitor(
-        ProblemVecEnv(
-            problem,
-            settings.pop("n_envs"),
-            method.view(problem),
-            reward_scale=settings.pop("reward_scale", 1.0),
-        )
+        ProblemVecEnv(problem, settings.pop("n_envs"), method.view(problem), reward_scale=reward_scale)
     )
     policy_kwargs = method.policy_kwargs(problem)
     for key in ("net_arch", "log_std_init", "logit_scale"):

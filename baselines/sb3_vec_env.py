@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.agents.features import Features
-from jumpgym.env import NOISE_OPTION, check_options, observation_box
+from jumpgym.env import NOISE_OPTION, check_options, cuts, draw_noise, observation_box
 
 
 class ProblemVecEnv(VecEnv):
@@ -43,8 +43,12 @@ class ProblemVecEnv(VecEnv):
         num_envs = checks.integer("num_envs", num_envs, low=1)
         super().__init__(num_envs, observation_box(self.problem), view.space)
         self._rng = np.random.default_rng()
-        self._one_hot = np.eye(len(self.problem.regimes))
+        self._cuts = cuts(self.problem)
         self._actions: NDArray[Any] | None = None
+        if self.problem.horizon is None:
+            raise ValueError(
+                "horizon=None: SB3's PPO learns from episodes; give a horizon, or truncate by max_episode_steps"
+            )
         if seed is not None:
             self.seed(seed)
 
@@ -57,16 +61,15 @@ class ProblemVecEnv(VecEnv):
         if self._seeds[0] is not None:
             # A stream of its own: ``evaluate`` with the same seed must not meet the noise of the training.
             self._rng = np.random.default_rng(np.random.SeedSequence(self._seeds[0], spawn_key=(1,)))
-        self._state = self.problem.initial_state(self._rng.random(self.num_envs))
+        problem, copies = self.problem, self.num_envs
+        self._state = problem.initial_state(self._rng.random((copies, *problem.start_shape)))
         traces = [o[NOISE_OPTION] for o in self._options if NOISE_OPTION in check_options(o)]
         if traces:
-            if len(traces) < self.num_envs:
-                raise ValueError(
-                    f"option {NOISE_OPTION!r} must be given for all {self.num_envs} copies or none"
-                )
-            self._noise = self.problem.check_noise(np.stack(traces))
+            if len(traces) < copies:
+                raise ValueError(f"option {NOISE_OPTION!r} must be given for all {copies} copies or none")
+            self._noise = problem.check_noise(np.stack(traces))
         else:
-            self._noise = self.problem.noise(self._rng.random((self.num_envs, self.problem.horizon)))
+            self._noise = draw_noise(problem, self._rng, copies)
         self._period = 0
         self._reset_seeds()
         self._reset_options()
@@ -81,20 +84,21 @@ class ProblemVecEnv(VecEnv):
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Simulate one period of every copy."""
-        problem = self.problem
+        problem, layout = self.problem, self.problem.layout
         regime, asked = self.view.decode(self._observation, self._actions)
-        applied = problem.regimes.project(regime, asked)
-        gate = self._one_hot[regime]
-        self._state, costs = problem.step(
-            self._state, gate, applied[:, None] * gate, self._noise[:, self._period]
-        )
+        applied = layout.project(regime, asked)
+        gate, quantity = layout.flat(regime, applied)
+        if self._cuts:
+            gate, quantity = problem.admit(self._state, gate, quantity)
+            regime, applied = layout.chosen(gate, quantity)
+        self._state, costs = problem.step(self._state, gate, quantity, self._noise[:, self._period])
         rewards = (-self.reward_scale * costs.sum(-1)).astype(np.float32)
         self._period += 1
         done = self._period == problem.horizon
         self._observation = self._observe()
-        infos: list[dict[str, Any]] = [
-            {"regime": r, "quantity": q} for r, q in zip(regime.tolist(), applied.tolist(), strict=True)
-        ]
+        one = len(layout.gates) == len(layout.quantity_gate) == 1
+        told = (regime[:, 0].tolist(), applied[:, 0].tolist()) if one else (regime, applied)
+        infos: list[dict[str, Any]] = [{"regime": r, "quantity": q} for r, q in zip(*told, strict=True)]
         if done:
             for info, last in zip(infos, self._observation, strict=True):
                 info["terminal_observation"] = last

@@ -14,6 +14,7 @@ from jumpgym import SingleItemInventory
 from .certified import certified, lattice_steps, supported
 from .evaluation import draw, simulate
 from .lattice import grid_step
+from .long_run import long_run_cost
 from .policy import Policy
 from .stock_process import UPPER, StockProcess
 
@@ -22,6 +23,9 @@ EPISODES = 1024
 
 SEED = 0
 """Their seed."""
+
+NEVER = 1e-12
+"""Share of periods in which the stock may fall off a lattice."""
 
 Parameters = tuple[int, int]
 
@@ -52,17 +56,23 @@ class StationaryPolicy(Policy):
 def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = None) -> NDArray[np.float64]:
     """Expected discounted cost of an episode of each policy from the initial state, shape (policies,).
 
-    Exact on the lattice on which ``solve`` is; on a grid otherwise. Where ``solve`` does not apply: the mean
-    over ``EPISODES`` episodes of one seed.
+    Without an end and discount, the average cost of a period, from the stationary distribution. Exact on the
+    lattice on which ``solve`` is; on a grid otherwise. Where ``solve`` does not apply: the mean over
+    ``EPISODES`` episodes of one seed.
 
     Args:
         policies: policies for one problem, the same object.
         step: distance of lattice points, in units; by default the finest that ``solve`` uses.
+
+    Raises:
+        NotImplementedError: if ``solve`` does not apply and the problem has no end.
     """
     problem = policies[0].problem
     try:
         supported(problem)
     except NotImplementedError:
+        if problem.horizon is None:
+            raise
         state, noise = draw(problem, EPISODES, SEED)
         return np.array([simulate(policy, problem, state, noise).mean() for policy in policies])
     levels = np.unique([level for policy in policies for level in policy.levels]).tolist()
@@ -72,6 +82,10 @@ def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = 
         observations = process.observations()
         regime, units = zip(*(policy.decide(observations) for policy in policies), strict=True)
         quantity = np.round(np.stack(units) / width).astype(int)
+        if problem.horizon is None:
+            chains = (process.chain(*decisions) for decisions in zip(regime, quantity, strict=True))
+            costs, cuts = zip(*(long_run_cost(chain, problem.discount) for chain in chains), strict=True)
+            return np.stack([costs, costs], axis=-1), max(cuts) < NEVER, None
         return process.policy_costs(np.stack(regime), quantity), True, None
 
     bounds, _ = certified(problem, width, run, max(policy.highest_position for policy in policies))
@@ -150,5 +164,5 @@ def best_parameters(
 
 
 def stationary_cost(policy: Any) -> float:
-    """Expected discounted cost of an episode of one policy; see ``stationary_costs``."""
+    """Expected discounted cost of an episode of one policy, or its average cost; see ``stationary_costs``."""
     return float(stationary_costs([policy])[0])

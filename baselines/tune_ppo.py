@@ -31,7 +31,7 @@ SPACE: dict[str, list[Any]] = {
     "clip_range": [0.1, 0.2, 0.3],
     "ent_coef": [0.0, 0.001, 0.003],
     "learning_rate": [0.001, 0.002, 0.003, 0.005, 0.008],
-    "reward_scale": [0.003, 0.01, 0.03],
+    "reward_scale": ["auto"],
     "net_arch": [[32, 32], [64, 64], [128, 128]],
     "activation": ["tanh", "relu"],
 }

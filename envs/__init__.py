@@ -6,12 +6,22 @@ Importing the package registers its environments. It needs neither PyTorch nor S
 import gymnasium as gym
 
 from . import wrappers
+from .budget_discount import BudgetDiscountEnv
 from .env import HybridEnv, as_problem
+from .free_shipping import FreeShippingEnv
 from .inventory import InventoryState, SingleItemInventory
+from .joint_replenishment import JointReplenishment, JointReplenishmentEnv
+from .layout import ActionLayout
+from .loan_brackets import LoanBracketsEnv
+from .lot_sizing import CapacitatedLotSizing, CapacitatedLotSizingEnv
+from .min_investment import MinInvestmentEnv
 from .min_order import MinOrderEnv
+from .order_size_lead_time import OrderSizeLeadTimeEnv
 from .problem import HindsightProblem
+from .quantity_discount import QuantityDiscountEnv
 from .regimes import RegimeTable
 from .setup_cost import SetupCostEnv
+from .switched_lqr import SwitchedLQREnv
 from .truck_capacity import TruckCapacityEnv
 from .vector import HybridVectorEnv
 
@@ -19,14 +29,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ENVIRONMENTS",
+    "ActionLayout",
+    "BudgetDiscountEnv",
+    "CapacitatedLotSizing",
+    "CapacitatedLotSizingEnv",
+    "FreeShippingEnv",
     "HindsightProblem",
     "HybridEnv",
     "HybridVectorEnv",
     "InventoryState",
+    "JointReplenishment",
+    "JointReplenishmentEnv",
+    "LoanBracketsEnv",
+    "MinInvestmentEnv",
     "MinOrderEnv",
+    "OrderSizeLeadTimeEnv",
+    "QuantityDiscountEnv",
     "RegimeTable",
     "SetupCostEnv",
     "SingleItemInventory",
+    "SwitchedLQREnv",
     "TruckCapacityEnv",
     "as_problem",
     "wrappers",
@@ -36,6 +58,15 @@ _MODULES = {
     "SetupCost": "jumpgym.setup_cost",
     "MinOrder": "jumpgym.min_order",
     "TruckCapacity": "jumpgym.truck_capacity",
+    "QuantityDiscount": "jumpgym.quantity_discount",
+    "FreeShipping": "jumpgym.free_shipping",
+    "OrderSizeLeadTime": "jumpgym.order_size_lead_time",
+    "JointReplenishment": "jumpgym.joint_replenishment",
+    "CapacitatedLotSizing": "jumpgym.lot_sizing",
+    "BudgetDiscount": "jumpgym.budget_discount",
+    "LoanBrackets": "jumpgym.loan_brackets",
+    "MinInvestment": "jumpgym.min_investment",
+    "SwitchedLQR": "jumpgym.switched_lqr",
 }
 
 ENVIRONMENTS = tuple(f"jumpgym/{name}-v0" for name in _MODULES)

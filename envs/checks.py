@@ -9,6 +9,9 @@ from typing import Any
 LARGEST = 1e12
 """Largest number that a parameter may be; far below what overflows in float32 observations."""
 
+MAX_HORIZON = 100_000
+"""Longest horizon, in periods; an episode's noise is drawn at once."""
+
 
 def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> float:
     """Return ``value`` as a finite float in ``[low, high]``; otherwise raise, naming ``name``."""
@@ -35,6 +38,30 @@ def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     if value not in allowed:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
     return value
+
+
+def horizon(value: Any) -> int | None:
+    """Return a number of periods, or None for a problem without an end; otherwise raise."""
+    return None if value is None else integer("horizon", value, low=1, high=MAX_HORIZON)
+
+
+def discount(value: Any) -> float:
+    """Return a discount factor in (0, 1]; otherwise raise."""
+    factor = number("discount", value, low=0, high=1)
+    if factor == 0:
+        raise ValueError("discount=0 must be a number in (0, 1]")
+    return factor
+
+
+def interval(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> tuple[float, float]:
+    """Return a number, or a pair (low, high) to draw from, as a pair in ``[low, high]``; otherwise raise."""
+    pair = value if isinstance(value, (tuple, list)) else (value,) * 2
+    if len(pair) != 2:
+        raise ValueError(f"{name}={value!r} must be a number or a pair (low, high)")
+    lower, upper = (number(name, end, low=low, high=high) for end in pair)
+    if lower > upper:
+        raise ValueError(f"{name}={value!r} must be a pair (low, high), low <= high")
+    return lower, upper
 
 
 def _range(low: float, high: float) -> str:

@@ -58,8 +58,30 @@ def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str 
     return render_mode
 
 
+BLOCK = 256
+"""Periods of noise that a stationary problem draws at once."""
+
+
+def draw_noise(
+    problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
+) -> NDArray[np.float64]:
+    """Noise (*batch, periods, *noise_shape): of the whole horizon, if there is one."""
+    return problem.noise(rng.random((*batch, problem.horizon or periods, *problem.noise_shape)))
+
+
+def cuts(problem: HindsightProblem) -> bool:
+    """Whether the problem's states may admit less than was chosen."""
+    return type(problem).admit is not HindsightProblem.admit
+
+
 class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
     """A hindsight problem with actions (regime, quantity).
+
+    Actions are ``Tuple(Discrete(K), Box((n,)))``, with several gates ``Tuple(MultiDiscrete, Box((n,)))``.
+    Quantities are projected on the intervals of the regimes chosen. ``info`` tells what was carried out, the
+    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, numbers or arrays.
+
+    A stationary problem (``horizon=None``) never terminates; ``gym.make``'s ``max_episode_steps`` truncates.
 
     A subclass sets ``make_problem``, a function from keyword parameters to a ``HindsightProblem``; its
     docstring is the documentation of the environment.
@@ -75,9 +97,13 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         self.render_mode = check_render_mode(render_mode, self.metadata)
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         self.observation_space = observation_box(problem)
-        self.action_space = TupleView(problem).space
-        self._low, self._high = problem.regimes.low.tolist(), problem.regimes.high.tolist()
-        self._one_hot = np.eye(len(problem.regimes))
+        self._view = TupleView(problem)
+        self.action_space = self._view.space
+        layout = problem.layout
+        self._simple = len(layout.gates) == len(layout.quantity_gate) == 1
+        self._cuts = cuts(problem)
+        self._low, self._high = layout.low.tolist(), layout.high.tolist()
+        self._one_hot = np.eye(layout.gates[0])
         self._state: Any = None
         self._period = 0
         self._trajectory = Trajectory()
@@ -89,17 +115,21 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
 
         Args:
             seed: seeds ``np_random``.
-            options: ``{"noise": trace}`` replays a trace of shape (horizon,).
+            options: ``{"noise": trace}`` replays a trace of shape (horizon, *noise_shape); of a stationary
+                problem one of any length, after which noise is drawn again.
         """
         super().reset(seed=seed)
         options = check_options(options)
-        self._state = self.problem.initial_state(np.asarray(self.np_random.random()))
-        drawn = self.problem.noise(self.np_random.random(self.problem.horizon))
+        problem = self.problem
+        self._state = problem.initial_state(np.asarray(self.np_random.random(problem.start_shape)))
+        drawn = draw_noise(problem, self.np_random)
         if NOISE_OPTION in options:
-            drawn = self.problem.check_noise(options[NOISE_OPTION])
-            if drawn.ndim != 1:
-                raise ValueError(f"noise of shape {drawn.shape} must have shape ({self.problem.horizon},)")
+            drawn = problem.check_noise(options[NOISE_OPTION])
+            if drawn.ndim != 1 + len(problem.noise_shape):
+                expected = (len(drawn) if problem.horizon is None else problem.horizon, *problem.noise_shape)
+                raise ValueError(f"noise of shape {drawn.shape} must have shape {expected}")
         self._noise = drawn
+        self._place = 0
         self._period = 0
         self._trajectory = Trajectory()
         return self.observation, {}
@@ -111,25 +141,38 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
 
         Raises:
             ResetNeeded: before the first reset, or after the end of the episode.
-            ValueError: if the regime is out of range, or the quantity is NaN or of the wrong shape.
+            ValueError: if a regime is out of range, or a quantity is NaN or of the wrong shape.
         """
-        period = self._period
-        if self._state is None or period >= self.problem.horizon:
+        problem, horizon = self.problem, self.problem.horizon
+        before = self._state
+        if before is None or (horizon is not None and self._period >= horizon):
             raise ResetNeeded(
-                "step() before reset()" if self._state is None else "step() after the end: call reset()"
+                "step() before reset()" if before is None else "step() after the end: call reset()"
             )
-        regime, asked = self._parse(action)
-        applied = min(max(asked, self._low[regime]), self._high[regime])
-        gate = self._one_hot[regime]
-        noise = self._noise[period]
-        stock = self._state
-        self._state, costs = self.problem.step(self._state, gate, applied * gate, noise)
-        self._period = period + 1
+        if self._place >= len(self._noise):
+            self._noise, self._place = draw_noise(problem, self.np_random), 0
+        parse = self._simple_action if self._simple else self._action
+        regime, applied, gate, quantity = parse(action)
+        if self._cuts:
+            gate, quantity = problem.admit(before, gate, quantity)
+            regime, applied = problem.layout.chosen(gate, quantity)
+            if self._simple:
+                regime, applied = regime.item(), applied.item()
+            elif len(problem.layout.gates) == 1:
+                regime = regime.item()
+        noise = self._noise[self._place]
+        self._state, costs = problem.step(before, gate, quantity, noise)
+        self._place += 1
+        self._period += 1
         cost = float(costs.sum())
         if self.render_mode is not None:
-            self._trajectory.append(stock, regime, applied, noise, cost, self._state)
-        info = {"regime": regime, "quantity": applied, "noise": float(noise)}
-        return self.observation, -cost, self._period >= self.problem.horizon, False, info
+            self._trajectory.append(problem, before, regime, applied, noise, cost)
+        info = {
+            "regime": regime,
+            "quantity": applied,
+            "noise": noise.copy() if problem.noise_shape else float(noise),
+        }
+        return self.observation, -cost, self._period == horizon, False, info
 
     def render(self) -> Any:
         """The episode so far: text for ``"ansi"``, a uint8 chart (height, width, 3) for ``"rgb_array"``."""
@@ -141,6 +184,31 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         if self._state is None:
             raise ResetNeeded("the environment has no state before reset()")
         return self.problem.observe(self._state).astype(np.float32)
+
+    def _action(self, action: Any) -> tuple[Any, Any, NDArray[np.float64], NDArray[np.float64]]:
+        """Regimes and quantities applied, for people, and the flat gate weights and quantities."""
+        layout = self.problem.layout
+        regimes, asked = self._view.decode(None, self._as_batch(action))
+        applied = layout.project(regimes, asked)
+        gate, quantity = layout.flat(regimes[0], applied[0])
+        return (regimes[0].item() if len(layout.gates) == 1 else regimes[0]), applied[0], gate, quantity
+
+    def _as_batch(self, action: Any) -> Any:
+        try:
+            regime, quantity = action
+            gates, count = len(self.problem.layout.gates), len(self.problem.layout.quantity_gate)
+            return np.asarray(regime).reshape(1, gates), np.asarray(quantity).reshape(1, count)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"action={action!r} must be a pair (regime, quantity) of {self.action_space}"
+            ) from None
+
+    def _simple_action(self, action: Any) -> tuple[int, float, NDArray[np.float64], NDArray[np.float64]]:
+        """The same with one gate and one quantity, without arrays where numbers are faster."""
+        regime, asked = self._parse(action)
+        applied = min(max(asked, self._low[regime]), self._high[regime])
+        gate = self._one_hot[regime]
+        return regime, applied, gate, applied * gate
 
     def _parse(self, action: Any) -> tuple[int, float]:
         try:

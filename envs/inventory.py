@@ -13,12 +13,10 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from . import checks
-from .demand import Demand, as_demand
+from .demand import STATIONARY_PERIODS, Demand, as_demand
+from .layout import ActionLayout
 from .problem import HindsightProblem
 from .regimes import RegimeTable
-
-MAX_HORIZON = 100_000
-"""Longest horizon, in periods; an episode's noise is drawn at once."""
 
 
 class InventoryState(NamedTuple):
@@ -51,12 +49,17 @@ class SingleItemInventory(HindsightProblem):
         unmet_demand: "backlog" or "lost".
         initial_inventory: units in stock before the first period, or a pair (low, high) to draw from
             uniformly.
-        horizon: number of periods.
+        horizon: number of periods; None for a stationary problem without an end, whose observations leave the
+            period out.
         discount: factor in (0, 1] applied to the cost of each later period.
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
     """
+
+    quantity_names = ("order",)
+    noise_name = "demand"
+    charted = (0,)
 
     def __init__(
         self,
@@ -67,40 +70,44 @@ class SingleItemInventory(HindsightProblem):
         demand: Any = None,
         unmet_demand: str = "backlog",
         initial_inventory: float | tuple[float, float] = 0.0,
-        horizon: int = 50,
+        horizon: int | None = 50,
         discount: float = 1.0,
     ) -> None:
         self.regimes = regimes
         self.holding_cost = checks.number("holding_cost", holding_cost, low=0)
         self.shortage_cost = checks.number("shortage_cost", shortage_cost, low=0)
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
-        self.horizon = checks.integer("horizon", horizon, low=1, high=MAX_HORIZON)
-        self.discount = checks.number("discount", discount, low=0, high=1)
-        if self.discount == 0:
-            raise ValueError("discount=0 must be a number in (0, 1]")
+        self.horizon = checks.horizon(horizon)
+        self.discount = checks.discount(discount)
         self.demand: Demand = as_demand(scipy.stats.poisson(20) if demand is None else demand, self.horizon)
         checks.number("demand: its largest value", self.demand.max, low=0)
-        lowest_start = 0.0 if unmet_demand == "lost" else -checks.LARGEST
-        pair = initial_inventory if isinstance(initial_inventory, (tuple, list)) else (initial_inventory,) * 2
-        if len(pair) != 2:
-            raise ValueError(
-                f"initial_inventory={initial_inventory!r} must be a number or a pair (low, high)"
-            )
-        start_low = checks.number("initial_inventory", pair[0], low=lowest_start)
-        start_high = checks.number("initial_inventory", pair[1], low=lowest_start)
-        if start_low > start_high:
-            raise ValueError(
-                f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high"
-            )
-        self.initial_inventory = (start_low, start_high)
+        self.initial_inventory = checks.interval(
+            "initial_inventory", initial_inventory, low=0.0 if unmet_demand == "lost" else -checks.LARGEST
+        )
 
         self.max_lead_time = int(regimes.lead_time.max())
         max_order = float(regimes.high.max())
+        # An order of each lead time above j can arrive in j periods, placed in different periods.
+        largest = {int(time): regimes.high[regimes.lead_time == time].max() for time in regimes.lead_time}
+        pipeline = np.array(
+            [sum(high for time, high in largest.items() if time > j) for j in range(self.max_lead_time)]
+        )
+        start_low, start_high = self.initial_inventory
         lowest = 0.0 if unmet_demand == "lost" else start_low - self.demand.max_total
-        highest = start_high + self.horizon * max_order
-        pipeline = np.full(self.max_lead_time, max_order)
-        self.observation_low = np.concatenate([[lowest], 0 * pipeline, [0.0]])
-        self.observation_high = np.concatenate([[highest], pipeline, [self.horizon]])
+        highest = start_high + (self.horizon or STATIONARY_PERIODS) * max_order
+        period = [] if self.horizon is None else [float(self.horizon)]
+        self.observation_low = np.concatenate([[lowest], 0 * pipeline, 0 * np.array(period)])
+        self.observation_high = np.concatenate([[highest], pipeline, period])
+        self.observation_names = (
+            "stock",
+            *(f"arrives in {delay}" for delay in range(self.max_lead_time)),
+            *("period" for _ in period),
+        )
+        self.layout = ActionLayout((len(regimes),), (0,), regimes.low, regimes.high)
+        self.boundaries = (regimes.boundaries,)
+        self.observation_scale = np.full(len(self.observation_low), self.level_scale)
+        self.quantity_scale = np.full(len(regimes), self.level_scale)
+        self.state_scale = (self.level_scale, self.level_scale, None)
         super().__init__(
             {
                 "fixed_cost": regimes.fixed_cost,
@@ -149,6 +156,8 @@ class SingleItemInventory(HindsightProblem):
         """Observation (..., L + 2): net stock, orders under way by arrival, periods gone by."""
         inventory, pipeline, period = state
         xp = self.constants(period).xp
+        if self.horizon is None:
+            return xp.concat([inventory[..., None], pipeline], axis=-1)
         if self.max_lead_time == 0:
             return xp.stack([inventory, period], axis=-1)
         return xp.concat([inventory[..., None], pipeline, period[..., None]], axis=-1)
@@ -157,9 +166,18 @@ class SingleItemInventory(HindsightProblem):
         """Inventory position in units, net stock and all orders under way, of observations (..., n)."""
         if self.max_lead_time == 0:
             return observation[..., 0]
-        return array_namespace(observation).sum(observation[..., :-1], axis=-1)
+        stocks = observation[..., : self.max_lead_time + 1]
+        return array_namespace(observation).sum(stocks, axis=-1)
 
-    @property
+    def quantity_from(self, observation: Any, output: Any) -> Any:
+        """Orders (..., K) up to levels ``level_scale * (1 + output)``; see ``HindsightProblem``."""
+        return self.level_scale * (1 + output) - self.position(observation)[..., None]
+
+    def drivers(self, quantity: Any) -> Any:
+        """The quantity itself, shape (..., 1); see ``HindsightProblem``."""
+        return quantity
+
+    @functools.cached_property
     def economic_order_quantity(self) -> float:
         """The order, in units, of the lowest cost per period if demand were constant.
 
@@ -176,14 +194,16 @@ class SingleItemInventory(HindsightProblem):
         with np.errstate(all="ignore"):  # a holding cost or a demand near 0 gives infinite orders and rates
             unbounded = np.nan_to_num(np.sqrt(2 * regimes.fixed_cost * mean / holding), nan=0.0)
             order = np.clip(
-                unbounded, np.maximum(regimes.low, mean), np.minimum(regimes.high, mean * self.horizon)
+                unbounded,
+                np.maximum(regimes.low, mean),
+                np.minimum(regimes.high, mean * (self.horizon or np.inf)),
             )
             rate = (regimes.fixed_cost / order + regimes.unit_cost) * mean + holding * order / 2
         # A regime that cannot keep up with demand is no way to run the system, unless there is no other.
         able = order >= min(mean, float(order.max()))
         return float(order[able][np.nan_to_num(rate[able], nan=0.0).argmin()])
 
-    @property
+    @functools.cached_property
     def level_scale(self) -> float:
         """Order of magnitude of sensible order-up-to levels, in units; greater than 0.
 
@@ -194,13 +214,9 @@ class SingleItemInventory(HindsightProblem):
 
     def check_noise(self, noise: Any) -> NDArray[np.float64]:
         """Demand of shape (..., horizon) to be replayed; finite, not negative, within the bounds."""
-        demand = np.asarray(noise, dtype=np.float64)
-        if demand.ndim == 0 or demand.shape[-1] != self.horizon:
-            raise ValueError(
-                f"noise of shape {demand.shape} must have shape (..., horizon) = (..., {self.horizon})"
-            )
-        if not np.all(np.isfinite(demand)) or np.any(demand < 0):
-            raise ValueError("noise: demand must be finite and at least 0 in every period")
+        demand = self.noise_array(noise)
+        if np.any(demand < 0):
+            raise ValueError("noise: demand must be at least 0 in every period")
         if np.any(demand.sum(axis=-1) > self.demand.max_total * (1 + 1e-9)):  # sums round differently
             raise ValueError(
                 f"noise: a total demand of {demand.sum(axis=-1).max():g} exceeds {self.demand.max_total:g}, "

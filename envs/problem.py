@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,75 +11,182 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-from .regimes import RegimeTable
+from .layout import ActionLayout
 
 
 class HindsightProblem(ABC):
     """A control problem over ``horizon`` periods with known cost and transition and exogenous noise.
 
-    In each period the decision is hybrid: gate weights over the regimes (one-hot when the decision is hard)
-    and one quantity per regime. All noise can be drawn before the first decision.
+    In each period the decision is hybrid: weights over the regimes of each gate (one-hot when the decision is
+    hard), and quantities, one for each regime of the gate they belong to; ``layout`` tells which and how they
+    lie in flat arrays. All noise can be drawn before the first decision.
 
     All methods are written in the array API standard: they take and return arrays of NumPy or torch (any
     device, differentiable), with any leading batch axes, shown as ``...`` below.
 
+    A subclass sets ``horizon``, ``layout`` and the bounds of the observation; the other attributes have
+    defaults.
+
     Attributes:
-        horizon: number of periods.
+        horizon: number of periods; None for a stationary problem, which has no end.
         discount: factor applied to the cost of each later period.
-        regimes: the K regimes of the quantity.
+        layout: gates, quantities, and which gate enters which component of the cost.
         observation_low, observation_high: bounds of every observation, shape (n,).
+        state_scale: order of magnitude of each entry of a state, in the order of the state, or None where no
+            gradient passes or none is to be limited; by default none is.
+        noise_shape: shape of a period's noise, without batch axes.
+        start_shape: shape of the uniforms that ``initial_state`` takes, without batch axes.
+        noise_name: what to call the noise, for people.
+        charted: entries of an observation that a chart shows; None for all but the period.
+        boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
+            from the quantities.
     """
 
-    horizon: int
-    discount: float
-    regimes: RegimeTable
+    horizon: int | None
+    discount: float = 1.0
+    layout: ActionLayout
     observation_low: NDArray[np.float64]
     observation_high: NDArray[np.float64]
+    state_scale: tuple[Any, ...] = ()
+    noise_shape: tuple[int, ...] = ()
+    start_shape: tuple[int, ...] = ()
+    noise_name: str = "noise"
+    charted: tuple[int, ...] | None = None
+    boundaries: tuple[NDArray[np.float64], ...] | None = None
+
+    @cached_property
+    def observation_scale(self) -> NDArray[np.float64]:
+        """Order of magnitude of each entry of an observation (n,), by which networks divide their inputs.
+
+        That of the period is not used. By default the larger bound.
+        """
+        return np.maximum(np.maximum(np.abs(self.observation_low), np.abs(self.observation_high)), 1e-12)
+
+    @cached_property
+    def quantity_scale(self) -> NDArray[np.float64]:
+        """Order of magnitude of the quantities (columns,), by which networks measure distances.
+
+        By default the longest interval of each quantity.
+        """
+        layout = self.layout
+        longest = np.maximum.reduceat(layout.high - layout.low, layout.quantity_start)
+        return np.repeat(np.maximum(longest, 1e-12), [layout.gates[gate] for gate in layout.quantity_gate])
+
+    @cached_property
+    def observation_names(self) -> tuple[str, ...]:
+        """What to call each entry of an observation, for people."""
+        names = [f"observation {i}" for i in range(len(self.observation_low))]
+        return tuple(names if self.horizon is None else [*names[:-1], "period"])
+
+    @cached_property
+    def quantity_names(self) -> tuple[str, ...]:
+        """What to call each quantity, for people."""
+        count = len(self.layout.quantity_gate)
+        return ("quantity",) if count == 1 else tuple(f"quantity {j}" for j in range(count))
 
     @abstractmethod
     def initial_state(self, uniforms: Any) -> Any:
-        """State before the first period, a NamedTuple of arrays (...,), from uniforms (...,)."""
+        """State before the first period, a NamedTuple of arrays, from uniforms (..., *start_shape)."""
 
     @abstractmethod
     def noise(self, uniforms: Any) -> Any:
-        """Exogenous noise of all periods, shape (..., horizon), from uniforms of that shape."""
+        """Exogenous noise of all periods, from uniforms, both of shape (..., horizon, *noise_shape).
+
+        A stationary problem takes any number of periods.
+        """
 
     @abstractmethod
     def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period: the next state, and the cost by component, shape (..., components).
 
-        Linear in the gate weights given the state, and differentiable in the quantities.
+        Linear in the weights of each gate given the state (but for what ``admit`` cuts), and differentiable
+        in the quantities.
 
         Args:
             state: as returned by ``initial_state`` or ``step``.
-            gate: weights of the regimes, shape (..., K).
-            quantity: quantity chosen in each regime, within its interval, shape (..., K).
-            noise: noise of this period, shape (...,).
+            gate: weights of the regimes, shape (..., options).
+            quantity: each quantity in each regime of its gate, within its interval, shape (..., columns).
+            noise: noise of this period, shape (..., *noise_shape).
         """
 
     @abstractmethod
     def observe(self, state: Any) -> Any:
-        """Observation of a state, shape (..., n)."""
+        """Observation of a state, shape (..., n); its last entry is the period unless the horizon is None."""
 
-    @abstractmethod
     def check_noise(self, noise: Any) -> NDArray[np.float64]:
-        """``noise`` as an array of shape (..., horizon), if this problem admits it; else ValueError."""
+        """``noise`` of shape (..., horizon, *noise_shape), if this problem admits it; else ValueError.
+
+        By default all that is finite and of that shape.
+        """
+        return self.noise_array(noise)
+
+    def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
+        """Gate weights and quantities that are carried out where the state admits less than was chosen.
+
+        ``step`` applies it itself; doing so twice changes nothing. By default everything is admitted.
+        """
+        return gate, quantity
+
+    def quantity_from(self, observation: Any, output: Any) -> Any:
+        """Quantities (..., columns), not yet projected, of network outputs (..., columns) of order 1.
+
+        It says in which form a quantity is easiest to learn: for an inventory an order-up-to level. Outputs
+        of 0 are a sensible first policy. Differentiable in both. By default -1 and 1 are the ends of the
+        interval.
+        """
+        c = self.constants(output)
+        return (c.low + c.high) / 2 + (c.high - c.low) / 2 * output
+
+    def drivers(self, quantity: Any) -> Any:
+        """For each gate what decides its regime if quantities (..., n) alone are given: (..., G)."""
+        raise NotImplementedError(
+            f"{type(self).__name__}: the regime does not follow from the quantity; actions need both"
+        )
+
+    def membership(self, quantity: Any) -> NDArray[np.int64]:
+        """Regime (..., G) of each gate to which undecomposed quantities (..., n) belong."""
+        drivers = self.drivers(np.asarray(quantity, dtype=np.float64))
+        assert self.boundaries is not None
+        return np.stack(
+            [np.searchsorted(ends, drivers[..., g], side="left") for g, ends in enumerate(self.boundaries)],
+            -1,
+        )
+
+    def noise_array(self, noise: Any) -> NDArray[np.float64]:
+        """``noise`` as a finite array of shape (..., horizon, *noise_shape); else ValueError."""
+        array = np.asarray(noise, dtype=np.float64)
+        periods = "periods" if self.horizon is None else self.horizon
+        named = ", ".join(map(str, ("...", periods, *self.noise_shape)))
+        trailing = array.shape[max(array.ndim - 1 - len(self.noise_shape), 0) :]
+        fits = len(trailing) == 1 + len(self.noise_shape) and trailing[1:] == self.noise_shape
+        if not fits or self.horizon not in (None, trailing[0]):
+            raise ValueError(f"noise of shape {array.shape} must have shape ({named})")
+        if not np.all(np.isfinite(array)):
+            raise ValueError("noise must be finite in every period")
+        return array
 
     def constants(self, like: Any) -> Any:
-        """The constant arrays in the library, dtype and device of ``like``, and ``xp``, its namespace."""
+        """The constant arrays in the library, dtype and device of ``like``, and ``xp``, its namespace.
+
+        They are those given to the constructor, and ``low`` and ``high`` of the layout.
+        """
         key = (type(like), like.dtype, device(like))
         found = self._constants.get(key)
         if found is None:
             xp = array_namespace(like)
             arrays = {
                 name: xp.asarray(np.array(array), dtype=like.dtype, device=device(like))
-                for name, array in self._arrays.items()
+                for name, array in {**self._intervals, **self._arrays}.items()
             }
             found = self._constants[key] = SimpleNamespace(xp=xp, **arrays)
         return found
 
-    def __init__(self, arrays: dict[str, NDArray[np.float64]]) -> None:
-        self._arrays = arrays
+    @property
+    def _intervals(self) -> dict[str, NDArray[np.float64]]:
+        return {"low": self.layout.low, "high": self.layout.high}
+
+    def __init__(self, arrays: dict[str, NDArray[np.float64]] | None = None) -> None:
+        self._arrays = arrays or {}
         self._constants: dict[Any, SimpleNamespace] = {}
 
     def __getstate__(self) -> dict[str, Any]:

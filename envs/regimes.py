@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,9 @@ class RegimeTable:
             raise ValueError(
                 f"regimes overlap or are not ascending: low={self.low.tolist()}, high={self.high.tolist()}"
             )
-        object.__setattr__(self, "boundaries", (self.high[:-1] + self.low[1:]) / 2)
+        # Between neighbouring floats the middle rounds, so that it may be the upper regime's low end.
+        middle = np.minimum((self.high[:-1] + self.low[1:]) / 2, np.nextafter(self.low[1:], -np.inf))
+        object.__setattr__(self, "boundaries", np.maximum(middle, self.high[:-1]))
 
     def __len__(self) -> int:
         return len(self.low)
@@ -93,3 +95,57 @@ class RegimeTable:
     def project(self, regime: Any, quantity: Any) -> NDArray[np.float64]:
         """The point of the regime's interval nearest to the quantity, shape (...,)."""
         return np.minimum(np.maximum(quantity, self.low[regime]), self.high[regime])
+
+
+def brackets(
+    breakpoints: Column,
+    max_order: float,
+    *,
+    breakpoint_in: Literal["lower", "upper"],
+    fixed_cost: Column,
+    unit_cost: Column,
+    lead_time: Column,
+) -> RegimeTable:
+    """The table of an order of nothing, regime 0, and of one bracket of order sizes after the other.
+
+    Between two brackets lies a breakpoint, which is of one of them alone: the other ends at (or starts from)
+    the next floating-point number.
+
+    Args:
+        breakpoints: in units, ascending, greater than 0 and less than ``max_order``; shape (K - 1,).
+        max_order: largest order, in units.
+        breakpoint_in: the bracket that an order of exactly a breakpoint belongs to.
+        fixed_cost, unit_cost, lead_time: of each bracket, shape (K,); nothing costs nothing.
+
+    Raises:
+        ValueError, TypeError: naming the parameter, its value and what is allowed.
+    """
+    largest = checks.number("max_order", max_order, low=0)
+    ends = np.array([checks.number("breakpoints", value, low=0) for value in breakpoints])
+    if np.any(np.diff(ends, prepend=0.0, append=largest) <= 0):
+        raise ValueError(
+            f"breakpoints={ends.tolist()} must ascend from above 0 to below max_order={largest:g}: brackets "
+            "would overlap or be empty"
+        )
+    lower = np.nextafter(ends, np.inf) if breakpoint_in == "lower" else ends
+    upper = ends if breakpoint_in == "lower" else np.nextafter(ends, 0.0)
+    return RegimeTable(
+        low=[0.0, 0.0, *lower],
+        high=[0.0, *upper, largest],
+        fixed_cost=[0.0, *fixed_cost],
+        unit_cost=[0.0, *unit_cost],
+        lead_time=[lead_time[0], *lead_time],
+    )
+
+
+def per_bracket(name: str, values: Any, breakpoints: Any) -> tuple[Any, ...]:
+    """``values`` as a tuple, if there is one for each bracket between ``breakpoints``; else raise."""
+    for parameter, sequence in (("breakpoints", breakpoints), (name, values)):
+        if not isinstance(sequence, (Sequence, np.ndarray)) or isinstance(sequence, str):
+            raise TypeError(f"{parameter}={sequence!r} must be a sequence of numbers")
+    if len(values) != len(breakpoints) + 1:
+        raise ValueError(
+            f"{name}={tuple(values)} must have {len(breakpoints) + 1} entries, one for each bracket: "
+            f"breakpoints={tuple(breakpoints)} has {len(breakpoints)}"
+        )
+    return tuple(values)

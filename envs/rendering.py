@@ -1,4 +1,4 @@
-"""Rendering of a single-item episode as text and as a chart."""
+"""Rendering of an episode as text and as a chart, for any hindsight problem."""
 
 from __future__ import annotations
 
@@ -17,21 +17,27 @@ if TYPE_CHECKING:
 TEXT_ROWS = 10
 """Periods that the text shows, the latest ones."""
 
-LEGEND_ROWS = 6
-"""Regimes that the chart's legend names; where there are more, the largest of those chosen so far."""
+SHOWN = 6
+"""Entries that text, chart and legend show of observations, quantities and noise with more."""
 
-STOCK, DEMAND, SHORTAGE, COST = "#1f4e79", "#e8590c", "#c0392b", "#7d3c98"
+DEMAND, SHORTAGE, COST = "#e8590c", "#c0392b", "#7d3c98"
 
 
 class Period(NamedTuple):
-    """What happened in one period; quantities in units, cost in money."""
+    """What happened in one period; quantities in units, cost in money.
 
-    regime: int
-    quantity: float
-    demand: float
+    Attributes:
+        observation: at the start of the period, shape (n_obs,).
+        regime: of each gate, shape (G,).
+        quantity: that was applied, shape (n,).
+        noise: flat.
+    """
+
+    observation: NDArray[np.float64]
+    regime: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    noise: NDArray[np.float64]
     cost: float
-    stock_before: float
-    stock_after: float
 
 
 class Trajectory:
@@ -45,11 +51,18 @@ class Trajectory:
         self.periods: list[Period] = []
 
     def append(
-        self, state_before: Any, regime: int, applied: float, noise: Any, cost: float, state_after: Any
+        self, problem: HindsightProblem, state: Any, regime: Any, applied: Any, noise: Any, cost: float
     ) -> None:
-        """Record one period, without batch axes."""
-        stocks = float(state_before.inventory), float(state_after.inventory)
-        self.periods.append(Period(int(regime), float(applied), float(noise), float(cost), *stocks))
+        """Record one period, without batch axes, from the state at its start."""
+        self.periods.append(
+            Period(
+                np.asarray(problem.observe(state)),
+                np.atleast_1d(regime),
+                np.atleast_1d(applied),
+                np.array(noise, dtype=np.float64).reshape(-1),
+                float(cost),
+            )
+        )
 
 
 def draw(render_mode: str | None, problem: HindsightProblem, state: Any, trajectory: Trajectory) -> Any:
@@ -57,7 +70,7 @@ def draw(render_mode: str | None, problem: HindsightProblem, state: Any, traject
 
     Args:
         render_mode: None warns and draws nothing.
-        problem: the single-item problem.
+        problem: the problem.
         state: the state now, without batch axes.
         trajectory: the periods that led to it.
 
@@ -75,32 +88,42 @@ def draw(render_mode: str | None, problem: HindsightProblem, state: Any, traject
 
 def text(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> str:
     """The state, and a table of the latest periods."""
-    periods = trajectory.periods
-    under_way = ", ".join(f"{units:.1f}" for units in state.pipeline)
+    periods, shown = trajectory.periods, _charted(problem)
+    now = np.asarray(problem.observe(state))
+    of = "" if problem.horizon is None else f" of {problem.horizon}"
+    entries = len(now) - (problem.horizon is not None)
+    seen = "   ".join(f"{problem.observation_names[i]}: {now[i]:.1f}" for i in range(min(entries, SHOWN)))
     lines = [
-        f"period {len(periods)} of {problem.horizon}   stock {float(state.inventory):.1f}"
-        + (f"   arriving {under_way}" if under_way else "")
-        + f"   cost so far {sum(p.cost for p in periods):.1f}"
+        f"period {len(periods)}{of}   {seen}{_more(SHOWN, entries)}"
+        f"   cost so far: {sum(p.cost for p in periods):.1f}"
     ]
     if periods:
-        lines.append(
-            f"{'period':>6} {'stock':>9} {'regime':>6} {'order':>9} "
-            f"{'demand':>9} {'stock after':>11} {'cost':>10}"
-        )
-    first = max(len(periods) - TEXT_ROWS, 0)
-    for number, p in enumerate(periods[first:], start=first + 1):
-        lines.append(
-            f"{number:>6} {p.stock_before:>9.1f} {p.regime:>6} {p.quantity:>9.1f} "
-            f"{p.demand:>9.1f} {p.stock_after:>11.1f} {p.cost:>10.1f}"
-        )
+        names = [
+            *(problem.observation_names[i] for i in shown),
+            "regime",
+            *problem.quantity_names[:SHOWN],
+            *_noise_names(problem, len(periods[0].noise)),
+            "cost",
+        ]
+        widths = [max(9, len(name)) for name in names]
+        lines.append(" ".join(["period", *(f"{n:>{w}}" for n, w in zip(names, widths, strict=True))]))
+        first = max(len(periods) - TEXT_ROWS, 0)
+        for number, p in enumerate(periods[first:], start=first + 1):
+            numbers = [*p.quantity[:SHOWN], *p.noise[:SHOWN], p.cost]
+            regime = ",".join(map(str, p.regime[:SHOWN]))
+            cells = [*(f"{p.observation[i]:.1f}" for i in shown), regime, *(f"{x:.1f}" for x in numbers)]
+            lines.append(
+                " ".join([f"{number:>6}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
+            )
     return "\n".join(lines) + "\n"
 
 
 def chart(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> NDArray[np.uint8]:
-    """Stock, orders with demand, and cost so far against the period: an image (height, width, 3)."""
+    """State, decisions with the noise, and cost so far against the period: an image (height, width, 3)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
     except ImportError as error:
         raise DependencyNotInstalled(
             'render_mode="rgb_array" needs matplotlib: run `pip install "jumpgym[baselines]"`'
@@ -108,74 +131,145 @@ def chart(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> NDAr
     figure = Figure(figsize=(8.0, 6.4), dpi=80)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
-    figure.subplots_adjust(left=0.1, right=0.975, top=0.93, bottom=0.08, hspace=0.28)
-    _draw_stock(axes[0], state, trajectory.periods)
-    _draw_orders(axes[1], problem, trajectory.periods)
-    _draw_cost(axes[2], trajectory.periods)
+    figure.subplots_adjust(left=0.11, right=0.975, top=0.93, bottom=0.08, hspace=0.28)
+    periods = trajectory.periods
+    _draw_state(axes[0], problem, np.asarray(problem.observe(state)), periods)
+    if len(problem.layout.quantity_gate) == 1:
+        _draw_order(axes[1], problem, periods)
+    else:
+        _draw_quantities(axes[1], problem, periods)
+    _draw_cost(axes[2], periods)
     for ax in axes:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color="#dddddd", linewidth=0.6)
         ax.set_axisbelow(True)
-    axes[2].set_xlim(0, problem.horizon + 0.6)
+    axes[2].set_xlim(0, (problem.horizon or max(len(periods), 10)) + 0.6)
+    axes[2].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes[2].set_xlabel("period")
+    figure.align_ylabels(axes)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _draw_stock(ax: Axes, state: Any, periods: list[Period]) -> None:
-    stock = np.array([p.stock_before for p in periods] + [float(state.inventory)])
-    time = np.arange(len(stock))
-    ax.axhline(0, color="#888888", linewidth=0.8)
-    ax.fill_between(
-        time, stock, 0, where=stock < 0, interpolate=True, color=SHORTAGE, alpha=0.25, linewidth=0
-    )
-    ax.plot(time, stock, color=STOCK, marker="o", markersize=3, linewidth=1.2)
-    ax.set_ylim(1.1 * min(stock.min(), -1.0), 1.1 * max(stock.max(), 1.0))
-    _title(ax, f"Net stock after each period: {stock[-1]:.4g} now", "stock [units]")
-    if len(state.pipeline):
-        arriving = ", ".join(f"{units:.4g}" for units in state.pipeline)
-        ax.text(1.0, 1.03, f"arriving next: {arriving}", transform=ax.transAxes, ha="right", fontsize=9)
+def _charted(problem: HindsightProblem) -> list[int]:
+    every = range(len(problem.observation_names) - (problem.horizon is not None))
+    return list(every if problem.charted is None else problem.charted)[:SHOWN]
 
 
-def _draw_orders(ax: Axes, problem: HindsightProblem, periods: list[Period]) -> None:
+def _noise_names(problem: HindsightProblem, count: int) -> list[str]:
+    name = problem.noise_name
+    return [name] if count == 1 else [f"{name} {i + 1}" for i in range(min(count, SHOWN))]
+
+
+def _more(shown: int, there: int) -> str:
+    return f" (and {there - shown} more)" if there > shown else ""
+
+
+def _short(value: float) -> str:
+    """A number in few characters."""
+    for least, unit, name in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / unit:.6g}{name}"
+    return f"{value:.6g}"
+
+
+def _colours(count: int) -> Any:
     from matplotlib import colormaps
+
+    return colormaps["viridis"](np.linspace(0.75, 0.1, max(count, 1)))
+
+
+def _draw_state(ax: Axes, problem: HindsightProblem, now: NDArray[np.float64], periods: list[Period]) -> None:
+    shown = _charted(problem)
+    values = np.array([*(p.observation for p in periods), now])
+    time = np.arange(len(values))
+    ax.axhline(0, color="#888888", linewidth=0.8)
+    for index, colour in zip(shown, _colours(len(shown))[::-1], strict=True):
+        ax.plot(time, values[:, index], color=colour, marker="o", markersize=3, linewidth=1.2)
+    names = [problem.observation_names[i] for i in shown]
+    values = values[:, shown]
+    ax.set_ylim(1.1 * min(values.min(), -1.0 * (values.min() < 0)), 1.1 * max(values.max(), 1.0))
+    if len(shown) == 1:
+        line = values[:, 0]
+        ax.fill_between(
+            time, line, 0, where=line < 0, interpolate=True, color=SHORTAGE, alpha=0.2, linewidth=0
+        )
+        _title(ax, f"{names[0]} at the start of each period: {now[shown[0]]:,.1f} now", names[0])
+    else:
+        _legend(ax, ax.lines[1:], names)
+        _title(ax, "State", "state")
+
+
+def _draw_order(ax: Axes, problem: HindsightProblem, periods: list[Period]) -> None:
+    """One quantity, as bars coloured by regime, beside the noise."""
     from matplotlib.patches import Patch
 
-    regimes = problem.regimes
-    colours = colormaps["viridis"](np.linspace(0.75, 0.1, max(len(regimes) - 1, 1)))
-    colours = np.vstack([[0.6, 0.6, 0.6, 1.0], colours])
+    layout = problem.layout
+    colours = np.vstack([[0.6, 0.6, 0.6, 1.0], _colours(len(layout.low) - 1)])
     time = np.arange(1, len(periods) + 1)
-    chosen = np.array([p.regime for p in periods], dtype=np.int64)
-    ax.bar(time, [p.quantity for p in periods], width=0.7, color=colours[chosen], linewidth=0)
-    demand = ax.plot(
+    chosen = np.array([p.regime[layout.quantity_gate[0]] for p in periods], dtype=np.int64)
+    ax.bar(time, [p.quantity[0] for p in periods], width=0.7, color=colours[chosen], linewidth=0)
+    noise = ax.plot(
         time,
-        [p.demand for p in periods],
+        [p.noise[0] for p in periods],
         color=DEMAND,
         linestyle="none",
         marker="_",
         markersize=7,
         markeredgewidth=1.6,
     )
-    shown = np.arange(1, len(regimes))
-    if len(shown) > LEGEND_ROWS:
-        shown = np.unique(chosen[chosen > 0])[-LEGEND_ROWS:]
-    ax.legend(
-        [*demand, *(Patch(color=colours[k]) for k in shown)],
-        ["demand", *(f"order in [{regimes.low[k]:g}, {regimes.high[k]:g}]" for k in shown)],
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=LEGEND_ROWS + 1, fontsize=8, frameon=False,
-        handlelength=0.9, handletextpad=0.4, columnspacing=1.0, borderaxespad=0.1,
-    )  # fmt: skip
-    ax.set_ylim(0, 1.08 * max(1.0, *(max(p.quantity, p.demand) for p in periods), 0.0))
-    _title(ax, "Orders", "units")
+    shown = np.flatnonzero((layout.low != 0) | (layout.high != 0))
+    if len(shown) > SHOWN:
+        shown = np.unique(chosen[chosen > 0])[-SHOWN:]
+    name = problem.quantity_names[0]
+    intervals = [f"in [{_short(layout.low[k])}, {_short(layout.high[k])}]" for k in shown]
+    if len(set(intervals)) < len(intervals):  # they do not tell the regimes apart
+        intervals = [f"in regime {k}" for k in shown]
+    _legend(
+        ax,
+        [*noise, *(Patch(color=colours[k]) for k in shown)],
+        [_noise_names(problem, int(np.prod(problem.noise_shape)))[0], *intervals],
+    )
+    top = max([1.0, *(max(p.quantity[0], p.noise[0]) for p in periods)])
+    ax.set_ylim(min([0.0, *(1.08 * min(p.quantity[0], p.noise[0]) for p in periods)]), 1.08 * top)
+    _title(ax, name, name)
+
+
+def _draw_quantities(ax: Axes, problem: HindsightProblem, periods: list[Period]) -> None:
+    """Several quantities, as steps."""
+    count = min(len(problem.quantity_names), SHOWN)
+    time = np.arange(1, len(periods) + 1)
+    width = 0.8 / count
+    bars = [
+        ax.bar(
+            time - 0.4 + (j + 0.5) * width,
+            [p.quantity[j] for p in periods],
+            width=width,
+            color=colour,
+            linewidth=0,
+        )
+        for j, colour in enumerate(_colours(count)[::-1])
+    ]
+    _legend(ax, bars, list(problem.quantity_names[:count]))
+    more = _more(count, len(problem.quantity_names))
+    _title(ax, f"Quantities{more}", "quantity")
 
 
 def _draw_cost(ax: Axes, periods: list[Period]) -> None:
     total = np.cumsum([0.0] + [p.cost for p in periods])
     ax.plot(np.arange(len(total)), total, color=COST, linewidth=1.4, drawstyle="steps-post")
-    ax.set_ylim(0, max(1.0, 1.08 * total[-1]))
-    _title(ax, f"Cost so far: {total[-1]:,.1f} after {len(periods)} periods", "cost [money]")
+    ax.set_ylim(1.08 * min(0.0, total.min()), max(1.0, 1.08 * total.max()))
+    _title(ax, f"Cost so far: {total[-1]:,.1f} after {len(periods)} periods", "cost")
+
+
+def _legend(ax: Axes, handles: Any, labels: list[str]) -> None:
+    ax.legend(
+        handles, labels, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=SHOWN + 1, fontsize=8,
+        frameon=False, handlelength=0.9, handletextpad=0.4, columnspacing=1.0, borderaxespad=0.1,
+    )  # fmt: skip
 
 
 def _title(ax: Axes, title: str, label: str) -> None:
-    ax.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    ax.set_title(title[:1].upper() + title[1:], loc="left", fontsize=10, fontweight="bold")
     ax.set_ylabel(label)

@@ -13,7 +13,17 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from . import checks
-from .env import NOISE_OPTION, HybridEnv, build_problem, check_options, check_render_mode, observation_box
+from .env import (
+    BLOCK,
+    NOISE_OPTION,
+    HybridEnv,
+    build_problem,
+    check_options,
+    check_render_mode,
+    cuts,
+    draw_noise,
+    observation_box,
+)
 from .problem import HindsightProblem
 from .rendering import Trajectory, draw
 from .views import TupleView
@@ -28,10 +38,10 @@ Step = tuple[
 class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[Any]]):
     """``num_envs`` copies of a hindsight problem, stepped together by array operations.
 
-    Actions are pairs of regimes (num_envs,) and quantities (num_envs, 1), checked as in ``HybridEnv``; an
-    error names the environment. ``info`` holds arrays (num_envs,) ``"regime"``, ``"quantity"`` and
-    ``"noise"`` and for each key a mask ``"_key"`` of the environments that were stepped, the same keys at
-    every step. A subclass sets ``make_problem``.
+    Actions are pairs of regimes (num_envs,), with several gates (num_envs, G), and quantities (num_envs, n),
+    checked as in ``HybridEnv``; an error names the environment. ``info`` holds arrays (num_envs, ...)
+    ``"regime"``, ``"quantity"`` and ``"noise"`` and for each key a mask ``"_key"`` of the environments that
+    were stepped, the same keys at every step. A subclass sets ``make_problem``.
 
     Args:
         num_envs: number of copies, at least 1.
@@ -82,10 +92,11 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         self.single_action_space = self._view.space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._one_hot = np.eye(len(problem.regimes))
+        self._cuts = cuts(problem)
         self._rows = np.arange(self.num_envs)
         self._state: Any = None
-        self._noise: NDArray[np.float64]  # (horizon, num_envs)
+        self._noise: NDArray[np.float64]  # (periods, num_envs, *noise_shape)
+        self._place: NDArray[np.int64]  # of each copy in its noise
         self._period: NDArray[np.int64]
         self._over: NDArray[np.bool_]
         self._trajectories: list[Trajectory]
@@ -97,7 +108,8 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
 
         Args:
             seed: seeds ``np_random``, from which all copies draw.
-            options: ``{"noise": traces}`` replays traces of shape (num_envs, horizon);
+            options: ``{"noise": traces}`` replays traces of shape (num_envs, horizon, *noise_shape); of a
+                stationary problem they may have any length, after which noise is drawn again;
                 ``{"reset_mask": mask}`` resets only the copies where the boolean array (num_envs,) is True.
 
         Raises:
@@ -109,11 +121,10 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         noise = None
         if NOISE_OPTION in options:
             noise = self.problem.check_noise(options[NOISE_OPTION])
-            expected = (self.num_envs, self.problem.horizon)
+            periods = noise.shape[1] if mask is None and noise.ndim > 1 else len(self._noise)
+            expected = (self.num_envs, periods, *self.problem.noise_shape)
             if noise.shape != expected:
-                raise ValueError(
-                    f"noise of shape {noise.shape} must have shape (num_envs, horizon) = {expected}"
-                )
+                raise ValueError(f"noise of shape {noise.shape} must have shape {expected}")
         self._restart(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, noise)
         return self._observe(), {}
 
@@ -136,26 +147,35 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         if len(regime) != self.num_envs:
             raise ValueError(f"action: {len(regime)} actions for num_envs={self.num_envs} environments")
 
-        regimes, before = self.problem.regimes, self._state
-        applied = regimes.project(regime, asked)
-        gate = self._one_hot.take(regime, axis=0)  # ``take`` is far faster than indexing
-        period = np.minimum(self._period, self.problem.horizon - 1)  # those that are over have no noise left
-        noise = self._noise.take(period * self.num_envs + self._rows)
-        self._state, costs = self.problem.step(before, gate, applied[:, None] * gate, noise)
+        problem, layout, before = self.problem, self.problem.layout, self._state
+        if problem.horizon is None:
+            self._refill()
+        applied = layout.project(regime, asked)
+        gate, quantity = layout.flat(regime, applied)
+        if self._cuts:
+            gate, quantity = problem.admit(before, gate, quantity)
+            regime, applied = layout.chosen(gate, quantity)
+        if len(layout.gates) == 1:
+            regime = regime[:, 0]
+        if len(layout.quantity_gate) == 1 and len(layout.gates) == 1:
+            applied = applied[:, 0]
+        place = np.minimum(self._place, len(self._noise) - 1)  # those that are over have no noise left
+        noise = self._flat_noise.take(place * self.num_envs + self._rows, axis=0)
+        self._state, costs = problem.step(before, gate, quantity, noise)
         cost = costs.sum(axis=-1)
-        self._period = self._period + 1
+        self._place, self._period = self._place + 1, self._period + 1
         stepped = ~over
         if self.render_mode is not None:
             for row in np.flatnonzero(stepped):
-                states = (_row(before, row), _row(self._state, row))
                 self._trajectories[row].append(
-                    states[0], regime[row], applied[row], noise[row], cost[row], states[1]
+                    problem, _row(before, row), regime[row], applied[row], noise[row], cost[row]
                 )
         if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
             self._restart(over)
-            cost[over], regime, applied, noise = 0.0, regime * stepped, applied * stepped, noise * stepped
+            cost[over] = 0.0
+            regime, applied, noise = (_where(stepped, values) for values in (regime, applied, noise))
 
-        terminations = self._period >= self.problem.horizon
+        terminations = self._period >= (problem.horizon or math.inf)
         truncations = self._period >= self._limit
         self._over = terminations | truncations
         infos = _with_masks({"regime": regime, "quantity": applied, "noise": noise}, stepped)
@@ -177,30 +197,43 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
 
     def _restart(self, mask: NDArray[np.bool_], noise: NDArray[np.float64] | None = None) -> None:
         """Begin an episode in the copies of the mask, with noise (num_envs, horizon) if it is given."""
-        count = int(mask.sum())
-        start = self.problem.initial_state(self.np_random.random(count))
-        drawn = self.problem.noise(self.np_random.random((count, self.problem.horizon)))
-        if noise is not None:
-            drawn = noise[mask]
+        problem, count = self.problem, int(mask.sum())
+        start = problem.initial_state(self.np_random.random((count, *problem.start_shape)))
+        periods = BLOCK if count == self.num_envs else len(self._noise)
+        drawn = draw_noise(problem, self.np_random, count, periods=periods) if noise is None else noise[mask]
         if count == self.num_envs:
-            self._state, self._noise = start, np.ascontiguousarray(drawn.T)
+            self._state, self._noise = start, np.ascontiguousarray(np.moveaxis(drawn, 0, 1))
             self._period, self._over = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+            self._place = np.zeros(count, dtype=np.int64)
         else:
             self._state = type(start)(
                 *(_replaced(*fields, mask) for fields in zip(self._state, start, strict=True))
             )
-            self._noise[:, mask] = drawn.T
+            self._noise[:, mask] = np.moveaxis(drawn, 0, 1)
             self._period, self._over = np.where(mask, 0, self._period), self._over & ~mask
+            self._place = np.where(mask, 0, self._place)
         if self.render_mode is not None:
             kept = [Trajectory()] * self.num_envs if count == self.num_envs else self._trajectories
             self._trajectories = [Trajectory() if new else old for new, old in zip(mask, kept, strict=True)]
+
+    def _refill(self) -> None:
+        """Draw new noise for the copies of a stationary problem that have used up theirs."""
+        spent = self._place >= len(self._noise)
+        if spent.any():
+            drawn = draw_noise(self.problem, self.np_random, int(spent.sum()), periods=len(self._noise))
+            self._noise[:, spent] = np.moveaxis(drawn, 0, 1)
+            self._place = np.where(spent, 0, self._place)
+
+    @property
+    def _flat_noise(self) -> NDArray[np.float64]:
+        return self._noise.reshape(-1, *self.problem.noise_shape)
 
     def _final(
         self, observations: NDArray[np.float32], infos: dict[str, Any], over: NDArray[np.bool_]
     ) -> dict[str, Any]:
         """The infos of a step that ended the episodes ``over``, as Gymnasium's SAME_STEP wants them."""
-        final = {key: values * over for key, values in infos.items() if not key.startswith("_")}
-        going = {key: values * ~over for key, values in infos.items() if not key.startswith("_")}
+        final = {key: _where(over, values) for key, values in infos.items() if not key.startswith("_")}
+        going = {key: _where(~over, values) for key, values in infos.items() if not key.startswith("_")}
         rows = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(over):
             rows[row] = observations[row]
@@ -234,6 +267,11 @@ def _with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any
         for key, values in infos.items()
         for name, value in ((key, values), (f"_{key}", mask.copy()))
     }
+
+
+def _where(mask: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
+    """``values`` (num_envs, ...) where the mask (num_envs,) is True, else 0."""
+    return values * mask.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _row(state: Any, row: Any) -> Any:

@@ -15,12 +15,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from . import checks
-from .grids import order_levels, order_quantities
+from .grids import OUTPUTS, order_levels, order_quantities
 from .inventory import SingleItemInventory
 from .problem import HindsightProblem
 
 Decision = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Regime (n,) and quantity (n,), in units, of each environment of a batch."""
+"""Regime of each gate (m, G) and quantities (m, n), in units, of each environment of a batch."""
 
 
 class ActionView(ABC):
@@ -37,18 +37,18 @@ class ActionView(ABC):
 
     def __init__(self, problem: HindsightProblem) -> None:
         self.problem = problem
-        self.max_order = float(problem.regimes.high.max())
+        self.layout = problem.layout
 
     @abstractmethod
     def decode(self, observation: Any, action: Any) -> Decision:
-        """Regime (n,) and quantity (n,) of a batch of actions.
+        """Regimes (m, G) and quantities (m, n) of a batch of actions.
 
-        The quantity is what was asked for; the environment projects it on the interval of the regime.
+        The quantities are what was asked for; the environment projects them on the intervals of the regimes.
 
         Args:
-            observation: what the actions answer to, shape (n, d); only levels depend on it, elsewhere it may
+            observation: what the actions answer to, shape (m, d); only levels depend on it, elsewhere it may
                 be None.
-            action: actions of ``space`` with a leading batch axis n.
+            action: actions of ``space`` with a leading batch axis m.
 
         Raises:
             ValueError: if an action has the wrong shape, is NaN or out of range; the message names the
@@ -63,17 +63,23 @@ class ActionView(ABC):
         return f"{type(self).__name__}({self.space})"
 
 
+def gate_space(problem: HindsightProblem) -> spaces.Discrete | spaces.MultiDiscrete:
+    """The space of regimes: ``Discrete(K)`` for one gate, ``MultiDiscrete(gates)`` for several."""
+    gates = problem.layout.gates
+    return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(gates)
+
+
 class TupleView(ActionView):
-    """The environment's own action: ``Tuple(Discrete(K), Box(0, max_order, (1,)))``."""
+    """The environment's own action: ``Tuple(Discrete(K), Box((n,)))``, with several gates ``MultiDiscrete``."""
 
     space: spaces.Tuple
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        self.space = spaces.Tuple((spaces.Discrete(len(problem.regimes)), QuantityView(problem).space))
+        self.space = spaces.Tuple((gate_space(problem), QuantityView(problem).space))
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is regimes (n,) and quantities (n, 1), or a list of pairs."""
+        """See ``ActionView.decode``; ``action`` is regimes (m,) or (m, G) and quantities (m, n)."""
         try:
             regime, quantity = zip(*action, strict=True) if isinstance(action, list) else action
         except (TypeError, ValueError):
@@ -86,7 +92,7 @@ class TupleView(ActionView):
 
 
 class DictView(ActionView):
-    """``Dict(regime=Discrete(K), quantity=Box(0, max_order, (1,)))``."""
+    """``Dict(regime=..., quantity=...)`` of the two spaces of ``TupleView``."""
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
@@ -94,7 +100,7 @@ class DictView(ActionView):
         self.space = spaces.Dict(regime=regime, quantity=quantity)
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` maps "regime" to (n,) and "quantity" to (n, 1)."""
+        """See ``ActionView.decode``; ``action`` maps "regime" to (m,) or (m, G) and "quantity" to (m, n)."""
         if not isinstance(action, Mapping) or set(action) != {"regime", "quantity"}:
             raise ValueError(f"action={action!r} must be a dict with the keys 'regime' and 'quantity'")
         return _decision(self.problem, action["regime"], action["quantity"])
@@ -105,113 +111,152 @@ class DictView(ActionView):
 
 
 class BoxView(ActionView):
-    """``Box([0, 0], [K - 1, max_order])``: the regime, rounded to the nearest index, and the quantity."""
+    """``Box`` of G + n columns: the regime of each gate, rounded to the nearest index, and the quantities."""
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        high = np.array([len(problem.regimes) - 1, self.max_order], dtype=np.float32)
-        self.space = spaces.Box(np.zeros(2, dtype=np.float32), high, dtype=np.float32)
+        self.space = self._columns(self.layout.quantity_low, self.layout.quantity_high)
+
+    def _columns(self, low: Any, high: Any) -> spaces.Box:
+        gates = np.array(self.layout.gates)
+        lowest, highest = np.concatenate([0 * gates, low]), np.concatenate([gates - 1, high])
+        return spaces.Box(lowest.astype(np.float32), highest.astype(np.float32), dtype=np.float32)
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array (n, 2)."""
+        """See ``ActionView.decode``; ``action`` is an array (m, G + n)."""
         columns = _floats("action", action)
-        if columns.ndim != 2 or columns.shape[1] != 2:
-            raise ValueError(f"action of shape {columns.shape} must have shape (n, 2): regime and quantity")
-        return _decision(self.problem, np.rint(columns[:, 0]), columns[:, 1])
+        gates, width = len(self.layout.gates), self.space.shape[0]
+        if columns.ndim != 2 or columns.shape[1] != width:
+            raise ValueError(
+                f"action of shape {columns.shape} must have shape (m, {width}): {gates} regimes, then quantities"
+            )
+        return _decision(self.problem, np.rint(columns[:, :gates]), columns[:, gates:])
 
 
 class BoxLevelView(BoxView):
-    """``Box([0, low], [K - 1, high])``: a column for the regime, rounded, and an order-up-to level.
+    """``Box`` of G + n columns: the regimes, rounded, and for each quantity a dimensionless level.
 
-    Ordered in the regime is what lifts the inventory position to the level, projected on the regime's
-    interval. Levels run from the mean demand of the lead time to twice the highest of
-    ``jumpgym.grids.order_levels``.
+    The quantity is what ``problem.quantity_from`` makes of the level in the regime chosen: for an inventory
+    the order up to ``level_scale * (1 + level)``. Levels run over ``grids.OUTPUTS``.
     """
-
-    problem: SingleItemInventory
-
-    def __init__(self, problem: SingleItemInventory) -> None:
-        super().__init__(problem)
-        levels = order_levels(problem)
-        low = np.array([0.0, problem.max_lead_time * problem.demand.mean], dtype=np.float32)
-        high = np.array([len(problem.regimes) - 1, 2 * levels[-1]], dtype=np.float32)
-        self.space = spaces.Box(low, high, dtype=np.float32)
-
-    def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array (n, 2), observation is needed, (n, d)."""
-        regime, level = super().decode(observation, action)
-        return regime, level - self.problem.position(np.asarray(observation, dtype=np.float64))
-
-
-class QuantityView(ActionView):
-    """``Box(0, max_order, (1,))``: one quantity, not decomposed; it belongs to the regime that holds it."""
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        self.space = spaces.Box(0.0, self.max_order, (1,), np.float32)
+        count = len(self.layout.quantity_gate)
+        self.space = self._columns(np.full(count, OUTPUTS[0]), np.full(count, OUTPUTS[1]))
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array of quantities (n, 1)."""
-        asked = _quantities(action)
-        return self.problem.regimes.membership(asked), asked
+        """See ``ActionView.decode``; ``action`` is an array (m, G + n), observation is needed, (m, d)."""
+        regime, level = super().decode(observation, action)
+        _, output = self.layout.flat(regime, level)
+        quantity = self.problem.quantity_from(np.asarray(observation, dtype=np.float64), output)
+        return regime, np.take_along_axis(quantity, self.layout.columns(regime), -1)
 
 
-class QuantityGridView(ActionView):
-    """``Discrete``: an index of a grid of quantities.
+class QuantityView(ActionView):
+    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them."""
+
+    space: spaces.Box
+
+    def __init__(self, problem: HindsightProblem) -> None:
+        super().__init__(problem)
+        low, high = self.layout.quantity_low, self.layout.quantity_high
+        self.space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """See ``ActionView.decode``; ``action`` is an array of quantities (m, n)."""
+        asked = _quantities(action, len(self.layout.quantity_gate))
+        return self.problem.membership(asked), asked
+
+
+class GridView(ActionView):
+    """An index of a grid for each quantity: ``Discrete`` for one quantity, ``MultiDiscrete`` for several.
 
     Args:
         problem: the problem whose decisions are meant.
-        quantities: the grid, in units, ascending; None for ``jumpgym.grids.order_quantities(problem)``.
-
-    Attributes:
-        quantities: the grid.
-
-    Raises:
-        ValueError: if the grid is empty, not ascending, not finite, or leaves [0, max_order].
+        grids: for each quantity its grid, ascending.
     """
 
-    def __init__(self, problem: SingleItemInventory, quantities: Sequence[float] | None = None) -> None:
+    def __init__(self, problem: HindsightProblem, grids: list[NDArray[np.float64]]) -> None:
         super().__init__(problem)
-        self.quantities = _grid("quantities", order_quantities(problem) if quantities is None else quantities)
-        if self.quantities[0] < 0 or self.quantities[-1] > self.max_order:
-            raise ValueError(f"quantities={self.quantities.tolist()} must lie in [0, {self.max_order:g}]")
-        self.space = spaces.Discrete(len(self.quantities))
+        problem.membership(np.zeros(len(grids)))  # refuses a problem whose regimes do not follow from it
+        self.grids = grids
+        sizes = [len(grid) for grid in grids]
+        self.space = spaces.Discrete(sizes[0]) if len(sizes) == 1 else spaces.MultiDiscrete(sizes)
 
-    def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array of indices (n,)."""
-        asked = self.quantities[_indices("index", action, len(self.quantities))]
-        return self.problem.regimes.membership(asked), asked
+    def points(self, action: Any) -> NDArray[np.float64]:
+        """The points of the grids (m, n) that indices (m,) or (m, n) stand for."""
+        index = _indices("index", action, [len(grid) for grid in self.grids])
+        return np.stack([grid[index[:, j]] for j, grid in enumerate(self.grids)], axis=-1)
 
 
-class LevelGridView(ActionView):
-    """``Discrete``: an index of a grid of order-up-to levels.
-
-    Ordered is what lifts the inventory position to the level, nothing if it is there already.
+class QuantityGridView(GridView):
+    """An index of a grid of each quantity.
 
     Args:
         problem: the problem whose decisions are meant.
-        levels: the grid, in units, ascending; None for ``jumpgym.grids.order_levels(problem)``.
-
-    Attributes:
-        levels: the grid.
+        quantities: the grid in units, ascending (with several quantities one for each); None for
+            ``jumpgym.grids.order_quantities(problem)``.
 
     Raises:
-        ValueError: if the grid is empty, not ascending or not finite.
+        ValueError: if a grid is empty, not ascending, not finite, or leaves the quantity's interval.
     """
 
-    problem: SingleItemInventory
-
-    def __init__(self, problem: SingleItemInventory, levels: Sequence[float] | None = None) -> None:
-        super().__init__(problem)
-        self.levels = _grid("levels", order_levels(problem) if levels is None else levels)
-        self.space = spaces.Discrete(len(self.levels))
+    def __init__(self, problem: HindsightProblem, quantities: Sequence[Any] | None = None) -> None:
+        grids = order_quantities(problem) if quantities is None else _grids(problem, "quantities", quantities)
+        bounds = zip(problem.layout.quantity_low, problem.layout.quantity_high, strict=True)
+        for grid, (low, high) in zip(grids, bounds, strict=True):
+            if grid[0] < low or grid[-1] > high:
+                raise ValueError(f"quantities={grid.tolist()} must lie in [{low:g}, {high:g}]")
+        super().__init__(problem, grids)
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array of indices (n,); the observation is needed."""
-        level = self.levels[_indices("index", action, len(self.levels))]
-        position = self.problem.position(np.asarray(observation, dtype=np.float64))
-        asked = np.maximum(level - position, 0.0)
-        return self.problem.regimes.membership(asked), asked
+        """See ``ActionView.decode``; ``action`` is indices (m,), with several quantities (m, n)."""
+        asked = self.points(action)
+        return self.problem.membership(asked), asked
+
+
+class LevelGridView(GridView):
+    """An index of a grid of levels for each quantity.
+
+    For a single-item inventory these are order-up-to levels in units: ordered is what lifts the inventory
+    position to the level, nothing if it is there already. Elsewhere they are dimensionless, as in
+    ``BoxLevelView``.
+
+    Args:
+        problem: the problem whose decisions are meant.
+        levels: the grid, ascending (with several quantities one for each); None for
+            ``jumpgym.grids.order_levels(problem)``.
+
+    Raises:
+        ValueError: if a grid is empty, not ascending or not finite.
+    """
+
+    def __init__(self, problem: HindsightProblem, levels: Sequence[Any] | None = None) -> None:
+        super().__init__(
+            problem, order_levels(problem) if levels is None else _grids(problem, "levels", levels)
+        )
+
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """See ``ActionView.decode``; ``action`` is as in ``QuantityGridView``; the observation is needed."""
+        level, seen = self.points(action), np.asarray(observation, dtype=np.float64)
+        if isinstance(self.problem, SingleItemInventory):
+            asked = level - self.problem.position(seen)[:, None]
+        else:
+            last = np.append(self.layout.quantity_start[1:], len(self.layout.low)) - 1
+            output = np.zeros((len(level), len(self.layout.low)))
+            output[:, last] = level
+            asked = self.problem.quantity_from(seen, output)[:, last]
+        asked = np.maximum(asked, self.layout.quantity_low)
+        return self.problem.membership(asked), asked
+
+
+def _grids(problem: HindsightProblem, name: str, values: Sequence[Any]) -> list[NDArray[np.float64]]:
+    count = len(problem.layout.quantity_gate)
+    each = [values] if count == 1 else list(values)
+    if len(each) != count:
+        raise ValueError(f"{name}: {len(each)} grids must be {count}, one for each quantity")
+    return [_grid(name, grid) for grid in each]
 
 
 def _grid(name: str, values: Any) -> NDArray[np.float64]:
@@ -231,40 +276,46 @@ def _floats(name: str, values: Any) -> NDArray[np.float64]:
 
 
 def _decision(problem: HindsightProblem, regime: Any, quantity: Any) -> Decision:
-    index, asked = _indices("regime", regime, len(problem.regimes)), _quantities(quantity)
+    layout = problem.layout
+    index, asked = _indices("regime", regime, layout.gates), _quantities(quantity, len(layout.quantity_gate))
     if len(index) != len(asked):
         raise ValueError(f"action: {len(index)} regimes and {len(asked)} quantities must be equally many")
     return index, asked
 
 
-def _column(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    """``values`` of shape (n,) or (n, 1) as (n,)."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        return values[:, 0]
-    if values.ndim != 1:
-        raise ValueError(f"action: {name} of shape {values.shape} must have shape (n,) or (n, 1)")
+def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
+    """``values`` of shape (m, width) as they are, of shape (m,) with one column."""
+    if values.ndim == 1 and width == 1:
+        return values[:, None]
+    if values.ndim != 2 or values.shape[1] != width:
+        allowed = "(m,) or (m, 1)" if width == 1 else f"(m, {width})"
+        raise ValueError(f"action: {name} of shape {values.shape} must have shape {allowed}")
     return values
 
 
-def _indices(name: str, values: Any, count: int) -> NDArray[np.int64]:
+def _indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]:
     given = np.asarray(values)
     if given.dtype.kind not in "iu":
         given = _floats(f"action: {name}", values)
-    given = _column(name, given)
+    given = _columns(name, given, len(counts))
     index = given
-    wrong = (given < 0) | (given >= count)
+    wrong = (given < 0) | (given >= np.array(counts))
     if given.dtype.kind == "f":
         wrong |= given != np.rint(given)  # also NaN
         index = np.where(wrong, 0, given)
     if wrong.any():
-        row = int(wrong.argmax())
-        raise checks.unknown_index(name, given[row].item(), count, row if len(given) > 1 else None)
+        row, gate = np.argwhere(wrong)[0].tolist()
+        named = name if len(counts) == 1 else f"{name} {gate}"
+        raise checks.unknown_index(
+            named, given[row, gate].item(), counts[gate], row if len(given) > 1 else None
+        )
     return index.astype(np.int64, copy=False)
 
 
-def _quantities(values: Any) -> NDArray[np.float64]:
-    asked = _column("quantity", _floats("action: quantity", values))
+def _quantities(values: Any, count: int) -> NDArray[np.float64]:
+    asked = _columns("quantity", _floats("action: quantity", values), count)
     missing = np.isnan(asked)
     if missing.any():
-        raise checks.nan_quantity(int(missing.argmax()) if len(asked) > 1 else None)
+        row, _ = np.argwhere(missing)[0].tolist()
+        raise checks.nan_quantity(row if len(asked) > 1 else None)
     return asked

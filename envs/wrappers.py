@@ -1,6 +1,6 @@
 """Action wrappers: a (regime, quantity) environment under other action spaces.
 
-Each wrapper has a batched pure method ``decode(observation, action) -> (regime (n,), quantity (n,))``, so
+Each wrapper has a batched pure method ``decode(observation, action) -> (regime (m, G), quantity (m, n))``, so
 that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions; see ``jumpgym.views``.
 
 >>> import gymnasium as gym, jumpgym
@@ -51,69 +51,74 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
                 f"but the actions of {env} are {env.action_space}"
             )
         # Lists, not arrays, so that the specification can be written as JSON.
-        parameters = {
-            name: np.asarray(p).tolist() if p is not None else None for name, p in parameters.items()
-        }
+        parameters = {name: None if p is None else _as_lists(p) for name, p in parameters.items()}
         RecordConstructorArgs.__init__(self, **parameters)
         gym.ActionWrapper.__init__(self, env)
         self.view = view(as_problem(env), **parameters)
         self.action_space = self.view.space
 
-    def action(self, action: Any) -> tuple[int, NDArray[np.float64]]:
-        """The pair (regime, quantity (1,)) that ``action`` stands for.
+    def action(self, action: Any) -> tuple[Any, NDArray[np.float64]]:
+        """The pair (regime, quantity (n,)) that ``action`` stands for.
 
         Raises:
             ValueError: if the action is NaN, out of range or of the wrong shape.
         """
         observation = self.unwrapped.observation  # type: ignore[attr-defined]
         regime, quantity = self.decode(observation[None], self.view.batch_of_one(action))
-        return int(regime[0]), quantity
+        return regime[0], quantity[0]
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """Regimes (n,) and quantities (n,) of a batch of actions, see ``jumpgym.views.ActionView.decode``."""
+        """Regimes (m, G) and quantities (m, n) of actions, see ``jumpgym.views.ActionView.decode``."""
         return self.view.decode(observation, action)
 
 
 class BoxAction(ViewWrapper):
-    """One ``Box([0, 0], [K - 1, max_order], (2,))``: the regime, rounded to an index, and the quantity."""
+    """One ``Box``: a column for the regime of each gate, rounded to an index, then the quantities."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env, BoxView)
 
 
 class BoxQuantity(ViewWrapper):
-    """``Box(0, max_order, (1,))``: one quantity, not decomposed; it belongs to the regime that holds it."""
+    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env, QuantityView)
 
 
 class DiscreteQuantity(ViewWrapper):
-    """``Discrete``: an index of a grid of order quantities.
+    """An index of a grid of each quantity: ``Discrete``, with several quantities ``MultiDiscrete``.
 
     Args:
         env: a jumpgym environment.
-        quantities: the grid in units, ascending, in [0, max_order]; None: ``jumpgym.grids.order_quantities``.
+        quantities: the grid in units, ascending (with several quantities one for each); None:
+            ``jumpgym.grids.order_quantities``.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], quantities: Sequence[float] | None = None) -> None:
+    def __init__(self, env: gym.Env[Any, Any], quantities: Sequence[Any] | None = None) -> None:
         super().__init__(env, QuantityGridView, quantities=quantities)
 
 
 class DiscreteLevel(ViewWrapper):
-    """``Discrete``: an index of a grid of order-up-to levels of the inventory position.
+    """An index of a grid of order-up-to levels, see ``jumpgym.views.LevelGridView``.
 
     Args:
         env: a jumpgym environment.
-        levels: the grid in units, ascending; None for ``jumpgym.grids.order_levels``.
+        levels: the grid, ascending (with several quantities one for each); None for
+            ``jumpgym.grids.order_levels``.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], levels: Sequence[float] | None = None) -> None:
+    def __init__(self, env: gym.Env[Any, Any], levels: Sequence[Any] | None = None) -> None:
         super().__init__(env, LevelGridView, levels=levels)
 
 
 class DictAction(ViewWrapper):
-    """``Dict(regime=Discrete(K), quantity=Box(0, max_order, (1,)))``, for TorchRL and others."""
+    """``Dict(regime=..., quantity=...)`` of the two entries of the Tuple, for TorchRL and others."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env, DictView)
+
+
+def _as_lists(values: Any) -> Any:
+    nested = [_as_lists(value) if np.ndim(value) else value for value in values]
+    return [value.item() if isinstance(value, np.generic) else value for value in nested]

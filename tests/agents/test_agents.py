@@ -123,12 +123,12 @@ def test_training_is_reproducible_bit_by_bit(cls, settings):
 def test_noise_and_weights_do_not_depend_on_the_global_random_state(cls):
     torch.manual_seed(1)
     agent = cls(SETUP, batch_size=4, hidden=(4,), seed=3)
-    first, second = agent._draw(4)[1], agent._draw(4)[1]
+    first, second = agent._draw(50)[1], agent._draw(50)[1]
     assert not torch.equal(first, second)
     torch.manual_seed(2)
     again = cls(SETUP, batch_size=4, hidden=(4,), seed=3)
     assert torch.equal(weights(again), weights(agent))
-    assert torch.equal(again._draw(4)[1], first)
+    assert torch.equal(again._draw(50)[1], first)
 
 
 @EACH_CLASS
@@ -186,7 +186,13 @@ def test_a_foreign_environment_is_refused(cls, env):
         (MixedGradient, {"gae_lambda": 2}, ValueError, r"gae_lambda=2.0 must be a finite number in \[0, 1\]"),
         (MixedGradient, {"cross_term": "on"}, ValueError, "cross_term='on' must be one of 'full', 'off'"),
         (MixedGradient, {"advantage": "q"}, ValueError, "advantage='q' must be one of 'leave_one_out'"),
-        (MixedGradient, {"quantity_head": "s"}, ValueError, "quantity_head='s' must be one of 'order_up_to'"),
+        (
+            MixedGradient,
+            {"quantity_head": "s"},
+            ValueError,
+            "quantity_head='s' must be one of 'problem', 'bounded', 'raw'",
+        ),
+        (MixedGradient, {"credit": "all"}, ValueError, "credit='all' must be one of 'components', 'total'"),
         (MixedGradient, {"entropy_bonus": -1}, ValueError, "entropy_bonus=-1.0 must be"),
         (MixedGradient, {"device": "warp"}, ValueError, "device='warp' must be a device .* such as cpu"),
         (GumbelSoftmax, {"device": "xpu:7"}, ValueError, "device='xpu:7' must be a device"),

@@ -6,12 +6,15 @@ the same test, or it could not see a bias.
 
 from itertools import product
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
+import two_items
 
 from jumpgym.agents import GumbelSoftmax, MixedGradient
-from jumpgym.agents.estimators import cost_to_go, gae, gate_log_prob, leave_one_out, surrogate_loss
+from jumpgym.agents.estimators import cost_to_go, gae, leave_one_out, surrogate_loss
+from jumpgym.agents.gates import log_prob
 from jumpgym.agents.rollout import rollout
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
@@ -41,9 +44,9 @@ def tiny_trucks():
     )
 
 
-def agent_of(cls, problem, **settings):
+def agent_of(cls, problem, hidden=(3,), **settings):
     """An agent in float64 whose gates are far from certain and depend on the state."""
-    agent = cls(problem, hidden=(3,), state_gradient_limit=None, seed=1, **settings)
+    agent = cls(problem, hidden=hidden, state_gradient_limit=None, seed=1, **settings)
     agent.networks.double()
     agent.generator.manual_seed(2)
     with torch.no_grad():
@@ -65,30 +68,46 @@ def flat_gradient(loss, agent):
     )
 
 
+def noise_values(problem):
+    """What the noise of one period can be, (V, *noise_shape), and how probable it is, (V,)."""
+    if isinstance(problem, two_items.TwoItems):
+        high, low = 1 - two_items.CHANCE, two_items.CHANCE
+        return list(product(*two_items.DEMANDS.tolist())), [low * low, low * high, high * low, high * high]
+    return [3.0, 9.0], [0.6, 0.4]
+
+
 def exact_gradient(agent):
     """Gradient of the expected discounted cost, summed over all paths."""
-    problem = agent.problem
-    regimes = len(problem.regimes)
-    gates, demands = zip(
-        *product(product(range(regimes), repeat=HORIZON), product((0, 1), repeat=HORIZON)), strict=True
+    problem, periods = agent.problem, range(agent.problem.horizon)
+    regimes = np.array(list(product(*(range(count) for count in problem.layout.gates))))
+    one_hot = torch.tensor(problem.layout.flat(regimes, np.zeros(len(problem.layout.quantity_gate)))[0])
+    values, chances = (torch.tensor(numbers, dtype=torch.float64) for numbers in noise_values(problem))
+    paths = product(
+        product(range(len(regimes)), repeat=len(periods)), product(range(len(values)), repeat=len(periods))
     )
-    one_hot = torch.eye(regimes, dtype=torch.float64)[torch.tensor(gates)]
-    demand = torch.tensor([3.0, 9.0], dtype=torch.float64)[torch.tensor(demands)]
-    chance = torch.tensor([0.6, 0.4], dtype=torch.float64)[torch.tensor(demands)].prod(-1)
+    gates, noises = (torch.tensor(indices) for indices in zip(*paths, strict=True))
     start = problem.initial_state(torch.zeros(len(gates), dtype=torch.float64))
-    path = rollout(problem, agent.networks["policy"], lambda logits, t: one_hot[:, t], start, demand)
-    probability = gate_log_prob(path.logits, path.gates).sum(0).exp()
+    path = rollout(
+        problem,
+        agent.networks["policy"],
+        lambda logits, t: one_hot[gates[:, t]],
+        start,
+        values[noises],
+    )
+    chance = chances[noises].prod(-1)
+    probability = log_prob(path.logits, path.gates, problem.layout.gate_groups).sum((0, -1)).exp()
     assert float((chance * probability).sum().detach()) == pytest.approx(1)
-    return flat_gradient((chance * probability * path.costs.sum(0)).sum(), agent)
+    return flat_gradient((chance * probability * path.costs.sum((0, -1))).sum(), agent)
 
 
 def largest_z(agent):
     """Largest |z| over the parameters of the mean of SAMPLES sampled gradients."""
-    gradients = []
+    problem, gradients = agent.problem, []
     for _ in range(SAMPLES // BATCH):
-        uniforms = torch.rand((BATCH, HORIZON), generator=agent.generator, dtype=torch.float64)
-        start = agent.problem.initial_state(uniforms[:, 0])
-        episodes = agent.simulate(start, agent.problem.noise(uniforms))
+        shape = (BATCH, problem.horizon, *problem.noise_shape)
+        uniforms = torch.rand(shape, generator=agent.generator, dtype=torch.float64)
+        start = problem.initial_state(torch.zeros(BATCH, dtype=torch.float64))
+        episodes = agent.simulate(start, problem.noise(uniforms))
         gradients.append(flat_gradient(agent.loss(episodes), agent))
     samples = torch.stack(gradients)
     error = samples.std(0) / len(samples) ** 0.5
@@ -121,17 +140,48 @@ def test_biased_estimators_are_seen_to_be_biased(problem, cls, settings):
     assert largest_z(agent_of(cls, problem(), **settings)) > 6
 
 
+def decouple(agent):
+    """Make each item's decisions follow from its own stock: half of the hidden units for each."""
+    first, last = agent.policy.net[0].weight, agent.policy.net[-1].weight
+    with torch.no_grad():
+        first[:2, 1] = first[2:, 0] = 0
+        last[[0, 1, 5, 6], 2:] = last[[2, 3, 4, 7, 8, 9], :2] = 0
+    return agent
+
+
+@pytest.mark.parametrize("advantage", ["leave_one_out", "value"])
+def test_total_credit_is_unbiased_whatever_the_policy_sees(advantage):
+    problem = two_items.TwoItems()
+    assert largest_z(agent_of(MixedGradient, problem, **EXACT, credit="total", advantage=advantage)) < 4
+
+
+@pytest.mark.parametrize("advantage", ["leave_one_out", "value"])
+def test_credit_by_components_is_unbiased_where_items_are_decided_apart(advantage):
+    agent = agent_of(MixedGradient, two_items.TwoItems(), (4,), **EXACT, advantage=advantage)
+    assert largest_z(decouple(agent)) < 4
+
+
+def test_credit_by_components_is_an_approximation_where_one_network_sees_all():
+    assert largest_z(agent_of(MixedGradient, two_items.TwoItems(), (4,), **EXACT)) > 6
+
+
+def test_credit_without_the_shared_cost_would_be_seen():
+    problem = two_items.TwoItems()
+    problem.layout.credit[:, 2] = False
+    assert largest_z(decouple(agent_of(MixedGradient, problem, (4,), **EXACT))) > 6
+
+
 def test_gradient_of_an_undetached_advantage_is_wrong():
     """Seed of the general surrogate loss: without the detach, the product rule adds a term."""
     torch.manual_seed(0)
     theta = torch.tensor(0.3, requires_grad=True)
-    costs = theta * torch.rand(4, 50)
-    log_prob = theta * torch.rand(4, 50)
+    costs = theta * torch.rand(4, 50, 1)
+    gate_log_prob = theta * torch.rand(4, 50, 1)
     advantages = leave_one_out(costs)
-    right = torch.autograd.grad(surrogate_loss(costs, log_prob, advantages), theta, retain_graph=True)[0]
-    expected = (costs.detach() / theta).sum(0).mean() + (log_prob.detach() / theta * advantages.detach()).sum(
-        0
-    ).mean()
+    right = torch.autograd.grad(surrogate_loss(costs, gate_log_prob, advantages), theta, retain_graph=True)[0]
+    expected = (costs.detach() / theta).sum(0).mean() + (
+        gate_log_prob.detach() / theta * advantages.detach()
+    ).sum(0).mean()
     assert float(right) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 

@@ -6,12 +6,14 @@ import scipy.stats
 import torch
 
 from jumpgym.agents import MixedGradient, SmoothedCost
-from jumpgym.agents.gumbel_softmax import relaxed_gate
+from jumpgym.agents.gates import gumbel_noise, relaxed_gate, sampled_gate
 from jumpgym.agents.networks import Tanh
-from jumpgym.agents.rollout import gumbel_noise, rollout, sampled_gate
+from jumpgym.agents.rollout import rollout
+from jumpgym.layout import Group
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
 
+ONE_GATE = [Group(slice(0, 4), 1, 4)]
 PROBABILITIES = torch.tensor([0.05, 0.15, 0.5, 0.3])
 
 
@@ -22,21 +24,21 @@ def gumbel(shape, seed=0, dtype=torch.float32):
 def test_sampled_gates_follow_the_softmax():
     draws = 50_000
     expected = draws * np.array([0.05, 0.15, 0.5, 0.3])
-    gate = sampled_gate(gumbel((1, draws, 4)))(PROBABILITIES.log().expand(draws, 4) + 3, 0)
+    gate = sampled_gate(gumbel((1, draws, 4)), ONE_GATE)(PROBABILITIES.log().expand(draws, 4) + 3, 0)
     assert ((gate == 0) | (gate == 1)).all()
     assert (gate.sum(-1) == 1).all()
     assert scipy.stats.chisquare(gate.sum(0).numpy(), expected).pvalue > 1e-3
     # The test sees another temperature.
-    other = sampled_gate(gumbel((1, draws, 4)))(1.1 * PROBABILITIES.log().expand(draws, 4), 0)
+    other = sampled_gate(gumbel((1, draws, 4)), ONE_GATE)(1.1 * PROBABILITIES.log().expand(draws, 4), 0)
     assert scipy.stats.chisquare(other.sum(0).numpy(), expected).pvalue < 1e-6
 
 
 def test_relaxed_gates_are_weights_that_harden_as_the_temperature_falls():
     noise, logits = gumbel((1, 1000, 4)), PROBABILITIES.log().expand(1000, 4)
-    hard = sampled_gate(noise)(logits, 0)
+    hard = sampled_gate(noise, ONE_GATE)(logits, 0)
     distances = []
     for temperature in (2.0, 0.5, 0.05, 0.001):
-        soft = relaxed_gate(noise, temperature, straight_through=False)(logits, 0)
+        soft = relaxed_gate(noise, ONE_GATE, temperature, straight_through=False)(logits, 0)
         assert torch.allclose(soft.sum(-1), torch.ones(1000), atol=1e-5)
         assert (soft >= 0).all()
         distances.append(float((soft - hard).abs().sum(-1).mean()))
@@ -47,9 +49,9 @@ def test_relaxed_gates_are_weights_that_harden_as_the_temperature_falls():
 def test_straight_through_gates_are_hard_forward_and_soft_backward():
     noise, logits = gumbel((1, 50, 4)), PROBABILITIES.log().expand(50, 4).clone().requires_grad_()
     value = torch.randn(50, 4, generator=torch.Generator().manual_seed(1))
-    soft = relaxed_gate(noise, 0.7, straight_through=False)(logits, 0)
-    hard = relaxed_gate(noise, 0.7, straight_through=True)(logits, 0)
-    assert torch.allclose(hard, sampled_gate(noise)(logits, 0), atol=1e-6)
+    soft = relaxed_gate(noise, ONE_GATE, 0.7, straight_through=False)(logits, 0)
+    hard = relaxed_gate(noise, ONE_GATE, 0.7, straight_through=True)(logits, 0)
+    assert torch.allclose(hard, sampled_gate(noise, ONE_GATE)(logits, 0), atol=1e-6)
     expected, got = (torch.autograd.grad((gate * value).sum(), logits)[0] for gate in (soft, hard))
     assert expected.abs().max() > 0.01
     assert torch.allclose(got, expected, atol=1e-6)
@@ -62,7 +64,7 @@ def test_the_smoothed_membership_sums_to_one_and_tends_to_the_hard_one():
     distances = []
     for steepness in (5.0, 50.0, 500.0, 50_000.0):
         agent = SmoothedCost(problem, steepness=steepness, batch_size=2, hidden=(2,))
-        smooth = agent.membership(quantity)
+        smooth = agent.membership(quantity[:, None])
         assert torch.allclose(smooth.sum(-1), torch.ones(400), atol=1e-6)
         assert (smooth >= 0).all()
         distances.append(float(np.abs(smooth.numpy() - hard).sum(-1).mean()))
@@ -125,8 +127,9 @@ def test_a_limit_keeps_the_gradient_of_a_steep_policy_bounded():
         policy = Steep()
         start = problem.initial_state(torch.rand(8, generator=torch.Generator().manual_seed(0)))
         noise = torch.full((8, 30), 20.0)
+        limits = None if limit is None else [limit] * 3
         ordering = torch.tensor([0.0, 1.0]).expand(8, 2)
-        path = rollout(problem, policy, lambda logits, t: ordering, start, noise, limit)
+        path = rollout(problem, policy, lambda logits, t: ordering, start, noise, limits)
         return float(torch.autograd.grad(path.costs.sum(0).mean(), policy.level)[0].abs())
 
     assert largest_gradient(None) > 1e8

@@ -7,8 +7,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from jumpgym.baselines.hybrid_policy import Hybrid, HybridActorCriticPolicy
+from jumpgym.layout import ActionLayout
 
-ACTIVE = torch.tensor([0.0, 1.0, 1.0])
+# One gate of three regimes with two quantities; and two gates of 3 and 2 regimes with a quantity each, and a
+# third gate without.
+ONE = ActionLayout((3,), (0, 0), np.zeros(6), np.ones(6))
+SEVERAL = ActionLayout((3, 2, 2), (0, 1), np.zeros(5), np.ones(5))
+ACTIVE = {ONE: [0, 1, 1, 0, 1, 1], SEVERAL: [0, 1, 1, 0, 1]}
 
 
 class ToyEnv(gym.Env):
@@ -40,15 +45,18 @@ class TupleAsBox(gym.ActionWrapper):
         return round(float(action[0])), action[1:]
 
 
-@pytest.fixture
-def hybrid():
+@pytest.fixture(params=[ONE, SEVERAL], ids=["one gate", "several gates"])
+def hybrid(request):
+    layout = request.param
     generator = torch.Generator().manual_seed(0)
-    random = lambda *shape: torch.randn(shape, generator=generator, dtype=torch.float64)  # noqa: E731
-    return Hybrid(random(4, 3), random(4, 3, 2), random(4, 3, 2).exp(), ACTIVE)
+    random = lambda size: torch.randn((4, size), generator=generator, dtype=torch.float64)  # noqa: E731
+    columns = len(layout.low)
+    active = torch.tensor(ACTIVE[layout], dtype=torch.float64)
+    return Hybrid(layout, random(layout.options), random(columns), random(columns).exp(), active)
 
 
 def other(hybrid):
-    return Hybrid(hybrid.logits.flip(0), hybrid.loc + 0.5, hybrid.scale * 1.3, hybrid.active)
+    return Hybrid(hybrid.layout, hybrid.logits.flip(0), hybrid.loc + 0.5, hybrid.scale * 1.3, hybrid.active)
 
 
 @pytest.fixture
@@ -61,15 +69,15 @@ def model():
         learning_rate=0.003,
         seed=0,
         device="cpu",
-        policy_kwargs={"active_regimes": [False, True, True], "net_arch": [16]},
+        policy_kwargs={"active": ACTIVE[ONE], "net_arch": [16]},
     )
 
 
 def test_probabilities_sum_to_one():
     quantity = torch.linspace(-9, 9, 1801, dtype=torch.float64)
-    hybrid = Hybrid(
-        torch.tensor([0.3, -1.0, 0.5]), torch.zeros(3, 1), torch.tensor([[1.0], [0.5], [1.5]]), ACTIVE
-    )
+    layout = ActionLayout((3,), (0,), np.zeros(3), np.ones(3))
+    logits, scale, active = map(torch.tensor, ([0.3, -1.0, 0.5], [1.0, 0.5, 1.5], [0.0, 1.0, 1.0]))
+    hybrid = Hybrid(layout, logits, torch.zeros(3), scale, active)
     total = hybrid.log_prob(torch.tensor([0.0, 0.0])).exp()
     for regime in (1, 2):
         events = torch.stack([torch.full_like(quantity, regime), quantity], dim=-1)
@@ -95,23 +103,28 @@ def test_kl_is_registered(hybrid):
 
 
 def test_kl_refuses_other_active_regimes(hybrid):
-    q = Hybrid(hybrid.logits, hybrid.loc, hybrid.scale, torch.ones(3))
+    q = Hybrid(hybrid.layout, hybrid.logits, hybrid.loc, hybrid.scale, torch.ones_like(hybrid.active))
     with pytest.raises(ValueError, match="active regimes"):
         torch.distributions.kl_divergence(hybrid, q)
 
 
 def test_samples_follow_the_gate_and_the_quantity(hybrid):
     events = hybrid.sample((100_000,))
-    for regime in range(3):
-        chosen = events[..., 0] == regime
-        assert torch.allclose(chosen.double().mean(0), hybrid.probs[:, regime], atol=0.01)
-    chosen = events[:, 0, 0] == 2
-    assert torch.allclose(events[chosen, 0, 1:].mean(0), hybrid.loc[0, 2], atol=0.1)
+    layout = hybrid.layout
+    for gate, (start, regimes) in enumerate(zip(layout.gate_start, layout.gates, strict=True)):
+        for regime in range(regimes):
+            chosen = events[..., gate] == regime
+            assert torch.allclose(chosen.double().mean(0), hybrid.probs[:, start + regime], atol=0.01)
+    for quantity, (start, gate) in enumerate(zip(layout.quantity_start, layout.quantity_gate, strict=True)):
+        chosen = events[:, 0, gate] == 1
+        mean = events[chosen, 0, len(layout.gates) + quantity].mean()
+        assert mean == pytest.approx(hybrid.loc[0, start + 1].item(), abs=0.1)
 
 
 def test_quantity_changes_no_log_probability_when_the_gate_is_off(hybrid):
-    off, on = torch.zeros(4, 3, dtype=torch.float64), torch.ones(4, 3, dtype=torch.float64)
-    moved = torch.tensor([0.0, 5.0, -3.0])
+    gates, size = len(hybrid.layout.gates), hybrid.event_shape[0]
+    off, on = torch.zeros(4, size, dtype=torch.float64), torch.ones(4, size, dtype=torch.float64)
+    moved = torch.tensor([0.0] * gates + [5.0, -3.0])
     assert torch.equal(hybrid.log_prob(off), hybrid.log_prob(off + moved))
     assert not torch.isclose(hybrid.log_prob(on), hybrid.log_prob(on + moved)).any()
 
@@ -134,13 +147,13 @@ def test_network_works_at_unit_scale():
         env.observation_space,
         env.action_space,
         lambda _: 1e-3,
-        quantity_offset=[30.0, -4.0],
+        quantity_offset=[30.0] * 3 + [-4.0] * 3,
         quantity_scale=10.0,
         log_std_init=-1.0,
     )
     distribution = policy.get_distribution(torch.zeros(1, 1)).distribution
-    assert torch.allclose(distribution.loc[0, 0], torch.tensor([30.0, -4.0]), atol=0.5)
-    assert torch.allclose(distribution.scale, torch.full((1, 3, 2), 10 * np.exp(-1.0)))
+    assert torch.allclose(distribution.loc[0, [0, 3]], torch.tensor([30.0, -4.0]), atol=0.5)
+    assert torch.allclose(distribution.scale, torch.full((1, 6), 10 * np.exp(-1.0)))
 
 
 def test_learns_a_foreign_environment_and_loads(model, tmp_path):
@@ -170,9 +183,16 @@ def test_refuses_other_action_spaces(space, message):
         HybridActorCriticPolicy(ToyEnv.observation_space, space, lambda _: 1e-3)
 
 
-def test_refuses_a_wrong_number_of_active_regimes():
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"active": [True]}, r"active=\[True\] must have 6 entries"),
+        ({"gates": [2]}, r"shows gates \[3\] and 2 quantities, not gates=\[2\]"),
+        ({"gates": [3, 2]}, "first 2 columns must run from 0"),
+        ({"quantity_gate": [0]}, r"not gates=None and quantity_gate=\[0\]"),
+    ],
+)
+def test_refuses_keywords_that_do_not_fit(keywords, message):
     env = TupleAsBox(ToyEnv())
-    with pytest.raises(ValueError, match="active_regimes"):
-        HybridActorCriticPolicy(
-            env.observation_space, env.action_space, lambda _: 1e-3, active_regimes=[True]
-        )
+    with pytest.raises(ValueError, match=message):
+        HybridActorCriticPolicy(env.observation_space, env.action_space, lambda _: 1e-3, **keywords)

@@ -9,9 +9,11 @@ import scipy.stats
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from jumpgym import RegimeTable, SingleItemInventory
+from jumpgym.baselines.classical import BEST
+from jumpgym.baselines.dispatch import load, lookup
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.lattice import common_step, demand_weights, window_argmin
-from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.optimum import SOLVERS, solve
 from jumpgym.demand import as_demand
 from jumpgym.min_order import min_order
 from jumpgym.setup_cost import setup_cost
@@ -203,20 +205,30 @@ def test_unsupported_problems_are_named(problem, message):
         solve(problem)
 
 
-@pytest.mark.parametrize(
-    ("regimes", "message"),
-    [
-        (RegimeTable([0, 0, 9], [0, 9, 20], [0, 1, 1], [0, 0, 0], [1, 1, 3]), r"lead_time=\[1, 1, 3\]"),
-        (RegimeTable([5], [20], [0], [0], [0]), r"low\[0\]=5"),
-    ],
-)
-def test_unsupported_regimes_are_named(regimes, message):
-    problem = SingleItemInventory(
-        regimes, holding_cost=1, shortage_cost=9, demand=scipy.stats.poisson(5), unmet_demand="backlog",
-        initial_inventory=0, horizon=5, discount=1,
-    )  # fmt: skip
-    with pytest.raises(NotImplementedError, match=message):
+def test_unsupported_regimes_are_named():
+    problem = SingleItemInventory(RegimeTable([5], [20], [0], [0], [0]), demand=scipy.stats.poisson(5))
+    with pytest.raises(NotImplementedError, match=r"low\[0\]=5"):
         solve(problem)
+
+
+class Variant(SingleItemInventory):
+    """A family of its own, by the nearest base class that has a solver."""
+
+
+def test_the_solver_of_a_problem_is_that_of_its_nearest_base_class():
+    parameters = dict(demand=scipy.stats.poisson(5), horizon=5)
+    variant = Variant(setup_cost().regimes, **parameters)
+    assert solve(variant).expected_cost == solve(setup_cost(**parameters)).expected_cost
+    assert lookup({"SingleItemInventory": "evaluation:evaluate"}, variant, "a test") is evaluate
+    table = {"HindsightProblem": "evaluation:draw", "Variant": "evaluation:evaluate"}
+    assert lookup(table, variant, "a test") is evaluate
+    with pytest.raises(NotImplementedError, match="Variant is not supported: a test exists for A, B"):
+        lookup({"B": "", "A": ""}, variant, "a test")
+
+
+@pytest.mark.parametrize("place", [*SOLVERS.values(), *BEST.values()])
+def test_the_tables_name_functions(place):
+    assert callable(load(place))
 
 
 def test_what_is_no_problem_is_refused():

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats as st
 import torch
 
-from jumpgym.demand import as_demand
+from jumpgym.demand import STATIONARY_PERIODS, as_demand, episodes, split_series
 
 DISCRETE = {
     "poisson": st.poisson(20),
@@ -143,12 +143,12 @@ def test_observations_stay_in_bounds_with_the_worst_demand():
         (st.gamma, TypeError, "has free parameters: freeze it"),
         (20, TypeError, "demand=20 must be a frozen scipy.stats distribution"),
         (lambda: 3, TypeError, "must be a frozen scipy.stats distribution"),
+        (TRACES[0, :2], ValueError, r"series of shape \(2, ...\) must have at least horizon=3 periods"),
         (
-            TRACES[0],
+            TRACES[:, :2],
             ValueError,
-            r"demand: traces of shape \(3,\) must have shape \(episodes, horizon\) = \(any, 3\)",
+            r"traces of shape \(2, 2\) must have shape \(episodes, horizon\) = \(any, 3\); set horizon=",
         ),
-        (TRACES[:, :2], ValueError, r"traces of shape \(2, 2\) .* set horizon="),
         (TRACES[:0], ValueError, r"traces of shape \(0, 3\)"),
         ([[1.0, 2.0, float("nan")]], ValueError, "row 0, period 2 is missing or not finite"),
         ([[1.0, 2.0, 3.0], [1.0, -2.0, 3.0]], ValueError, r"row 1, period 1 is negative: -2\.0"),
@@ -167,3 +167,106 @@ def test_a_csv_with_a_gap_names_the_file_and_the_place(tmp_path):
     (tmp_path / "demand.csv").write_text("a,b,c\n1,2,3\n4,,6\n")
     with pytest.raises(ValueError, match=r"demand='.*demand\.csv': row 1, period 1 is missing"):
         gym.make("jumpgym/SetupCost-v0", demand=tmp_path / "demand.csv", horizon=3)
+
+
+SERIES = np.array([3.0, 0.0, 7.0, 1.0, 5.0, 2.0, 8.0])
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "column", "series", "frame", "csv", "dated csv"])
+def test_a_long_series_gives_rolling_windows(kind, tmp_path):
+    dated = pd.Series(SERIES, index=pd.date_range("2020-01-01", periods=7, freq="MS"), name="sales")
+    dated.to_csv(tmp_path / "dated csv", index_label="month")
+    dated.to_csv(tmp_path / "csv", index=False)
+    given = {
+        "array": SERIES,
+        "list": SERIES.tolist(),
+        "column": SERIES[:, None],
+        "series": dated,
+        "frame": dated.to_frame(),
+    }.get(kind, tmp_path / kind)
+    demand = as_demand(given, 3)
+    found = demand.sample(np.random.default_rng(0).random((500, 3)))
+    windows = {tuple(SERIES[start : start + 3]) for start in range(5)}
+    assert {tuple(row) for row in found} == windows
+    assert {tuple(row) for row in episodes(given, 3)} == windows
+    assert demand.mean == pytest.approx(np.mean([list(window) for window in windows]))
+    assert (demand.max, demand.max_total) == (8, 15)
+
+
+def test_without_an_end_a_series_goes_round():
+    demand = as_demand(SERIES, None)
+    found = demand.sample(np.random.default_rng(0).random((300, 10)))
+    rounds = {tuple(np.roll(np.tile(SERIES, 2), -start)[:10]) for start in range(7)}
+    assert {tuple(row) for row in found} == rounds
+    assert demand.mean == pytest.approx(SERIES.mean())
+    assert demand.max_total == 8 * STATIONARY_PERIODS
+    assert as_demand(st.poisson(3), None).max_total == as_demand(st.poisson(3), 1).max * STATIONARY_PERIODS
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("windows", ["rolling", "whole"])
+def test_no_period_is_both_in_training_and_in_evaluation(share, windows):
+    train, evaluate = split_series(np.arange(200.0), share)
+    assert len(evaluate) == round(200 * share)
+    np.testing.assert_array_equal(np.concatenate([train, evaluate]), np.arange(200))
+    cut = [set(episodes(part, 2, windows).ravel()) for part in (train, evaluate)]
+    assert not cut[0] & cut[1]
+    assert max(cut[0]) < min(cut[1])
+
+
+def test_whole_episodes_are_consecutive_and_keep_items_together():
+    np.testing.assert_array_equal(episodes(SERIES, 3, "whole"), SERIES[:6].reshape(2, 3))
+    pair = np.stack([SERIES, -SERIES], axis=-1)
+    np.testing.assert_array_equal(episodes(pair, 3, "whole"), pair[:6].reshape(2, 3, 2))
+    np.testing.assert_array_equal(episodes(pair, 3)[2], pair[2:5])
+    assert [part.shape for part in split_series(pair, 0.5)] == [(3, 2), (4, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sales\n1\n2\n\n4\n5\n", r"row 2, column 0 is missing or not finite: nan \(line 4 of the file\)"),
+        ("sales\n1\n2\n-4\n5\n", r"row 2, column 0 is negative: -4.0 \(line 4 of the file\)"),
+        ("month,sales\nmay,1\njune,2\njuly,\n", r"row 2, column 0 is missing .*\(line 4 of the file\)"),
+        ("sales\n1\ntwo\n3\n", "traces must be numbers"),
+        ("7\n1\n2\n3\n", "the first line must name the columns"),
+        ("sales\n", r"a series of shape \(0, ...\) must have at least horizon=3"),
+        ("", "cannot be read as a CSV file"),
+    ],
+)
+def test_a_csv_series_with_a_fault_names_the_line(text, message, tmp_path):
+    (tmp_path / "sales.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"demand='.*sales\.csv': {message}"):
+        as_demand(tmp_path / "sales.csv", 3)
+
+
+def test_a_frame_with_a_fault_names_the_row_by_its_label():
+    frame = pd.DataFrame({"sales": [1.0, np.nan, 2.0]}, index=["may", "june", "july"])
+    with pytest.raises(ValueError, match=r"demand: row 1, column 0 is missing .* \(index june\)"):
+        as_demand(frame, 2)
+    with pytest.raises(ValueError, match=r"series: row 1, column 0 is missing .* \(index june\)"):
+        split_series(frame)
+
+
+def test_empty_lines_at_the_end_and_written_indices_are_no_data(tmp_path):
+    pd.DataFrame({"sales": SERIES}).to_csv(tmp_path / "sales.csv")
+    with (tmp_path / "sales.csv").open("a") as file:
+        file.write("\n\n")
+    np.testing.assert_array_equal(np.concatenate(split_series(tmp_path / "sales.csv")), SERIES)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: split_series(SERIES, 1.0), ValueError, r"evaluate_share=1.0 must be a number in \(0, 1\)"),
+        (lambda: split_series(SERIES[:1]), ValueError, "at least 2 rows"),
+        (lambda: split_series(3), TypeError, "series=3 must be an array"),
+        (lambda: episodes(SERIES, 8), ValueError, "at least horizon=8 periods"),
+        (lambda: episodes(SERIES, 0), ValueError, "horizon=0 must be an integer of at least 1"),
+        (lambda: episodes(SERIES, 3, "some"), ValueError, "windows='some' must be one of"),
+        (lambda: episodes(np.zeros((2, 3, 4)), 3), ValueError, r"must be \(periods,\) or \(periods, items\)"),
+    ],
+)
+def test_bad_splits_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

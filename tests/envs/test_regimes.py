@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jumpgym import RegimeTable
+from jumpgym.free_shipping import free_shipping
 from jumpgym.min_order import min_order
+from jumpgym.order_size_lead_time import order_size_lead_time
+from jumpgym.quantity_discount import quantity_discount
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
 
@@ -118,3 +121,26 @@ def test_a_table_cannot_be_changed():
     table = setup_cost().regimes
     with pytest.raises(ValueError, match="read-only"):
         table.high[1] = 5.0
+
+
+@pytest.mark.parametrize("end", [0.1, 1.0, 3.3, 8.0, 33.333, 80.0, 1e6 / 3])
+@pytest.mark.parametrize("upper", [False, True])
+def test_neighbouring_floats_are_told_apart(end, upper):
+    """Two regimes with no number between them, the breakpoint in one of them alone: no boundary rounds."""
+    below, above = (np.nextafter(end, 0), end) if upper else (end, np.nextafter(end, np.inf))
+    table = RegimeTable([0, above], [below, 2 * end], [0, 0], [0, 0], [0, 0])
+    assert table.membership([below, above]).tolist() == [0, 1]
+    assert table.membership(end) == upper
+
+
+def test_a_breakpoint_belongs_to_one_bracket():
+    around = [0.0, 1e-9, np.nextafter(11.1, 0), 11.1, np.nextafter(11.1, 99), 30.0, 99.0]
+    discount = quantity_discount(breakpoints=(11.1, 30.0), unit_costs=(3, 2, 1), max_order=99.0).regimes
+    assert discount.membership(around).tolist() == [0, 1, 1, 2, 2, 3, 3]
+    shipping = free_shipping(free_from=11.1, max_order=99.0).regimes
+    assert shipping.membership(around).tolist() == [0, 1, 1, 2, 2, 2, 2]
+    lead_time = order_size_lead_time(breakpoints=(11.1, 30.0), lead_times=(0, 1, 2), max_order=99.0).regimes
+    assert lead_time.membership(around).tolist() == [0, 1, 1, 1, 2, 2, 3]
+    for table in (discount, shipping, lead_time):
+        regime = table.membership(around)
+        np.testing.assert_array_equal(table.project(regime, around), around)

@@ -37,12 +37,12 @@ def test_chart_is_an_image_that_follows_the_episode(env_id, parameters):
 def test_text_tells_the_state_and_the_periods(env_id):
     env = gym.make(env_id, render_mode="ansi", horizon=20, lead_time=1, initial_inventory=12.0)
     env.reset(seed=0, options={"noise": np.arange(20.0)})
-    assert env.render() == "period 0 of 20   stock 12.0   arriving 0.0   cost so far 0.0\n"
+    assert env.render() == "period 0 of 20   stock: 12.0   arrives in 0: 0.0   cost so far: 0.0\n"
     total = 0.0
     for _ in range(15):
         total -= env.step((0, [0.0]))[1]
     lines = env.render().splitlines()
-    assert lines[0] == f"period 15 of 20   stock {12 - 105:.1f}   arriving 0.0   cost so far {total:.1f}"
+    assert lines[0] == f"period 15 of 20   stock: {12 - 105:.1f}   arrives in 0: 0.0   cost so far: {total:.1f}"
     assert [line.split()[0] for line in lines[1:]] == ["period", *map(str, range(6, 16))]
     assert lines[-1].split()[4] == "14.0"  # the demand
 

@@ -175,7 +175,7 @@ def test_bad_actions_name_the_environment():
         (([0, 1, 1], [[1.0], [2.0], [np.nan]]), r"action of environment 2: quantity is NaN"),
         (([0, 1], quantity), "2 regimes and 3 quantities"),
         (([0, 1], quantity[:2]), "2 actions for num_envs=3"),
-        (([0, 1, 1], np.ones((3, 2))), r"quantity of shape \(3, 2\) must have shape \(n,\) or \(n, 1\)"),
+        (([0, 1, 1], np.ones((3, 2))), r"quantity of shape \(3, 2\) must have shape \(m,\) or \(m, 1\)"),
         ((["a", "b", "c"], quantity), "regime=.* must be numbers"),
         (7, r"must be a pair"),
     ):
@@ -196,9 +196,9 @@ def test_bad_resets_and_constructor_arguments():
         (
             {"noise": np.ones((2, 50))},
             ValueError,
-            r"noise of shape \(2, 50\) must have shape \(num_envs, horizon\)",
+            r"noise of shape \(2, 50\) must have shape \(3, 50\)",
         ),
-        ({"noise": np.full((3, 50), np.nan)}, ValueError, "finite and at least 0"),
+        ({"noise": np.full((3, 50), np.nan)}, ValueError, "must be finite"),
     ):
         with pytest.raises(error, match=message):
             envs.reset(options=options)

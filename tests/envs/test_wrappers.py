@@ -46,9 +46,9 @@ def test_wrapper_and_batched_decode_agree(env_id, wrapper, lead_time):
         observations.append(observation)
         infos.append(info)
     regimes, quantities = env.decode(np.array(observations[:-1]), batch(env.action_space, actions))
-    assert (regimes.shape, regimes.dtype, quantities.shape) == ((30,), np.int64, (30,))
-    np.testing.assert_array_equal(regimes, [info["regime"] for info in infos])
-    applied = problem.regimes.project(regimes, quantities)
+    assert (regimes.shape, regimes.dtype, quantities.shape) == ((30, 1), np.int64, (30, 1))
+    np.testing.assert_array_equal(regimes[:, 0], [info["regime"] for info in infos])
+    applied = problem.layout.project(regimes, quantities)[:, 0]
     np.testing.assert_allclose(applied, [info["quantity"] for info in infos], rtol=1e-12)
     assert len(set(applied)) > 3
 
@@ -65,8 +65,8 @@ def test_box_and_dict_reach_every_pair(env_id):
         (mapping, {"regime": regime, "quantity": quantity[:, None]}),
     ):
         found = env.decode(None, action)
-        np.testing.assert_array_equal(found[0], regime)
-        np.testing.assert_array_equal(found[1], quantity)
+        np.testing.assert_array_equal(found[0], regime[:, None])
+        np.testing.assert_array_equal(found[1], quantity[:, None])
 
 
 def test_an_undecomposed_quantity_belongs_to_the_regime_that_holds_it():
@@ -110,7 +110,7 @@ def test_specification_and_pickling(wrapper):
         (BoxAction, [np.nan, 1.0], "action: regime=nan must be an integer in"),
         (BoxAction, [1.6, 1.0], r"action: regime=2\.0 must be an integer in \[0, 1\]"),
         (BoxAction, [1.0, np.nan], "quantity is NaN"),
-        (BoxAction, [1.0], r"action of shape \(1, 1\) must have shape \(n, 2\)"),
+        (BoxAction, [1.0], r"action of shape \(1, 1\) must have shape \(m, 2\)"),
         (BoxAction, "order", "action='order' must be numbers"),
         (BoxQuantity, [np.nan], "quantity is NaN"),
         (BoxQuantity, [1.0, 2.0], r"quantity of shape \(1, 2\) must have shape"),
@@ -180,7 +180,7 @@ def test_economic_order_quantity_is_the_textbook_one():
 def test_default_grids_hold_good_levels_at_any_scale(mean, fixed_cost, best):
     demand = scipy.stats.poisson(mean) if mean < 2000 else scipy.stats.gamma(20, scale=mean / 20)
     problem = setup_cost(demand=demand, fixed_cost=fixed_cost, max_order=1e5)
-    levels = order_levels(problem)
+    (levels,) = order_levels(problem)
     spacing = np.diff(levels[1:]).max()
     assert np.abs(levels - best).min() <= spacing <= 0.12 * best
     assert levels[-1] <= 4 * best  # and wastes little
@@ -202,7 +202,7 @@ def test_default_grids_are_valid_for_any_problem(mean, fixed_cost, holding, max_
     problem = setup_cost(
         demand=demand, fixed_cost=fixed_cost, holding_cost=holding, max_order=max_order, lead_time=lead_time
     )
-    quantities, levels = order_quantities(problem), order_levels(problem)
+    (quantities,), (levels,) = order_quantities(problem), order_levels(problem)
     for grid in (quantities, levels):
         assert np.isfinite(grid).all()
         assert (np.diff(grid) > 0).all()
@@ -211,8 +211,8 @@ def test_default_grids_are_valid_for_any_problem(mean, fixed_cost, holding, max_
 
 
 def test_quantity_grid_holds_the_ends_of_the_regimes():
-    trucks = order_quantities(truck_capacity(truck_capacity=14.5))
+    (trucks,) = order_quantities(truck_capacity(truck_capacity=14.5))
     assert {0.0, 14.5, 29.0, 43.5}.issubset(trucks)
-    least = order_quantities(min_order(min_order=33.5))
+    (least,) = order_quantities(min_order(min_order=33.5))
     assert {0.0, 33.5}.issubset(least)
     assert not ((least > 0) & (least < 33.5)).any()

@@ -1,0 +1,113 @@
+"""Classical policies where larger orders have better terms: order up to the breakpoint when close to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import SingleItemInventory, as_problem, checks
+
+from .descent import Point, descend
+from .stationary import StationaryPolicy, search_steps, stationary_costs
+
+ROUNDING = 1e-4
+"""Quantities that differ by less, in units, are taken as equal, since observations are float32."""
+
+BATCH = 32
+"""Policies whose costs are computed at once."""
+
+
+class DiscountPolicy(StationaryPolicy):
+    """Order up to S when the inventory position is s or less, but up to a breakpoint when close to it.
+
+    An order of ``S - x`` is raised to the largest breakpoint that is at most ``window`` above it, since the
+    better terms pay for the units too many. With one breakpoint b and a window of at least b, every order
+    is at least b. For free shipping Zhou et al. (2009) propose such a policy, (s, t, S): it orders exactly
+    the free quantity between two of its levels. A window of 0 is the (s, S) policy, which is optimal for
+    one price and, in a generalised form, for incremental discounts (Porteus 1971).
+
+    Args:
+        problem: problem, environment or id whose first regime is an order of nothing, and whose others are
+            brackets of order sizes with the same lead time.
+        s: reorder point, in units.
+        S: order-up-to level, in units, at least s.
+        window: how far an order is raised to a breakpoint, in units.
+
+    Raises:
+        ValueError: if the problem's orders do not fit, or a parameter is outside its range.
+
+    References:
+        - B. Zhou, M. N. Katehakis and Y. Zhao (2009), Managing stochastic inventory systems with free
+          shipping option, European Journal of Operational Research 196(1).
+        - E. L. Porteus (1971), On the optimality of generalized (s, S) policies, Management Science 17(7).
+    """
+
+    def __init__(self, problem: Any, s: float, S: float, window: float) -> None:
+        self.problem = _with_brackets(problem)
+        self.s = checks.number("s", s)
+        self.S = checks.number("S", S, low=self.s)
+        self.window = checks.number("window", window, low=0)
+        self.breakpoints = np.append(0.0, self.problem.regimes.low[2:])
+        self.highest_position = self.S + self.window
+        self.levels = (self.S,)
+
+    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity (m,) at inventory positions (m,)."""
+        regimes = self.problem.regimes
+        wanted = np.clip(self.S - position, 0.0, regimes.high[-1])
+        within = np.searchsorted(self.breakpoints, wanted + max(self.window, ROUNDING), side="right") - 1
+        raised = np.maximum(wanted, self.breakpoints[within])
+        quantity = np.where((position <= self.s + ROUNDING) & (wanted > ROUNDING), raised, 0.0)
+        return regimes.membership(quantity), quantity
+
+
+def best_discount_policy(problem: Any) -> DiscountPolicy:
+    """The best ``DiscountPolicy``, by descent from a coarse grid on the costs of ``stationary_costs``."""
+    inventory = _with_brackets(problem)
+    step, unit = search_steps(inventory)
+    widest = float(inventory.regimes.low[2:].max(initial=0.0))
+
+    def make(point: Point) -> DiscountPolicy | None:
+        s, width, window = point
+        if min(width, window) < 0 or window * unit > widest:
+            return None
+        return DiscountPolicy(inventory, s * unit, (s + width) * unit, window * unit)
+
+    def costs(points: list[Point]) -> list[float]:
+        policies = {point: policy for point in points if (policy := make(point)) is not None}
+        found: dict[Point, float] = {}
+        keys = list(policies)
+        for i in range(0, len(keys), BATCH):
+            part = stationary_costs([policies[key] for key in keys[i : i + BATCH]], step)
+            found.update(zip(keys[i : i + BATCH], part.tolist(), strict=True))
+        return [found.get(point, np.inf) for point in points]
+
+    scale = max(round(inventory.level_scale / unit), 1)
+    windows = max(round(widest / unit), 1)
+    strides = max(scale // 6, 1), max(scale // 6, 1), max(windows // 4, 1)
+    coarse = [
+        (s, width, window)
+        for s in range(-scale // 3, scale + strides[0], strides[0])
+        for width in range(0, scale + strides[1], strides[1])
+        for window in range(0, windows + 1, strides[2])
+    ]
+    best = make(descend(costs, coarse, strides))
+    assert best is not None, "the coarse grid holds no policy"
+    return best
+
+
+def _with_brackets(env: Any) -> SingleItemInventory:
+    problem = as_problem(env)
+    if not isinstance(problem, SingleItemInventory):
+        raise ValueError(f"{type(problem).__name__}: DiscountPolicy is for SingleItemInventory")
+    regimes = problem.regimes
+    gaps = regimes.low[1:] - regimes.high[:-1] > ROUNDING
+    if len(regimes) < 2 or regimes.high[0] > 0 or np.any(gaps) or np.ptp(regimes.lead_time) > 0:
+        raise ValueError(
+            "DiscountPolicy needs regimes of no order and of adjoining brackets, with one lead time, not "
+            f"low={regimes.low.tolist()}, high={regimes.high.tolist()}, "
+            f"lead_time={regimes.lead_time.tolist()}"
+        )
+    return problem

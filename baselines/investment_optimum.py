@@ -1,0 +1,289 @@
+"""MinInvestment with at most two vehicles by dynamic programming on a fine grid of wealth."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import as_problem
+from jumpgym.item_noise import IndependentItems
+from jumpgym.min_investment import MinInvestment
+from jumpgym.noise import ContinuousNoise, DiscreteNoise, Noise
+
+from .policy import Policy
+
+TABLE = 8192
+"""Points of the table of cost to go, evenly spaced in the logarithm of wealth."""
+
+MAX_OUTCOMES = 20_000
+"""Most joint outcomes of the returns of a period."""
+
+MAX_JUMPS = 100
+"""Most periods of growth of cash that are looked ahead for jumps of the value."""
+
+TWIN = 1e-9
+"""Relative distance of the two points of the grid from the jump between them."""
+
+NEGLIGIBLE = 1e-8
+"""Outcomes of a quadrature of less probability are left out."""
+
+
+class InvestmentOptimum(Policy):
+    """An optimal policy of ``MinInvestment`` up to a small error, as ``solve_investment`` returns it.
+
+    At a wealth it enters the vehicles that are best at the nearest point of the grid, and divides what is
+    left beyond the minima and entry costs in the same shares as there.
+
+    Attributes:
+        expected_cost: expected discounted cost of an episode from the initial wealth.
+        discretisation_error: estimated error of ``expected_cost``: its difference to that of half the
+            resolution in wealth, returns and shares; an estimate, not a bound.
+        certainty_equivalent: the sure terminal wealth that is worth as much.
+    """
+
+    def __init__(self, problem: MinInvestment, points: int, fineness: int) -> None:
+        self.problem = problem
+        self._outcomes, self._weights = _outcomes(problem, fineness)
+        self._subsets = [
+            np.array(chosen, dtype=bool)
+            for chosen in itertools.product((False, True), repeat=len(problem.min_investment))
+        ]
+        self._grid = _wealth_grid(problem, points, self._subsets)
+        self._log_ends = float(np.log(self._grid[0])), float(np.log(self._grid[-1]))
+        self._decisions: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        table = np.linspace(*self._log_ends, TABLE)
+        values = self._utility(self._grid)
+        # Terminal utility is charged within the last period, so it is not discounted once more.
+        for period in reversed(range(problem.horizon)):
+            factor = 1.0 if period == problem.horizon - 1 else problem.discount
+            self._table, self._kept = factor * self._interpolate(values, table), factor * values
+            values, subset, shares = self._best(fineness)
+            self._decisions.append((subset, shares))
+        self._decisions.reverse()
+        low, high = problem.initial_wealth
+        start = low + (high - low) * (np.arange(2000) + 0.5) / 2000
+        self.expected_cost = -float(self._interpolate(values, np.log(start)).mean())
+        self.certainty_equivalent = float(problem.certainty_equivalent(self.expected_cost))
+        self.discretisation_error = float("nan")
+
+    def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regimes and amounts of observations (m, 2); (m,) with one vehicle, else (m, v)."""
+        wealth = np.maximum(observation[:, 0], self._grid[0])
+        middles = np.sqrt(self._grid[1:] * self._grid[:-1])
+        nearest = np.searchsorted(middles, wealth)
+        period = np.clip(np.round(observation[:, 1]), 0, self.problem.horizon - 1).astype(int)
+        subset = np.array([chosen for chosen, _ in self._decisions])[period, nearest]
+        shares = np.array([share for _, share in self._decisions])[period, nearest]
+        regime = np.array(self._subsets)[subset].astype(np.int64)
+        amount = np.zeros(regime.shape)
+        for index, entered in enumerate(self._subsets):
+            here = subset == index
+            amount[here] = self._amounts(wealth[here], entered, shares[here])[0]
+        amount = self.problem.layout.project(regime, amount)
+        return (regime[:, 0], amount[:, 0]) if regime.shape[1] == 1 else (regime, amount)
+
+    def _utility(self, wealth: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(wealth) if self.problem.utility == "log" else wealth
+
+    def _interpolate(
+        self, values: NDArray[np.float64], log_wealth: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Values at any wealth from those at the grid; what is interpolated is constant without jumps."""
+        places = np.log(self._grid)
+        if self.problem.utility == "log":
+            return np.interp(log_wealth, places, values - places) + log_wealth
+        return np.interp(log_wealth, places, values / self._grid) * np.exp(log_wealth)
+
+    def _best(self, fineness: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Best value, its subset of vehicles, and its shares of what is left, at each point of the grid."""
+        grid, vehicles = self._grid, len(self.problem.min_investment)
+        best = np.full(len(grid), -np.inf)
+        subset, shares = np.zeros(len(grid), dtype=np.int64), np.zeros((len(grid), vehicles))
+        for index, entered in enumerate(self._subsets):
+            payable = grid >= _needs(self.problem, entered)
+            value, share = self._search(grid[payable], entered, fineness)
+            better = value > best[payable] + 1e-12  # ties go to fewer vehicles
+            at = np.flatnonzero(payable)[better]
+            best[at], subset[at], shares[at] = value[better], index, share[better]
+        return best, subset, shares
+
+    def _search(
+        self, wealth: NDArray[np.float64], entered: NDArray[np.bool_], fineness: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The best shares (m, v) at wealths (m,), and their values: a coarse search, then halving steps."""
+        vehicles = np.flatnonzero(entered)
+        points = 8 * fineness if len(vehicles) == 1 else 4 * fineness
+        units = [
+            unit for unit in itertools.product(range(points + 1), repeat=len(vehicles)) if sum(unit) <= points
+        ]
+        moves = [move for move in itertools.product((-1, 0, 1), repeat=len(vehicles)) if any(move)]
+        best, shares = np.full(len(wealth), -np.inf), np.zeros((len(wealth), len(entered)))
+        candidates = [
+            np.tile(_spread(unit, vehicles, len(entered)) / points, (len(wealth), 1)) for unit in units
+        ]
+        step = 1.0 / points
+        for _ in range(4 + fineness):
+            for candidate in candidates:
+                value = self._expected(wealth, entered, candidate)
+                better = value > best
+                best, shares = np.where(better, value, best), np.where(better[:, None], candidate, shares)
+            step /= 2
+            candidates = [
+                _into_simplex(shares + step * _spread(move, vehicles, len(entered))) for move in moves
+            ]
+        return best, shares
+
+    def _expected(
+        self,
+        wealth: NDArray[np.float64],
+        entered: NDArray[np.bool_],
+        shares: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Expected value (m,) after a period with wealth (m,), vehicles entered and shares (m, v)."""
+        amounts, cash = self._amounts(wealth, entered, shares)
+        vehicles: tuple[int, ...] = tuple(np.flatnonzero(entered).tolist())
+        low, high = self._log_ends
+        after: NDArray[np.float64] = (1 + self.problem.risk_free) * cash[:, None]
+        if not vehicles:  # nothing is random, so the jumps of the value stay where they are
+            return self._interpolate(self._kept, np.log(np.maximum(after[:, 0], np.exp(low))))
+        after = after + amounts[:, list(vehicles)] @ (1 + self._outcomes[vehicles].T)
+        # Beyond the ends the table goes on in a straight line, but for a linear utility of nothing.
+        least = np.exp(low) * (1e-6 if self.problem.utility == "log" else 1.0)
+        place = (np.log(np.maximum(after, least)) - low) * ((TABLE - 1) / (high - low))
+        cell = np.clip(place.astype(np.int64), 0, TABLE - 2)
+        value = self._table[cell] + (place - cell) * (self._table[cell + 1] - self._table[cell])
+        return np.asarray(value @ self._weights[vehicles])
+
+    def _amounts(
+        self, wealth: NDArray[np.float64], entered: NDArray[np.bool_], shares: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Amounts (m, v) invested, and the cash (m,) left."""
+        problem = self.problem
+        free = np.maximum(wealth - _needs(problem, entered), 0.0)[:, None]
+        most = np.maximum(problem.max_investment - problem.min_investment, 0.0)
+        amounts = np.where(entered, problem.min_investment + np.minimum(free * shares, most), 0.0)
+        return amounts, np.maximum(wealth - amounts.sum(axis=1) - problem.entry_costs[entered].sum(), 0.0)
+
+
+def solve_investment(problem: Any, points: int = 400) -> InvestmentOptimum:
+    """Solve ``MinInvestment`` with one or two vehicles of independent returns.
+
+    Backward induction on a grid of wealth, evenly spaced in its logarithm, with a pair of points at each
+    wealth where the value jumps, since some vehicles can be entered from there on, or by cash alone some
+    periods later. Expectations are exact for discrete returns; for continuous ones they are the trapezoidal
+    rule in ``log(u / (1 - u))`` over the quantiles that the problem draws from. The amounts are searched on a
+    grid of shares and improved by halving its steps.
+
+    Args:
+        problem: problem, environment or id.
+        points: points of the grid of wealth.
+
+    Raises:
+        NotImplementedError: for more than two vehicles, or for traces.
+        TypeError: if it is another problem.
+    """
+    problem = investment(problem)
+    if len(problem.min_investment) > 2 or not isinstance(problem.returns, IndependentItems):
+        raise NotImplementedError(
+            f"solve_investment: {len(problem.min_investment)} vehicles with "
+            f"{type(problem.returns).__name__}; at most 2 with independent returns of given distributions "
+            "are supported"
+        )
+    coarse, fine = InvestmentOptimum(problem, points // 2, 1), InvestmentOptimum(problem, points, 2)
+    fine.discretisation_error = abs(fine.expected_cost - coarse.expected_cost)
+    return fine
+
+
+def investment(problem: Any) -> MinInvestment:
+    """The ``MinInvestment`` of a problem, an environment or an id; else TypeError."""
+    found = as_problem(problem)
+    if not isinstance(found, MinInvestment):
+        raise TypeError(f"{type(found).__name__} must be a MinInvestment")
+    return found
+
+
+def _needs(problem: MinInvestment, entered: NDArray[np.bool_]) -> float:
+    """Wealth from which on a subset of vehicles can be entered."""
+    return float((problem.min_investment + problem.entry_costs)[entered].sum())
+
+
+def _wealth_grid(
+    problem: MinInvestment, points: int, subsets: list[NDArray[np.bool_]]
+) -> NDArray[np.float64]:
+    """Wealths that are reached with more than a negligible probability, ascending."""
+    growth = [np.array([np.log1p(problem.risk_free)])]
+    growth += [np.log1p(np.maximum(_quadrature(item, 1.0)[0], -0.999)) for item in problem.returns.items]
+    weights = [np.ones(1)] + [_quadrature(item, 1.0)[1] for item in problem.returns.items]
+    means = np.array([g @ w for g, w in zip(growth, weights, strict=True)])
+    deviations = np.array([((g - m) ** 2 @ w) ** 0.5 for g, w, m in zip(growth, weights, means, strict=True)])
+    spread = 6 * np.sqrt(problem.horizon) * deviations.max() + 0.05
+    low, high = problem.initial_wealth
+    lowest = low * np.exp(problem.horizon * min(means.min(), 0.0) - spread)
+    highest = min(high * np.exp(problem.horizon * max(means.max(), 0.0) + spread), problem.largest_wealth)
+    # The value jumps where vehicles become payable, and where cash alone grows to such a wealth in k periods.
+    periods = np.arange(min(problem.horizon, MAX_JUMPS))
+    needs = np.array([_needs(problem, entered) for entered in subsets])
+    edges = (needs[:, None] * np.exp(-periods * growth[0])).reshape(-1)
+    edges = edges[(edges > lowest) & (edges < highest)]
+    return np.unique(
+        np.concatenate([np.geomspace(lowest, highest, points), edges * (1 - TWIN), edges * (1 + TWIN)])
+    )
+
+
+def _outcomes(
+    problem: MinInvestment, fineness: int
+) -> tuple[dict[tuple[int, ...], NDArray[np.float64]], dict[tuple[int, ...], NDArray[np.float64]]]:
+    """For each set of vehicles the joint outcomes (q, vehicles) of their returns, and the weights (q,)."""
+    items = problem.returns.items
+    outcomes: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    weights: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    for i, item in enumerate(items):
+        values, weights[i,] = _quadrature(item, 0.5 / fineness)
+        outcomes[i,] = values[:, None]
+    if len(items) == 2:
+        # What jumps with wealth is smoothed by the other return, so fewer points do; most for the wilder
+        # return.
+        deviations = [(outcomes[i,][:, 0] ** 2 @ weights[i,] - item.mean**2) for i, item in enumerate(items)]
+        wild = int(np.argmax(deviations))
+        single = [_quadrature(item, (1.0 if i == wild else 2.0) / fineness) for i, item in enumerate(items)]
+        joint = np.stack(np.meshgrid(single[0][0], single[1][0], indexing="ij"), axis=-1).reshape(-1, 2)
+        weight = np.outer(single[0][1], single[1][1]).reshape(-1)
+        kept = weight > NEGLIGIBLE
+        outcomes[0, 1], weights[0, 1] = joint[kept], weight[kept] / weight[kept].sum()
+    most = max(map(len, weights.values()))
+    if most > MAX_OUTCOMES:
+        raise NotImplementedError(
+            f"solve_investment: {most:,} joint outcomes of a period, over {MAX_OUTCOMES:,}"
+        )
+    return outcomes, weights
+
+
+def _quadrature(noise: Noise, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and probabilities of a return; of a continuous one, at quantiles ``step`` apart in logits."""
+    if isinstance(noise, DiscreteNoise):
+        return noise.values, noise.probabilities
+    assert isinstance(noise, ContinuousNoise)
+    width = 2 * noise.REACH / noise.cells
+    stride = max(1, round(step / width))
+    index = np.arange(noise.cells // 2 % stride, noise.cells + 1, stride)
+    logits = index * width - noise.REACH
+    weights = 1 / (2 + np.exp(logits) + np.exp(-logits))  # u (1 - u), the derivative of u by the logit
+    weights /= weights.sum()
+    kept = weights > NEGLIGIBLE
+    return noise.quantiles[index[kept]], weights[kept] / weights[kept].sum()
+
+
+def _spread(values: tuple[int, ...], vehicles: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Values of some vehicles as an array of all, shape (count,)."""
+    spread = np.zeros(count)
+    spread[vehicles] = values
+    return spread
+
+
+def _into_simplex(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares (m, v) made at least 0, and scaled down to a sum of at most 1."""
+    positive = np.maximum(shares, 0.0)
+    return np.asarray(positive / np.maximum(positive.sum(axis=1, keepdims=True), 1.0))

@@ -1,0 +1,151 @@
+"""What can be ordered of one or two items at once, and the lattices on which that is exact."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym.demand import Demand, DiscreteDemand
+from jumpgym.joint_replenishment import JointReplenishment
+from jumpgym.lot_sizing import CapacitatedLotSizing
+
+from .joint_lattice import Orders
+from .lattice import ROUNDING, common_step, grid_step, standard_deviation
+
+JointProblem = JointReplenishment | CapacitatedLotSizing
+
+EXACT_STATES = 2**18
+"""Most lattice points, over both items, of an exact solution."""
+
+GRID_POINTS = 160
+"""Most points of one item on the finer grid of an approximation."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Regimes with a room that the orders share: what they take up, ``sizes @ quantity``, fits into it.
+
+    Attributes:
+        regime: the regime of each gate.
+        fixed_cost: cost of the regimes.
+        room: the room, infinite if there is none.
+        fill: whether it must be used up.
+        ordered: whether each item may be ordered, shape (2,).
+    """
+
+    regime: tuple[int, ...]
+    fixed_cost: float
+    room: float
+    fill: bool
+    ordered: tuple[bool, bool]
+
+
+def choices(problem: JointProblem) -> tuple[list[Choice], NDArray[np.float64]]:
+    """All choices that are not dominated, "nothing" first, and the sizes (2,) of a unit of each item.
+
+    A second item that does not exist is never ordered, and its units are as large as those of the first.
+    """
+    found = [Choice((0,) * len(problem.layout.gates), 0.0, np.inf, False, (False, False))]
+    subsets = [s for s in itertools.product((0, 1), repeat=problem.items) if any(s)]
+    for subset in subsets:
+        ordered = (bool(subset[0]), len(subset) > 1 and bool(subset[1]))
+        fixed_cost = float(problem.item_costs @ subset)
+        if isinstance(problem, CapacitatedLotSizing):
+            room = float(problem.capacity - problem.setup_times @ subset)
+            if room > 0:
+                found.append(Choice(subset, fixed_cost, room, False, ordered))
+            continue
+        # Further trucks are of use only while they do not hold the largest orders already.
+        largest = float(problem.max_order @ subset)
+        for trucks in range(1, problem.max_trucks + 1):
+            room = trucks * problem.truck_capacity
+            if problem.full_trucks or trucks == 1 or room - problem.truck_capacity < largest:
+                cost = fixed_cost + trucks * problem.truck_cost
+                found.append(Choice((trucks, *subset), cost, room, problem.full_trucks, ordered))
+    if isinstance(problem, CapacitatedLotSizing):
+        return found, np.resize(problem.unit_times, 2)
+    return found, np.full(2, float(problem.truck_capacity < np.inf))
+
+
+def lattice_orders(
+    choice: Choice, sizes: NDArray[np.float64], largest: NDArray[np.float64], steps: NDArray[np.float64]
+) -> Orders:
+    """A choice in steps of the two lattices, which quantities between them are rounded down to.
+
+    Args:
+        choice: the choice.
+        sizes: what a unit of each item takes up, shape (2,).
+        largest: the largest order of each item, in units, shape (2,).
+        steps: of the lattices, in units, shape (2,).
+    """
+    limit = [
+        np.floor(most / step + ROUNDING) if may else 0.0
+        for may, most, step in zip(choice.ordered, largest, steps, strict=True)
+    ]
+    taken = sizes * steps
+    if taken[0] > 0:
+        limit[0] = min(limit[0], np.floor(choice.room / taken[0] + ROUNDING))
+    first = np.arange(int(limit[0]) + 1)
+    left = np.full(len(first), np.inf)
+    if taken[1] > 0 and np.isfinite(choice.room):
+        left = np.floor((choice.room - taken[0] * first) / taken[1] + ROUNDING)
+    # If item 2 cannot fill what item 1 leaves, there is no such order: a quantity beyond every lattice.
+    beyond = 2.0**31 if choice.fill else limit[1]
+    most = np.where(left <= limit[1], left, beyond)
+    return Orders(choice.regime, choice.fixed_cost, most.astype(np.int64), choice.fill)
+
+
+def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Steps (2,) of the lattices on which the problem is exact, or else two pairs, the second half the first.
+
+    Args:
+        problem: one or two items.
+        extents: how far the first lattices reach, in units, shape (items,).
+    """
+    options, sizes = choices(problem)
+    rooms = np.array([option.room for option in options if np.isfinite(option.room)])
+    low, high = problem.initial_inventory
+    fixed_start = np.array_equal(low, high)
+    numbers = [
+        np.concatenate([demand.values, [problem.max_order[item]], low[[item]] if fixed_start else []])
+        for item, demand in enumerate(problem.demand.items)
+        if isinstance(demand, DiscreteDemand)
+    ]
+    if len(numbers) == problem.items:
+        steps = _common_steps(numbers, sizes, rooms)
+        if steps is not None:
+            # A uniform start is averaged on finer lattices, between whose points the value may be concave.
+            found = [steps] if fixed_start else [steps, steps / 2]
+            if np.prod(extents / found[-1][: problem.items]) < EXACT_STATES:
+                return found
+    coarse = np.ones(2)
+    for item, demand in enumerate(problem.demand.items):
+        at_most = max(standard_deviation(demand) / 16, 2 * extents[item] / GRID_POINTS)
+        ends = rooms / sizes[item] if sizes[item] > 0 else problem.max_order[[item]]
+        coarse[item] = grid_step(at_most, ends)
+    if np.all(sizes > 0):  # what orders take up shall add up to the rooms
+        coarse = float((sizes * coarse).min()) / sizes
+    return [coarse, coarse / 2]
+
+
+def _common_steps(
+    numbers: list[NDArray[np.float64]], sizes: NDArray[np.float64], rooms: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Steps (2,) of which quantities are multiples, and equal in what they take up of the rooms."""
+    steps = np.ones(2)
+    shared = [rooms, *(size * values for size, values in zip(sizes, numbers, strict=False) if size > 0)]
+    unit = common_step(np.concatenate(shared))
+    for item, values in enumerate(numbers):
+        own = unit / sizes[item] if sizes[item] > 0 and unit is not None else common_step(values)
+        if own is None or unit is None:
+            return None
+        steps[item] = own
+    return steps
+
+
+def largest_demand(demand: Demand) -> float:
+    """A demand that is rarely exceeded, in units."""
+    return min(demand.max, demand.mean + 4 * standard_deviation(demand))

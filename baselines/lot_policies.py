@@ -1,0 +1,74 @@
+"""Classical policies with a lot size or a cap on the order, for lost sales with a fixed cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import checks
+
+from .classical import ROUNDING, SSPolicy
+from .stationary import StationaryPolicy
+
+
+class SnQPolicy(StationaryPolicy):
+    """The (s, nQ) policy: when the position is s or less, the fewest lots of Q that raise it above s.
+
+    Args:
+        problem: problem, environment or id with two regimes: none, and an order of any size up to a maximum.
+        s: reorder point, in units.
+        Q: lot size, in units, greater than 0.
+
+    Raises:
+        ValueError: if the problem's orders do not fit, or Q is 0.
+
+    References:
+        - P. Zheng and F. Chen (1992), Inventory policies with quantized ordering, Naval Research Logistics
+          39(3).
+        - M. Bijvank, S. Bhulai and W. T. Huh (2015), Parametric replenishment policies for inventory systems
+          with lost sales and fixed order cost, European Journal of Operational Research 241(2).
+    """
+
+    def __init__(self, problem: Any, s: float, Q: float) -> None:
+        self.problem = SSPolicy(problem, s, s).problem  # refuses what does not fit
+        self.s = checks.number("s", s)
+        self.Q = checks.number("Q", Q, low=0)
+        if self.Q == 0:
+            raise ValueError("Q=0 must be greater than 0")
+        self.highest_position = self.s + self.Q
+        self.levels = (self.Q,)
+
+    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity (m,) at inventory positions (m,)."""
+        lots = np.floor(np.maximum(self.s + ROUNDING - position, -self.Q) / self.Q) + 1
+        return (lots > 0).astype(np.int64), self.Q * np.maximum(lots, 0.0)
+
+
+class CappedSSPolicy(SSPolicy):
+    """The modified (s, S, q) policy: order up to S when the position is s or less, but at most q.
+
+    Args:
+        problem: problem, environment or id with two regimes: none, and an order of any size up to a maximum.
+        s: reorder point, in units.
+        S: order-up-to level, in units, at least s.
+        q: largest order, in units.
+
+    Raises:
+        ValueError: if the problem's orders do not fit, or S is below s.
+
+    References:
+        - M. Bijvank, S. Bhulai and W. T. Huh (2015), Parametric replenishment policies for inventory systems
+          with lost sales and fixed order cost, European Journal of Operational Research 241(2).
+    """
+
+    def __init__(self, problem: Any, s: float, S: float, q: float) -> None:
+        super().__init__(problem, s, S)
+        self.q = checks.number("q", q, low=0)
+        self.levels = (self.S, self.q)
+
+    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity (m,) at inventory positions (m,)."""
+        regime, quantity = super().order(position)
+        return regime, np.minimum(quantity, self.q)
