@@ -14,6 +14,7 @@ from jumpgym.layout import Group, split
 
 Groups = Sequence[Group]
 
+
 Gate = Callable[[Tensor, int], Tensor]
 """From logits (..., options) and the period to gate weights (..., options)."""
 

@@ -10,7 +10,7 @@ from jumpgym import checks
 
 from .base import Agent
 from .gates import gumbel_noise, relaxed_gate
-from .policies import HybridPolicy, QuantityHead
+from .policies import Choice, HybridPolicy, QuantityHead
 from .rollout import Rollout, rollout
 from .schedules import inverse_time
 
@@ -80,8 +80,9 @@ class GumbelSoftmax(Agent):
         """The hard gates (eq. 13) and their quantities."""
         return self.policy.choose(observation, self.generator, deterministic)
 
-    def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        logits, quantity = self.policy(observation)
-        if self.form == "guarded":
-            logits, _ = self.policy(observation.detach())
-        return logits, quantity
+    def _forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        if self.form == "plain":
+            return self.policy(observation, choice)
+        logits, weights, _ = self.policy(observation.detach(), choice)
+        *_, quantity = self.policy(observation, lambda logits: weights)
+        return logits, weights, quantity

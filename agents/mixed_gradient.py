@@ -102,7 +102,7 @@ class MixedGradient(Agent):
         """Surrogate loss, less the entropy bonus, and the loss of the value."""
         logits = episodes.logits
         if self.cross_term == "off":
-            logits, _ = self.policy(episodes.observations.detach())
+            logits, *_ = self.policy(episodes.observations.detach(), lambda logits: episodes.gates)
         groups = self.problem.layout.gate_groups
         advantages, value_loss = self._advantages(episodes)
         undecided = entropy(logits, groups)

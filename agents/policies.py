@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jumpgym import HindsightProblem, checks
 
 from .features import Features
-from .gates import gumbel_noise, most_probable
+from .gates import gumbel_noise, most_probable, sampled_gate
 from .networks import mlp
 
 QuantityHead = Literal["problem", "bounded", "raw", "order_up_to", "bounded_order_up_to"]
@@ -92,12 +92,22 @@ class Quantities(nn.Module):
         return self.start + regime[..., self.gate]
 
 
+Choice = Callable[[Tensor], Tensor]
+"""From logits (..., options) to gate weights of that shape, for example sampled ones."""
+
+
 class HybridPolicy(nn.Module):
-    """Gate logits (..., options) and quantities (..., columns) of observations (..., n).
+    """Gates and quantities of observations, decided one after the other where there are several gates.
+
+    Gates that lead, those before the first gate with a quantity (a number of trucks), are decided first; the
+    other gates see what they chose. With several gates that have quantities, the quantities see what all
+    gates chose. So a gate's probability and a quantity's level may jump where another gate's choice does,
+    which a smooth function of the state alone cannot do. With one gate there is one head for each of its
+    regimes, and nothing to see.
 
     Args:
         problem: what is decided.
-        hidden: widths of the hidden layers.
+        hidden: widths of the hidden layers of each network.
         quantity_head: ``"problem"`` (also ``"order_up_to"``): the form that ``problem.quantity_from`` gives,
             for an inventory a level y(s), quantity = y - inventory position, projected on the regime's
             interval; ``"bounded"`` (also ``"bounded_order_up_to"``): the same, with its argument kept within
@@ -110,16 +120,42 @@ class HybridPolicy(nn.Module):
     def __init__(self, problem: HindsightProblem, hidden: Sequence[int], quantity_head: QuantityHead) -> None:
         super().__init__()
         self.quantity_head = HEADS[checks.choice("quantity_head", quantity_head, tuple(HEADS))]
-        self.layout = problem.layout
+        self.layout = layout = problem.layout
         self.features = Features(problem)
         self.quantities = Quantities(problem)
-        self.net = mlp(self.features.dim, hidden, self.layout.options + len(self.layout.low))
+        lead_gates = min(layout.quantity_gate)
+        self.leading = sum(layout.gates[:lead_gates])
+        self.following = layout.options - self.leading
+        columns, inputs = len(layout.low), self.features.dim
+        several = len(layout.gates) - lead_gates > 1
+        self.lead = mlp(inputs, hidden, self.leading) if lead_gates else None
+        self.net = mlp(inputs + self.leading, hidden, self.following + (0 if several else columns))
+        self.heads = mlp(inputs + layout.options, hidden, columns) if several else None
 
-    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Gate logits, and the quantities in every regime of their gates."""
-        out = self.net(self.features(observation))
-        logits, head = out[..., : self.layout.options], out[..., self.layout.options :]
-        return self.LOGIT_SCALE * logits, self._quantity(observation, head)
+    def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
+
+        Args:
+            observation: shape (..., n).
+            choice: from the logits to the weights; of the gates that lead also with logits 0 of the others.
+        """
+        logits, weights, head = self._outputs(observation, choice)
+        return logits, weights, self._quantity(observation, head)
+
+    def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.features(observation)
+        if self.lead is None:
+            out = self.net(features)
+            logits = self.LOGIT_SCALE * out[..., : self.following]
+        else:
+            leading = self.LOGIT_SCALE * self.lead(features)
+            led = choice(nn.functional.pad(leading, (0, self.following)))[..., : self.leading]
+            out = self.net(torch.cat([features, led], -1))
+            logits = torch.cat([leading, self.LOGIT_SCALE * out[..., : self.following]], -1)
+        weights = choice(logits)
+        if self.heads is None:
+            return logits, weights, out[..., self.following :]
+        return logits, weights, self.heads(torch.cat([features, weights], -1))
 
     def _quantity(self, observation: Tensor, head: Tensor) -> Tensor:
         if self.quantity_head == "raw":
@@ -136,10 +172,12 @@ class HybridPolicy(nn.Module):
         self, observation: Tensor, generator: torch.Generator, deterministic: bool
     ) -> tuple[Tensor, Tensor]:
         """Regimes (m, G), the most probable ones or sampled, and quantities (m, n) of observations."""
-        logits, quantity = self(observation)
-        if not deterministic:
-            logits = logits + gumbel_noise(tuple(logits.shape), generator, logits)
-        regime = most_probable(logits, self.layout.gate_groups)
+        groups = self.layout.gate_groups
+        shape = (*observation.shape[:-1], self.layout.options)
+        noise = observation.new_zeros(shape) if deterministic else gumbel_noise(shape, generator, observation)
+        gate = sampled_gate(noise[None], groups)
+        _, weights, quantity = self(observation, lambda logits: gate(logits, 0))
+        regime = most_probable(weights, groups)
         return regime, quantity.gather(-1, self.quantities.columns(regime))
 
     def revival(self, observations: Tensor, gates: Tensor, quantities: Tensor) -> Tensor:
@@ -159,7 +197,7 @@ class HybridPolicy(nn.Module):
         dead = torch.where(q.high > q.low, (1 - alive / self.ALIVE).clamp(min=0.0), 0.0)
         if self.quantity_head == "raw" or not dead.any():
             return torch.zeros((), dtype=gates.dtype, device=gates.device)
-        head = self.net(self.features(observations))[..., self.layout.options :]
+        *_, head = self._outputs(observations, lambda logits: gates)
         quantity = self._unprojected(observations, head)
         distance = (quantity - q.project(quantity)) / q.scale
         return (dead * chosen * distance**2).sum((0, 2)).mean() / len(q.start)

@@ -14,6 +14,8 @@ from jumpgym import HindsightProblem
 
 from .gates import Gate
 
+Policy = Callable[[Tensor, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor, Tensor]]
+
 Limits = Sequence[float | Tensor | None]
 """For each entry of a state the bound on the gradient with respect to it, which may be an array, or None."""
 
@@ -38,7 +40,7 @@ class Rollout(NamedTuple):
 
 def rollout(
     problem: HindsightProblem,
-    policy: Callable[[Tensor], tuple[Tensor, Tensor]],
+    policy: Policy,
     gate: Gate,
     state: Any,
     noise: Tensor,
@@ -48,7 +50,8 @@ def rollout(
 
     Args:
         problem: what is simulated.
-        policy: from observations (m, n) to logits (m, options) and quantities (m, columns).
+        policy: from observations (m, n) and a function from logits to weights, to logits and weights
+            (m, options) and quantities (m, columns).
         gate: chooses the gate weights.
         state: initial states, with one batch axis.
         noise: shape (m, T, *noise_shape).
@@ -64,8 +67,9 @@ def rollout(
             if clamp is not None and entry.requires_grad:
                 entry.register_hook(clamp)
         observation = problem.observe(state)
-        period_logits, quantity = policy(observation)
-        weights = gate(period_logits, period)
+        period_logits, weights, quantity = policy(
+            observation, lambda logits, period=period: gate(logits, period)
+        )
         state, cost = problem.step(state, weights, quantity, noise[:, period])
         observations.append(observation)
         logits.append(period_logits)

@@ -12,7 +12,7 @@ from jumpgym import HindsightProblem, checks
 
 from .base import Agent
 from .gates import Gate
-from .policies import QuantityPolicy
+from .policies import Choice, QuantityPolicy
 from .rollout import Rollout, rollout
 
 
@@ -98,7 +98,7 @@ class SmoothedCost(Agent):
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
         """Episodes under the smoothed membership."""
-        gate: Gate = lambda weights, period: weights  # noqa: E731
+        gate: Gate = lambda logits, period: logits  # noqa: E731
         return rollout(self.problem, self._forward, gate, state, noise, self._limits(noise))
 
     def loss(self, episodes: Rollout) -> Tensor:
@@ -111,9 +111,10 @@ class SmoothedCost(Agent):
         regime = self.membership.hard(quantity)
         return regime, self._placed(quantity).gather(-1, self.policy.quantities.columns(regime))
 
-    def _forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
         quantity = self.policy(observation)
-        return self.membership(quantity), self._placed(quantity)
+        weights = self.membership(quantity)
+        return weights, choice(weights), self._placed(quantity)
 
     def _placed(self, quantity: Tensor) -> Tensor:
         """Quantities (..., n) projected on the interval of every regime, (..., columns)."""

@@ -1,4 +1,4 @@
-"""The command line: ``jumpgym compare | train | evaluate | solve | list``.
+"""The command line: ``jumpgym compare | train | evaluate | solve | references | list``.
 
 PyTorch, Stable-Baselines3 and matplotlib are imported by the commands that need them only.
 """
@@ -122,26 +122,65 @@ def _evaluate(args: argparse.Namespace, command: str) -> int:
 
 
 def _solve(args: argparse.Namespace, command: str) -> int:
-    from .classical import best_classical, stationary_cost
-    from .optimum import solve
-    from .runs import describe
+    from jumpgym import as_problem
 
-    env = _make(args.env, args.set)
+    from .classical import best_classical
+    from .description import describe
+    from .optimum import solve
+
+    problem = as_problem(_make(args.env, args.set))
     try:
-        optimum = solve(env)
-        print(
-            f"optimum: expected cost {optimum.expected_cost:.4f}, {_per_period(optimum.expected_cost, env)}"
-        )
-        if optimum.discretisation_error:
-            print(f"  estimated error of the grid: {optimum.discretisation_error:.2g}")
-        policy = best_classical(env)
-    except NotImplementedError as error:
+        optimum = solve(problem)
+    except (NotImplementedError, ValueError) as error:
         raise UsageError(error) from error
-    cost = stationary_cost(policy)
-    above = 100 * (cost / optimum.expected_cost - 1)
+    average = problem.horizon is None and problem.discount == 1
+    cost = float(optimum.average_cost if average else optimum.expected_cost)
+    name = "average cost of a period" if average else "expected cost"
+    print(f"optimum: {name} {cost:.4f}{_per_period(cost, problem)}")
+    if problem.horizon is None:
+        print(f"  bound on the error of the recursion: {optimum.error_bound:.2g}")
+    if optimum.discretisation_error:
+        print(f"  estimated error of the grid: {optimum.discretisation_error:.2g}")
+    if hasattr(optimum, "exactness"):
+        print(f"  exactness: {optimum.exactness}")
+    sys.stdout.flush()  # the search takes a while
+    try:
+        policy = best_classical(problem)
+    except NotImplementedError as error:
+        print(f"no classical policy: {error}")
+        return 0
     print(f"best classical policy: {describe(policy)}")
-    print(f"  expected cost {cost:.4f}, {_per_period(cost, env)}, {above:.3f} % above the optimum")
+    reached, error_of_gap = _cost(policy, optimum, cost)
+    gap = 100 * (reached - cost) / abs(cost) if cost else float("nan")
+    simulated = ""
+    if error_of_gap is not None:
+        error_percent = 100 * error_of_gap / abs(cost) if cost else float("nan")
+        simulated = f" ± {error_percent:.2g}, by simulation on the same noise"
+    print(f"  {name} {reached:.4f}{_per_period(reached, problem)}, {gap:.3f} %{simulated} above the optimum")
     return 0
+
+
+def _cost(policy: Any, optimum: Any, cost: float) -> tuple[float, float | None]:
+    """Cost of a policy and its standard error, None if it is exact; else the optimum's plus what it adds."""
+    from .classical import stationary_cost
+    from .evaluation import evaluate, standard_error
+    from .stationary import StationaryPolicy
+
+    if isinstance(policy, StationaryPolicy):
+        return stationary_cost(policy), None
+    above = (evaluate(each, policy.problem, 4096, 1).costs for each in (policy, optimum))
+    difference = next(above) - next(above)
+    return cost + float(difference.mean()), standard_error(difference)
+
+
+def _references(args: argparse.Namespace, command: str) -> int:
+    from .references import tabulate
+
+    try:
+        failed = tabulate(args.env, args.output, args.episodes, command)
+    except (TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    return 1 if failed else 0
 
 
 def _list(args: argparse.Namespace, command: str) -> int:
@@ -151,8 +190,8 @@ def _list(args: argparse.Namespace, command: str) -> int:
     return 0
 
 
-def _per_period(cost: float, env: Any) -> str:
-    return f"{cost / env.unwrapped.problem.horizon:.4f} a period"
+def _per_period(cost: float, problem: Any) -> str:
+    return f", {cost / problem.horizon:.4f} a period" if problem.horizon is not None else ""
 
 
 def _make(env_id: str, assignments: Sequence[str]) -> Any:
@@ -215,6 +254,12 @@ def _parser() -> argparse.ArgumentParser:
     solve.set_defaults(run=_solve)
     solve.add_argument("env", metavar="ENV", help="environment id")
     _add_set(solve)
+
+    references = commands.add_parser("references", help="table of optimum, classical policies and hindsight")
+    references.set_defaults(run=_references)
+    references.add_argument("--env", nargs="+", metavar="ID", help="environments; default: all")
+    references.add_argument("--episodes", type=int, default=16_384, help="simulated, of each environment")
+    references.add_argument("--output", type=Path, default=Path("results/references"), metavar="DIR")
 
     listing = commands.add_parser("list", help="environments and methods")
     listing.set_defaults(run=_list)

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: learning curves, and learned policies over the optimal one. PNG as bytes."""
+"""Pictures of a comparison: learning curves, and learned policies beside the optimal one. PNG as bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from .methods import METHODS
@@ -19,7 +22,7 @@ from .runs import short
 FLOOR = 0.01
 """Smallest gap that is drawn, in per cent; smaller ones, and negative ones, are noise of the evaluation."""
 
-CEILING = 300.0
+CEILING = 1000.0
 """Largest gap that is drawn, in per cent."""
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -67,7 +70,7 @@ def draw_curves(env: str, curves: pd.DataFrame, classical: float | None) -> byte
             axis.set_minor_formatter(NullFormatter())
         axes.grid(which="major", color="#cccccc")
         axes.grid(which="minor", color="#eeeeee", linewidth=0.6)
-    panels[0].set_ylabel("gap to the optimum, %")
+    panels[0].set_ylabel(f"gap, %, drawn within {FLOOR:g} to {CEILING:g}")
     figure.suptitle(short(env))
     figure.legend(list(lines.values()), list(lines), loc="outside right center", frameon=False)
     return _png(figure)
@@ -101,10 +104,12 @@ def _draw_curve(axes: Axes, name: str, runs: Sequence[pd.DataFrame]) -> Any:
 
 
 def draw_policies(env: str, records: Sequence[dict[str, Any]]) -> bytes:
-    """Order quantity against stock, the optimal policy behind: two panels per method, one above the other.
+    """Decisions of the policies: two panels per method, one above the other.
 
     Drawn are the learned methods with their smallest seed and largest budget, and the best classical policy;
-    the upper panel is the middle of the horizon, the lower one the last period but one.
+    the upper panel is the middle of the horizon, the lower one the last period but one. Where one entry of
+    the observation is charted these are the quantities against it, the reference's behind; where there are
+    two it is a map of the gates, the reference's first.
 
     Args:
         env: environment id.
@@ -112,42 +117,115 @@ def draw_policies(env: str, records: Sequence[dict[str, Any]]) -> bytes:
     """
     chosen: dict[str, dict[str, Any]] = {}
     for record in sorted(records, key=lambda r: (r["settings"]["seed"], -r["settings"]["budget"])):
-        chosen.setdefault(record["settings"]["method"], record)
-    optimal = chosen["optimum"]["orders"]
-    shown = [name for name in ("classical", *METHODS) if name in chosen]
+        if record["drawn"] is not None:
+            chosen.setdefault(record["settings"]["method"], record)
+    first = records[0]["reference"]["kind"]
+    chart = records[0]["chart"]
+    lines = len(chart["axes"]) == 1
+    shown = [name for name in ("classical", *METHODS) if name in chosen and name != first]
+    shown = shown if lines else [first, *shown]
     columns = min(len(shown), 5)
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(1.0 + 2.6 * columns, 1.0 + 4.0 * rows), layout="constrained")
+    figure = Figure(figsize=(1.0 + 2.6 * columns, 1.4 + (4.0 if lines else 4.8) * rows), layout="constrained")
     panels = figure.subplots(2 * rows, columns, sharex=True, sharey=True, squeeze=False)
-    top = max(max(quantities) for quantities in optimal["quantities"])
-    lines: dict[str, Any] = {}
+    legend: dict[str, Any] = {}
+    colours = _combinations([chosen[name] for name in shown])
     for place, name in enumerate(shown):
-        orders, gap = chosen[name]["orders"], chosen[name]["row"]["gap_percent"]
-        for i, period in enumerate(optimal["periods"]):
+        for i, period in enumerate(chart["periods"]):
             axes = panels[2 * (place // columns) + i, place % columns]
-            (lines["optimal"],) = axes.plot(
-                optimal["stocks"], optimal["quantities"][i], color="#b8b8b8", linewidth=5
-            )
-            (lines["of the method"],) = axes.plot(
-                orders["stocks"], orders["quantities"][i], color="#0072B2", linewidth=1.4
-            )
-            axes.set_ylim(-0.05 * top, 1.25 * top)
-            axes.grid(color="#e8e8e8")
+            if lines:
+                legend |= _draw_lines(axes, chart, i, chosen[first]["drawn"], chosen[name]["drawn"])
+            else:
+                _draw_map(axes, chart, i, chosen[name]["drawn"], colours)
             if i == 0:
-                axes.set_title(f"{name}, gap {percent(gap)}", fontsize=10)
+                gap = chosen[name]["row"]["gap_percent"]
+                axes.set_title(name if name == first else f"{name}, gap {percent(gap)}", fontsize=10)
             if place % columns == 0:
-                axes.set_ylabel(f"period {period + 1} of {chosen[name]['horizon']}")
+                axes.set_ylabel(f"period {period + 1} of {chart['horizon']}")
     for place in range(len(shown), rows * columns):
         for axes in panels[2 * rows - 2 :, place % columns]:
             axes.set_visible(False)
     for column in panels.T:
         last = [axes for axes in column if axes.get_visible()][-1]
         last.tick_params(labelbottom=True)
-        last.set_xlabel("stock, units")
-    figure.supylabel("order, units")
-    figure.suptitle(f"{short(env)}: orders by the stock before")
-    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=2, frameon=False)
+        last.set_xlabel(chart["names"][0])
+    if lines:
+        _limit(panels[0, 0], chart, chosen[first]["drawn"])
+        figure.supylabel("quantity")
+        figure.suptitle(f"{short(env)}: quantities by the {chart['names'][0]}")
+    else:
+        figure.supylabel(chart["names"][1])
+        figure.suptitle(f"{short(env)}: regime of each gate by {chart['names'][0]} and {chart['names'][1]}")
+        legend = {
+            ", ".join(map(str, combination)): Patch(color=colour) for combination, colour in colours.items()
+        }
+    figure.legend(
+        list(legend.values()),
+        list(legend),
+        loc="outside lower center",
+        ncols=min(len(legend), 3 * columns),
+        frameon=False,
+        fontsize=9,
+    )
     return _png(figure)
+
+
+def _draw_lines(
+    axes: Axes, chart: dict[str, Any], i: int, reference: dict[str, Any], drawn: dict[str, Any]
+) -> dict[str, Any]:
+    """Quantities in the chart's period ``i`` against its axis; returns lines by label."""
+    lines: dict[str, Any] = {}
+    (values,) = chart["axes"]
+    several = len(chart["quantities"]) > 1
+    pairs = zip(reference["quantity"][i], drawn["quantity"][i], strict=True)
+    for j, (theirs, own) in enumerate(pairs):
+        style, of = ("-", "--", ":")[j % 3], f", {chart['quantities'][j]}" if several else ""
+        (lines[f"reference{of}"],) = axes.plot(values, theirs, color="#b8b8b8", linewidth=5, linestyle=style)
+        (lines[f"of the method{of}"],) = axes.plot(
+            values, own, color="#0072B2", linewidth=1.4, linestyle=style
+        )
+    axes.grid(color="#e8e8e8")
+    return lines
+
+
+def _limit(axes: Axes, chart: dict[str, Any], reference: dict[str, Any]) -> None:
+    """Axes that fit the reference: a method that diverged must not hide the others."""
+    shown = np.array(reference["quantity"])
+    top, bottom = shown.max(), min(shown.min(), 0.0)
+    room = max(top - bottom, 1e-9)
+    axes.set_ylim(bottom - 0.05 * room, top + 0.25 * room)
+    if _logarithmic(chart["axes"][0]):
+        axes.set_xscale("log")
+
+
+def _draw_map(
+    axes: Axes, chart: dict[str, Any], i: int, drawn: dict[str, Any], colours: dict[tuple[int, ...], Any]
+) -> None:
+    """Colour of the combination of regimes in the chart's period ``i`` at each point of the two axes."""
+    x, y = chart["axes"]
+    points = zip(*drawn["regime"][i], strict=True)
+    image = np.array([to_rgb(colours[point]) for point in points]).reshape(len(x), len(y), 3)
+    axes.pcolormesh(x, y, image.swapaxes(0, 1), shading="nearest")
+    for values, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+        if _logarithmic(values):
+            scale("log")
+
+
+def _combinations(records: Sequence[dict[str, Any]]) -> dict[tuple[int, ...], Any]:
+    """A colour for each combination of regimes that is drawn."""
+    seen = {
+        point
+        for record in records
+        for of_period in record["drawn"]["regime"]
+        for point in zip(*of_period, strict=True)
+    }
+    palette = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    return {combination: palette[i % len(palette)] for i, combination in enumerate(sorted(seen))}
+
+
+def _logarithmic(values: Sequence[float]) -> bool:
+    """Whether values are spaced by a factor."""
+    return values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0])
 
 
 def percent(gap: float) -> str:

@@ -39,12 +39,14 @@ class Step(NamedTuple):
     inverse: NDArray[np.float64]
 
 
-def switched_lqr(problem: SwitchedLQR, disturbances: NDArray[np.float64], state: Any) -> Decisions:
+def switched_lqr(
+    problem: SwitchedLQR, disturbances: NDArray[np.float64], state: Any, gap: float
+) -> Decisions:
     """The best modes and controls for known disturbances (periods, n) from a state without batch axes.
 
     Every sequence of modes is tried, in the Riccati recursion with its linear and constant terms (D. P.
     Bertsekas, 2017, Dynamic Programming and Optimal Control, volume I, section 3.1). ``max_control`` is left
-    out, so that the cost is a lower bound where the controls exceed it.
+    out, so that the cost is a lower bound where the controls exceed it. There is no ``gap``.
 
     Raises:
         NotImplementedError: if there are more than ``MAX_SEQUENCES`` sequences.

@@ -1,4 +1,7 @@
-"""Loans and investments with known noise as mixed-integer linear programmes; one trace at a time."""
+"""Loans and investments with known noise as mixed-integer linear programmes; one trace at a time.
+
+``gap`` is the relative gap at which the search ends, see ``hindsight_program.Program.minimise``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from .hindsight_program import Program
 from .hindsight_stock import Decisions, picked, regime_variables
 
 
-def loans(problem: LoanBrackets, needs: NDArray[np.float64], state: Any) -> Decisions:
+def loans(problem: LoanBrackets, needs: NDArray[np.float64], state: Any, gap: float) -> Decisions:
     """The best loans for known cash needs (periods,) from a state without batch axes."""
     program, periods, table = Program(), len(needs), problem.loans
     unit = problem.cash_scale  # the solver's tolerances are for numbers of order 1
@@ -40,12 +43,12 @@ def loans(problem: LoanBrackets, needs: NDArray[np.float64], state: Any) -> Deci
     program.put(balance[:, None], gate, table.fixed_cost / unit)
     for k, term in enumerate(table.lead_time):
         program.put(balance[term:], loan[: max(periods - term, 0), k], 1 + table.unit_cost[k])
-    cost, x = program.minimise()
+    cost, x = program.minimise(gap)
     regime, quantity = picked(gate, loan, x)
     return cost, regime, quantity * unit
 
 
-def investment(problem: MinInvestment, returns: NDArray[np.float64], state: Any) -> Decisions:
+def investment(problem: MinInvestment, returns: NDArray[np.float64], state: Any, gap: float) -> Decisions:
     """The best amounts for known returns (periods, v): they maximise the last wealth, and so its utility."""
     program, wealth = Program(), float(state.wealth)
     growth = np.maximum(1 + returns.max(axis=1), 1 + problem.risk_free)
@@ -67,9 +70,9 @@ def investment(problem: MinInvestment, returns: NDArray[np.float64], state: Any)
     program.put(budget[1:], cash, -(1 + problem.risk_free))
     program.put(budget[1:, None], amount, -(1 + returns))
     program.put(budget[-1], last, 1.0)
-    _, x = program.minimise()
+    bound, x = program.minimise(gap)
     chosen = np.round(x[gate]).astype(np.int64)
-    return -_utility(problem, float(x[last]) * wealth), chosen, x[amount] * chosen * wealth
+    return -_utility(problem, -bound * wealth), chosen, x[amount] * chosen * wealth
 
 
 def _utility(problem: MinInvestment, wealth: float) -> float:

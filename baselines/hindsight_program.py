@@ -9,8 +9,8 @@ import scipy.optimize
 import scipy.sparse
 from numpy.typing import NDArray
 
-ACCURACY = 1e-7
-"""Largest relative gap between the cost of a solution and the bound that proves it the least."""
+GAP = 1e-7
+"""Relative gap between the cost of a solution and its proven lower bound at which a search ends."""
 
 TIME_LIMIT = 300.0
 """Longest time for a programme, in seconds."""
@@ -57,8 +57,11 @@ class Program:
         entry = np.broadcast_arrays(rows, variables, np.asarray(coefficients, dtype=float))
         self._entries.append([each.ravel() for each in entry])
 
-    def minimise(self) -> tuple[float, NDArray[np.float64]]:
-        """The least cost, up to ``ACCURACY``, and a solution.
+    def minimise(self, gap: float) -> tuple[float, NDArray[np.float64]]:
+        """A proven lower bound of the cost, and a solution that exceeds it by at most the gap.
+
+        Args:
+            gap: relative gap at which the search ends; with ``GAP`` the solution is optimal.
 
         Raises:
             RuntimeError: if HiGHS finds none, or does not prove it within ``TIME_LIMIT``.
@@ -73,12 +76,12 @@ class Program:
             integrality=integer,
             bounds=scipy.optimize.Bounds(low, high),
             constraints=constraints,
-            options={"mip_rel_gap": ACCURACY, "time_limit": TIME_LIMIT},
+            options={"mip_rel_gap": gap, "time_limit": TIME_LIMIT},
         )
         if result.status != 0:
             raise RuntimeError(
-                f"HiGHS found no proven optimum in {TIME_LIMIT:g} s: {result.message}; a shorter horizon "
-                "takes less time"
+                f"HiGHS found no proven optimum in {TIME_LIMIT:g} s: {result.message}; a wider gap or "
+                "a shorter horizon takes less time"
             )
         # A gate is integer up to a tolerance, which times the largest quantity is not small: round and
         # optimise the quantities again.
@@ -91,7 +94,7 @@ class Program:
             constraints=constraints,
         )
         best = exact if exact.status == 0 else result
-        return float(best.fun), np.asarray(best.x)
+        return float(min(best.fun, result.mip_dual_bound)), np.asarray(best.x)
 
 
 def _joined(parts: list[list[NDArray[Any]]]) -> list[NDArray[Any]]:

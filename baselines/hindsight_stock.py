@@ -1,4 +1,7 @@
-"""Inventory problems with known demand as mixed-integer linear programmes; one trace at a time."""
+"""Inventory problems with known demand as mixed-integer linear programmes; one trace at a time.
+
+``gap`` is the relative gap at which the search ends, see ``hindsight_program.Program.minimise``.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,20 @@ from jumpgym.multi_item import MultiItemInventory
 from .hindsight_program import Program
 
 Decisions = tuple[float, NDArray[np.int64], NDArray[np.float64]]
-"""Cost of a trace, regimes (periods, G) and quantities (periods, n)."""
+"""Proven lower bound of the cost of a trace; regimes (periods, G) and quantities (periods, n)."""
 
 
-def single_item(problem: SingleItemInventory, demand: NDArray[np.float64], state: Any) -> Decisions:
+def single_item(
+    problem: SingleItemInventory, demand: NDArray[np.float64], state: Any, gap: float
+) -> Decisions:
     """The best decisions for a trace (periods,) from a state without batch axes."""
     program = Program()
     gate, order = _orders(program, problem, problem.regimes, demand, state)
-    cost, x = program.minimise()
+    cost, x = program.minimise(gap)
     return cost, *picked(gate, order, x)
 
 
-def budget(problem: BudgetDiscount, demand: NDArray[np.float64], state: Any) -> Decisions:
+def budget(problem: BudgetDiscount, demand: NDArray[np.float64], state: Any, gap: float) -> Decisions:
     """As ``single_item``, with orders that the money at hand must pay for.
 
     Every order that can be paid for is carried out as it is, and what is cut is cut to one that can be.
@@ -44,11 +49,11 @@ def budget(problem: BudgetDiscount, demand: NDArray[np.float64], state: Any) -> 
     program.put(account, left, 1.0)
     program.put(account[1:], left[:-1], -1.0)
     program.put(account[:, None], order, prices)
-    cost, x = program.minimise()
+    cost, x = program.minimise(gap)
     return cost, *picked(gate, order, x)
 
 
-def joint(problem: JointReplenishment, demand: NDArray[np.float64], state: Any) -> Decisions:
+def joint(problem: JointReplenishment, demand: NDArray[np.float64], state: Any, gap: float) -> Decisions:
     """The best decisions for a trace (periods, n) of items that share trucks."""
     program, periods = Program(), len(demand)
     weight = _weights(problem, periods)
@@ -63,19 +68,21 @@ def joint(problem: JointReplenishment, demand: NDArray[np.float64], state: Any) 
         load = program.rows(np.full(periods, 0.0 if problem.full_trucks else -np.inf), 0.0)
         program.put(load[:, None], order, 1.0)
         program.put(load, trucks, -problem.truck_capacity)
-    cost, x = program.minimise()
+    cost, x = program.minimise(gap)
     chosen = np.round(x[np.column_stack([trucks, gate])]).astype(np.int64)
     return cost, chosen, x[order] * chosen[:, 1:]
 
 
-def lot_sizing(problem: CapacitatedLotSizing, demand: NDArray[np.float64], state: Any) -> Decisions:
+def lot_sizing(
+    problem: CapacitatedLotSizing, demand: NDArray[np.float64], state: Any, gap: float
+) -> Decisions:
     """The best decisions for a trace (periods, n) of items that share a machine."""
     program = Program()
     gate, order = _item_orders(program, problem, demand, state)
     time = program.rows(np.full(len(demand), -np.inf), problem.capacity)
     program.put(time[:, None], gate, problem.setup_times)
     program.put(time[:, None], order, problem.unit_times)
-    cost, x = program.minimise()
+    cost, x = program.minimise(gap)
     chosen = np.round(x[gate]).astype(np.int64)
     return cost, chosen, x[order] * chosen
 

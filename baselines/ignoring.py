@@ -52,8 +52,11 @@ class OrderUpToPolicy(StationaryPolicy):
 
     def __init__(self, problem: Any, S: float) -> None:
         self.problem = as_problem(problem)
-        self.S = self.highest_position = checks.number("S", S)
+        self.S = checks.number("S", S)
         self.levels = (self.S,)
+        # An order in the upper half of a gap between two regimes is raised to the upper one.
+        (ends,) = self.problem.boundaries
+        self.highest_position = self.S + float(np.max(self.problem.layout.low[1:] - ends, initial=0.0))
 
     def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Regime (m,) and quantity (m,), inside its interval, at positions (m,)."""

@@ -80,15 +80,15 @@ def demand_weights(demand: Demand, step: float) -> tuple[int, NDArray[np.float64
 def _expected_excess(demand: ContinuousDemand, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """E max(x - demand, 0) of the demand that is simulated: uniform between neighbouring table entries."""
     quantiles = demand.quantiles
-    levels = 1 / (1 + np.exp(-np.linspace(-demand.REACH, demand.REACH, demand.CELLS + 1)))
+    levels = 1 / (1 + np.exp(-np.linspace(-demand.REACH, demand.REACH, demand.cells + 1)))
     mass = np.diff(levels, prepend=0.0)  # below the table's first entry lies an atom on it
     middle = np.append(quantiles[0], (quantiles[:-1] + quantiles[1:]) / 2)
     width = np.append(0.0, np.diff(quantiles))
     cell = np.searchsorted(quantiles, x, side="left")  # x lies in (quantiles[cell - 1], quantiles[cell]]
     mass_below = np.append(0.0, np.cumsum(mass))[cell]
     moment_below = np.append(0.0, np.cumsum(mass * middle))[cell]
-    inside = np.clip(cell, 1, demand.CELLS)
-    into = np.where((cell >= 1) & (cell <= demand.CELLS), x - quantiles[inside - 1], 0.0)
+    inside = np.clip(cell, 1, demand.cells)
+    into = np.where((cell >= 1) & (cell <= demand.cells), x - quantiles[inside - 1], 0.0)
     partial = mass[inside] * into**2 / (2 * np.maximum(width[inside], 1e-300))
     return mass_below * x - moment_below + partial
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .figures import draw_curves, draw_policies, percent
 from .methods import METHODS, REFERENCES
-from .runs import PACKAGES, replace_file, short
+from .runs import NOT_APPLICABLE, PACKAGES, applies, replace_file, short
 
 Record = dict[str, Any]
 
@@ -36,6 +36,9 @@ COLUMNS = (
     "cpu_seconds",
     "wall_seconds",
     "note",
+    "reference",
+    "reference_cost",
+    "exactness",
     "python",
     *PACKAGES,
     "command",
@@ -56,13 +59,12 @@ def write_report(records: Sequence[Record], output: Path) -> None:
     by_env: dict[str, list[Record]] = {}
     for record in records:
         by_env.setdefault(record["settings"]["env"], []).append(record)
-    parts = [_head(records)]
+    parts = [_head(records), *([_overview(rows)] if len(by_env) > 1 else [])]
     for env, of_env in by_env.items():
         parts.append(_section(env, rows[rows.env == env], of_env))
         if any(record["curve"] for record in of_env):
-            classical = _of(of_env, "classical")
-            line = classical["row"]["gap_percent"] if classical else None
-            replace_file(output / _picture("curves", env), draw_curves(env, curves[curves.env == env], line))
+            pictures = draw_curves(env, curves[curves.env == env], _classical_gap(of_env))
+            replace_file(output / _picture("curves", env), pictures)
             replace_file(output / _picture("policies", env), draw_policies(env, of_env))
     replace_file(output / "comparison.md", "\n".join(parts).encode())
 
@@ -82,6 +84,9 @@ def _row(record: Record) -> dict[str, Any]:
         "budget_seconds": settings["budget"] if learned else None,
         "episodes": settings["episodes"],
         **record["row"],
+        "reference": record["reference"]["kind"],
+        "reference_cost": record["reference"]["cost"],
+        "exactness": record["reference"]["exactness"],
         **{f"cpu_to_{t:g}_percent": first_time(record["curve"], t) for t in THRESHOLDS},
         **record["versions"],
         "command": record["command"],
@@ -114,8 +119,9 @@ def _head(records: Sequence[Record]) -> str:
             "",
             f"Hardware: {'; '.join(machines)}; one thread per run. Versions: {'; '.join(used)}.",
             "",
-            "The gap is the mean difference of the cost to that of the optimal policy on the same noise, in",
-            f"per cent of the optimum's expected cost, over {episodes} episodes that no method trains on;",
+            "The gap is the mean difference of the cost to that of the optimal policy (or the reference that",
+            "is named in its place) on the same noise, in per cent of the absolute value of its expected",
+            f"cost, over {episodes} episodes that no method trains on;",
             "± is its standard error (median over the seeds). Policies are deterministic. CPU seconds are of",
             "training; the time to a gap is that of the first evaluation at or below it (median over the",
             "seeds).",
@@ -124,20 +130,71 @@ def _head(records: Sequence[Record]) -> str:
     )
 
 
+def _overview(rows: pd.DataFrame) -> str:
+    """Markdown tables, one for each budget, of environments by methods."""
+    learned = rows[rows.method.isin(list(METHODS))]
+    lines = []
+    for budget, of_budget in learned.groupby("budget_seconds"):
+        names = [name for name in METHODS if name in set(of_budget.method)]
+        envs = list(dict.fromkeys(of_budget.env))
+        seeds = of_budget.seed.nunique()
+        shown = "median gap (worst) in per cent" if seeds > 1 else "gap in per cent"
+        lines += [f"## {shown[0].upper()}{shown[1:]} after {_spent(float(str(budget)), seeds)}", ""]
+        lines += [f"| environment | classical | {' | '.join(names)} |"]
+        lines += [f"|---|{'---:|' * (len(names) + 1)}"]
+        for env in envs:
+            classical = rows[(rows.env == env) & (rows.method == "classical")]
+            own = [of_budget[(of_budget.env == env) & (of_budget.method == name)] for name in names]
+            cells = " | ".join(_cell(cell) for cell in (classical, *own))
+            lines.append(f"| [{short(env)}](#{short(env).lower()}) | {cells} |")
+        lines.append("")
+    lines += [f"n/a: {NOT_APPLICABLE}, for the reason given in the environment's section. D: diverged.", ""]
+    return "\n".join(lines)
+
+
+def _cell(rows: pd.DataFrame) -> str:
+    """Median and worst gap of the seeds, in short."""
+    if rows.empty:
+        return ""
+    if rows.note.str.startswith(NOT_APPLICABLE).all():
+        return "n/a"
+    gap, mark = rows.gap_percent, " D" if rows.note.str.startswith("diverged").any() else ""
+    worst = f" ({_digits(gap.max())})" if len(rows) > 1 else ""
+    return f"{_digits(gap.median())}{worst}{mark}"
+
+
+def _digits(gap: float) -> str:
+    return f"{gap:.2f}" if abs(gap) < 99.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.0e}"
+
+
+def _spent(budget: float, seeds: int) -> str:
+    return f"{budget:g} CPU seconds, {seeds} seed{'s' if seeds > 1 else ''}"
+
+
 def _section(env: str, rows: pd.DataFrame, records: Sequence[Record]) -> str:
-    optimum = records[0]["optimum"]
+    reference, chart = records[0]["reference"], records[0]["chart"]
+    name = "Optimum" if reference["kind"] == "optimum" else f"Reference {reference['note']}"
     lines = [
         f"## {short(env)}",
         "",
-        f"Optimum: expected cost {optimum:.3f} an episode, {optimum / records[0]['horizon']:.3f} a period.",
+        f"{name}: expected cost {reference['cost']:.7g} an episode ({reference['exactness']}), "
+        f"{reference['cost'] / chart['horizon']:.6g} a period.",
     ]
     classical = _of(records, "classical")
-    if classical is not None:
+    if classical is not None and applies(classical):
         lines.append(f"Best classical policy: {classical['row']['note']}.")
+    reasons: dict[str, list[str]] = {}
+    for record in records:
+        if not applies(record):
+            reasons.setdefault(record["row"]["note"], []).append(record["settings"]["method"])
+    for reason, methods in reasons.items():
+        what = reason.removeprefix(f"{NOT_APPLICABLE}: ")
+        lines.append(f"Not applicable: {', '.join(dict.fromkeys(methods))} ({what}).")
+    rows = rows[~rows.note.str.startswith(NOT_APPLICABLE)]
     references = rows[rows.method.isin(list(REFERENCES))]
     for budget, learned in rows[rows.method.isin(list(METHODS))].groupby("budget_seconds"):
         seeds = learned.seed.nunique()
-        lines += ["", f"### {budget:g} CPU seconds, {seeds} seed{'s' if seeds > 1 else ''}", ""]
+        lines += ["", f"### {_spent(float(str(budget)), seeds)}", ""]
         lines += _table(pd.concat([references, learned]), seeds)
     lines.append("")
     if any(record["curve"] for record in records):
@@ -176,6 +233,11 @@ def _time(values: pd.Series[Any]) -> str:
     ordered = np.sort(values.fillna(np.inf).to_numpy(dtype=float))
     middle = ordered[len(ordered) // 2]
     return f"{middle:.1f}" if np.isfinite(middle) else "never"
+
+
+def _classical_gap(records: Sequence[Record]) -> float | None:
+    classical = _of(records, "classical")
+    return classical["row"]["gap_percent"] if classical is not None and applies(classical) else None
 
 
 def _of(records: Sequence[Record], method: str) -> Record | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
-import inspect
 import json
 import os
 import platform
@@ -13,19 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import jumpgym
-from jumpgym import as_problem
 
+from .charts import Drawn, draw_on
 from .classical import best_classical
-from .evaluation import decide, evaluate, standard_error
+from .description import describe
+from .measure import EVALUATION_SEED, Gap, Reference
 from .methods import METHODS
-from .optimum import solve
-
-EVALUATION_SEED = 0
-"""Of the noise on which all methods are evaluated; no method trains on it."""
 
 CURVE_EPISODES = 4096
 """Episodes of each evaluation during training."""
@@ -33,8 +27,8 @@ CURVE_EPISODES = 4096
 CURVE_START, CURVE_FACTOR = 1.0, 1.4
 """CPU seconds of the first evaluation during training, and the factor from each to the next."""
 
-GRID = 160
-"""About how many stocks a policy is recorded at."""
+NOT_APPLICABLE = "does not apply"
+"""How the note of a record begins whose method is not made for the environment."""
 
 PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "jumpgym")
 
@@ -67,116 +61,81 @@ class Run:
         return folder / f"{self.name}.json"
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Cost of a policy, and what it lies above the optimum on the same noise.
+def make_reference(env: str, episodes: int, folder: Path) -> dict[str, Any]:
+    """Solve an environment, evaluate the solution as all runs will be, and keep the result in ``folder``.
 
-    Attributes:
-        mean_cost, standard_error: of an episode.
-        difference, difference_se: mean cost less that of the optimal policy, by episode.
-        gap_percent, gap_se_percent: the difference in per cent of the optimum's expected cost.
+    Returns:
+        Its ``Reference.summary``.
     """
-
-    mean_cost: float
-    standard_error: float
-    difference: float
-    difference_se: float
-    gap_percent: float
-    gap_se_percent: float
+    return _made_reference(env, episodes, folder).summary
 
 
-class Reference:
-    """The optimum of an environment, to measure policies by.
-
-    Args:
-        env: environment id, environment or problem.
-        seed: of the noise.
-
-    Raises:
-        NotImplementedError: if the optimum cannot be computed, see ``solve``.
-    """
-
-    def __init__(self, env: Any, seed: int = EVALUATION_SEED) -> None:
-        self.problem = as_problem(env)
-        self.optimum = solve(self.problem)
-        self.seed = seed
-        self._costs: dict[int, NDArray[np.float64]] = {}
-
-    def gap(self, policy: Any, env: Any, episodes: int) -> Gap:
-        """Evaluate a policy for actions of ``env`` on ``episodes`` episodes."""
-        if episodes not in self._costs:
-            self._costs[episodes] = evaluate(self.optimum, self.problem, episodes, self.seed).costs
-        result = evaluate(policy, env, episodes, self.seed)
-        difference = result.costs - self._costs[episodes]
-        mean, error = float(difference.mean()), standard_error(difference)
-        percent = 100 / self.optimum.expected_cost if self.optimum.expected_cost else float("nan")
-        return Gap(result.mean, result.standard_error, mean, error, percent * mean, percent * error)
-
-    @functools.cached_property
-    def stocks(self) -> NDArray[np.float64]:
-        """Stocks, about ``GRID``, over what the optimal policy visits and a margin, on its lattice."""
-        visits = _Visits(self.optimum)
-        evaluate(visits, self.problem, CURVE_EPISODES, self.seed)
-        low, high = np.quantile(np.concatenate(visits.stocks), [0.001, 0.999])
-        margin = 0.15 * (high - low)
-        step = self.optimum.step
-        step *= np.ceil((high - low) / GRID / step)
-        return step * np.arange(np.floor((low - margin) / step), np.ceil((high + margin) / step) + 1)
-
-    def periods(self) -> tuple[int, int]:
-        """The middle of the horizon, and its last period but one."""
-        return self.problem.horizon // 2, max(self.problem.horizon - 2, 0)
-
-    def orders(self, policy: Any, env: Any) -> dict[str, Any]:
-        """Order quantities of a policy at ``stocks``, with nothing under way, in each of ``periods``."""
-        observation = np.zeros((len(self.stocks), len(self.problem.observation_low)), dtype=np.float32)
-        observation[:, 0] = self.stocks
-        quantities = []
-        for period in self.periods():
-            observation[:, -1] = period
-            quantities.append(decide(policy, env, observation)[1].tolist())
-        return {"periods": self.periods(), "stocks": self.stocks.tolist(), "quantities": quantities}
+def read_reference(env: str, episodes: int, folder: Path) -> Reference | None:
+    """The reference that is kept, or None if it is missing, damaged, or of other settings or version."""
+    try:
+        content = _reference_path(env, folder).read_bytes()
+    except OSError:
+        return None
+    return Reference.from_bytes(env, content, _reference_key(env, episodes))
 
 
-class _Visits:
-    """A policy that keeps the stocks at which it is asked."""
-
-    def __init__(self, policy: Any) -> None:
-        self.policy = policy
-        self.stocks: list[NDArray[np.float32]] = []
-
-    def predict(self, observation: Any, **kwargs: Any) -> Any:
-        self.stocks.append(observation[:, 0])
-        return self.policy.predict(observation, **kwargs)
+@functools.lru_cache
+def reference(env: str, episodes: int, folder: Path) -> Reference:
+    """The reference that is kept in ``folder``, made if there is none; read once in a process."""
+    return read_reference(env, episodes, folder) or _made_reference(env, episodes, folder)
 
 
-reference = functools.lru_cache(Reference)
-"""One ``Reference`` per environment id and process."""
+def _made_reference(env: str, episodes: int, folder: Path) -> Reference:
+    made = Reference(env)
+    for number in {episodes, CURVE_EPISODES}:
+        made.costs(number)
+    replace_file(_reference_path(env, folder), made.to_bytes(_reference_key(env, episodes)))
+    return made
+
+
+def _reference_path(env: str, folder: Path) -> Path:
+    return folder / f"reference_{short(env)}.npz"
+
+
+def _reference_key(env: str, episodes: int) -> list[Any]:
+    return [env, episodes, CURVE_EPISODES, EVALUATION_SEED, jumpgym.__version__]
 
 
 def perform(run: Run, folder: Path, command: str) -> dict[str, Any]:
-    """Do a run, write its checkpoint and its record into ``folder``, and return the record."""
-    measure = reference(run.env)
+    """Do a run, write its checkpoint and its record into ``folder``, and return the record.
+
+    Of what does not apply to the environment the record says so in its note, and has no costs.
+    """
+    measure = reference(run.env, run.episodes, folder)
     curve: list[dict[str, float]] = []
     row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0, "note": ""}
-    if run.method in METHODS:
-        policy, row = _train(run, measure, curve)
-        env = policy.get_env()
-        METHODS[run.method].save(policy, run.env, folder / f"{run.name}.zip")
+    drawn: Drawn | None = None
+    try:
+        policy = _policy(run, measure)
+    except (NotImplementedError, TypeError) as error:  # so refuse all what they are not made for
+        gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
+        row["note"] = f"{NOT_APPLICABLE}: {error}"
     else:
-        env = measure.problem
-        policy = measure.optimum if run.method == "optimum" else best_classical(env)
-        row["note"] = describe(policy) if run.method == "classical" else ""
-    gap = measure.gap(policy, env, run.episodes)
-    curve.append({"cpu_seconds": row["cpu_seconds"], **_point(gap)})
+        env: Any = measure.problem
+        if run.method in METHODS:
+            row = _train(run, policy, measure, curve)
+            env = policy.get_env()
+            METHODS[run.method].save(policy, run.env, folder / f"{run.name}.zip")
+        elif run.method == "classical":
+            row["note"] = measure.note or describe(policy)
+        if policy is None:
+            gap, drawn = measure.own_gap(run.episodes), measure.drawn
+        else:
+            gap, drawn = measure.gap(policy, env, run.episodes), draw_on(measure.chart, policy, env)
+        curve.append({"cpu_seconds": row["cpu_seconds"], **_point(gap)})
     record = {
         "settings": asdict(run),
         "version": jumpgym.__version__,
         "row": {**asdict(gap), **row},
         "curve": curve if run.method in METHODS else [],
-        "orders": measure.orders(policy, env),
-        "optimum": measure.optimum.expected_cost,
-        "horizon": measure.problem.horizon,
+        "drawn": drawn,
+        "chart": measure.chart,
+        "reference": measure.summary,
         "versions": versions(),
         "hardware": hardware(),
         "command": command,
@@ -185,10 +144,24 @@ def perform(run: Run, folder: Path, command: str) -> dict[str, Any]:
     return record
 
 
-def _train(run: Run, measure: Reference, curve: list[dict[str, float]]) -> tuple[Any, dict[str, Any]]:
-    """The trained model, and what the training took; evaluations go to ``curve``."""
-    method = METHODS[run.method]
-    model = method.make(run.env, run.seed)
+def applies(record: dict[str, Any]) -> bool:
+    """Whether the method of a record applies to its environment."""
+    return not record["row"]["note"].startswith(NOT_APPLICABLE)
+
+
+def _policy(run: Run, measure: Reference) -> Any:
+    """The policy of a run, untrained if it is learned; None for the reference, whose costs are known."""
+    if run.method in METHODS:
+        return METHODS[run.method].make(run.env, run.seed)
+    if run.method == measure.kind:
+        return None
+    if run.method == "optimum":
+        raise NotImplementedError(measure.note)
+    return best_classical(measure.problem)
+
+
+def _train(run: Run, model: Any, measure: Reference, curve: list[dict[str, float]]) -> dict[str, Any]:
+    """Train a model, and tell what that took; evaluations go to ``curve``."""
     due = CURVE_START
     paused = 0.0
 
@@ -207,10 +180,10 @@ def _train(run: Run, measure: Reference, curve: list[dict[str, float]]) -> tuple
     start = time.perf_counter()
     note = ""
     try:
-        method.train(model, evaluate_when_due, cpu_seconds=run.budget)
+        METHODS[run.method].train(model, evaluate_when_due, cpu_seconds=run.budget)
     except FloatingPointError as error:  # a method that diverges is a result, not a failure
         note = f"diverged: {error}"
-    return model, {
+    return {
         "transitions": model.num_timesteps,
         "cpu_seconds": model.clock.elapsed,
         "wall_seconds": time.perf_counter() - start - paused,
@@ -227,7 +200,7 @@ def read_record(run: Run, folder: Path) -> dict[str, Any] | None:
     try:
         record = json.loads(run.record_path(folder).read_bytes())
         current = record["settings"] == asdict(run) and record["version"] == jumpgym.__version__
-        complete = {"row", "curve", "orders", "optimum", "command"} <= record.keys()
+        complete = {"row", "curve", "drawn", "chart", "reference", "command"} <= record.keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return record if current and complete else None
@@ -246,13 +219,6 @@ def replace_file(path: Path, content: bytes) -> None:
 def short(env: str) -> str:
     """``SetupCost-v0`` of ``jumpgym/SetupCost-v0``."""
     return env.rsplit("/", 1)[-1]
-
-
-def describe(policy: Any) -> str:
-    """A classical policy as text, such as ``SSPolicy(s=14, S=62)``."""
-    names = [name for name in inspect.signature(type(policy)).parameters if name != "problem"]
-    values = ", ".join(f"{name}={getattr(policy, name):g}" for name in names)
-    return f"{type(policy).__name__}({values})"
 
 
 def versions() -> dict[str, str]:

@@ -33,11 +33,13 @@ def wagner_whitin(
     The demand of period t is met by the order that arrives in period s at ``C[s, t]`` per unit: the cost of
     the unit, and of holding it or being short of it until then. The differences ``C[s + 1, t] - C[s, t]`` do
     not increase with t, so an optimum exists where each order meets the demand of consecutive periods; what
-    is never met comes last. The cost of the first j periods with orders that arrive up to s is
+    is never met comes last. With lost sales the last order before a period is the cheapest for it, and what
+    it does not pay to meet is lost. The cost of the first j periods with orders that arrive up to s is
 
-        ``V[s, j] = min(V[s - 1, j], min over i <= j of V[s - 1, i] + fixed cost + sum_(i <= t < j) d[t] C[s, t])``
+        ``V[s, j] = min(V[s - 1, j], fixed cost + min over i <= j of V[s - 1, i] + D[s, j] - D[s, i])``
 
-    and the inner minimum is cumulative, so that a trace takes O(periods^2).
+    where ``D[s, j]`` is the sum of ``demand[t] * C[s, t]`` over the first j periods. The inner minimum is
+    cumulative, so that a trace takes O(periods^2).
 
     Args:
         problem, demand, state: as in ``fits``, which must hold.

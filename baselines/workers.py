@@ -22,53 +22,65 @@ class Failure(str):
     """The traceback of a piece of work that failed."""
 
 
-def in_workers(work: Callable[..., Any], items: Iterable[tuple[Any, ...]], workers: int) -> Iterator[Any]:
-    """Call ``work(*item)`` for each item in ``workers`` processes that are reused.
+class Workers:
+    """Processes that are started when they are needed, and reused.
 
     A worker that dies costs the item it was at, and is replaced. Workers end with the caller: when the
-    iterator is closed, when the caller is interrupted, and when it is killed.
+    context is left, when the caller is interrupted, and when it is killed.
 
     Args:
-        work: a function of a module.
-        items: its arguments.
-        workers: number of processes.
-
-    Yields:
-        Pairs (item, result) as they are finished; the result is a ``Failure`` if ``work`` raised.
+        count: of processes.
     """
-    waiting = deque(items)
-    idle: list[_Worker] = []
-    busy: dict[Connection, tuple[_Worker, tuple[Any, ...]]] = {}
-    try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                worker = idle.pop() if idle else _Worker(work)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection, tuple[_Worker, tuple[Any, ...]]] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
+            worker.process.terminate()
+            worker.process.join()
+
+    def each(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``work(*item)`` for each item; one such call at a time, to its end.
+
+        Args:
+            work: a function of a module.
+            items: its arguments.
+
+        Yields:
+            Pairs (item, result) as they are finished; the result is a ``Failure`` if ``work`` raised.
+        """
+        waiting = deque(items)
+        while waiting or self._busy:
+            while waiting and len(self._busy) < self.count:
+                worker = self._idle.pop() if self._idle else _Worker()
                 item = waiting.popleft()
-                worker.pipe.send(item)
-                busy[worker.pipe] = worker, item
-            for pipe in wait(list(busy)):
+                worker.pipe.send((work, item))
+                self._busy[worker.pipe] = worker, item
+            for pipe in wait(list(self._busy)):
                 assert isinstance(pipe, Connection)
-                worker, item = busy.pop(pipe)
+                worker, item = self._busy.pop(pipe)
                 try:
                     result = pipe.recv()
-                    idle.append(worker)
+                    self._idle.append(worker)
                 except EOFError:
                     worker.process.join()
                     result = Failure(f"the worker process died with exit code {worker.process.exitcode}")
                 yield item, result
-    finally:
-        for worker in [*idle, *(worker for worker, _ in busy.values())]:
-            worker.process.terminate()
-            worker.process.join()
 
 
 class _Worker:
     """A process that waits for items at the other end of ``pipe``."""
 
-    def __init__(self, work: Callable[..., Any]) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads and random states
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, work), daemon=True)
+        self.process = context.Process(target=_serve, args=(other,), daemon=True)
         before = dict(os.environ)
         os.environ.update(ONE_THREAD)
         try:
@@ -79,14 +91,14 @@ class _Worker:
         other.close()
 
 
-def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+def _serve(pipe: Connection) -> None:
     """Work until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     one_thread()
     while True:
         try:
-            item = pipe.recv()
+            work, item = pipe.recv()
         except EOFError:
             return
         try:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 LARGEST = 1e12
 """Largest number that a parameter may be; far below what overflows in float32 observations."""
@@ -15,17 +19,20 @@ MAX_HORIZON = 100_000
 
 def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> float:
     """Return ``value`` as a finite float in ``[low, high]``; otherwise raise, naming ``name``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
-    value = float(value)
-    if not math.isfinite(value) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} must be a finite number{_range(low, high)}")
-    return value
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found) or not low <= found <= high:
+        raise ValueError(f"{name}={found!r} must be a finite number{_range(low, high)}")
+    return found
 
 
 def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
     """Return ``value`` as an int in ``[low, high]``; otherwise raise, naming ``name``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
     value = int(value)
     if not low <= value <= high:
@@ -34,10 +41,31 @@ def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
 
 
 def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    """Return ``value`` if it is one of ``allowed``; otherwise raise, naming ``name``."""
-    if value not in allowed:
+    """Return ``value`` if it is one of ``allowed``, all of one type; otherwise raise, naming ``name``."""
+    if not isinstance(value, type(allowed[0])) or value not in allowed:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
     return value
+
+
+def sequence(name: str, value: Any) -> list[Any]:
+    """Return ``value`` as a list, if it is a sequence or an array with one axis or more; otherwise raise."""
+    if isinstance(value, np.ndarray):
+        if value.ndim > 0:
+            return list(value)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return list(value)
+    raise TypeError(f"{name}={value!r} must be a sequence, such as a tuple or a list")
+
+
+def real_array(name: str, value: Any) -> NDArray[np.float64]:
+    """Return ``value`` as an array of real numbers; otherwise raise, naming ``name``."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind in "cmM":
+            raise TypeError(f"real ones, not {given.dtype}")
+        return given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}={value!r} must be numbers: {error}") from None
 
 
 def horizon(value: Any) -> int | None:

@@ -219,8 +219,10 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         try:
             index = regime if type(regime) is int else np.asarray(regime).item()
             known = 0 <= index < count and index == int(index)
+            if np.iscomplexobj(quantity):  # NumPy would drop the imaginary part
+                raise TypeError
             asked = np.asarray(quantity, dtype=np.float64).item()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(
                 f"action={action!r} must be one regime index and one quantity of shape (1,)"
             ) from None

@@ -51,12 +51,11 @@ def order_quantities(problem: HindsightProblem) -> list[NDArray[np.float64]]:
         low = np.maximum(layout.quantity_low, -scale)
         high = np.minimum(layout.quantity_high, scale)
         ends = np.split(np.stack([layout.low, layout.high]), layout.quantity_start[1:], axis=1)
-        return [
-            np.unique(
-                np.concatenate([np.linspace(bottom, top, POINTS), end[(end >= bottom) & (end <= top)], [0.0]])
-            )
+        grids = [
+            np.concatenate([np.linspace(bottom, top, POINTS), end[(end >= bottom) & (end <= top)], [0.0]])
             for bottom, top, end in zip(low, high, ends, strict=True)
         ]
+        return [np.unique(_admitted(grid, *end)) for grid, end in zip(grids, ends, strict=True)]
     mean, deviation = _moments(problem)
     regimes = problem.regimes
     backlog = max(-problem.initial_inventory[0], 0.0)
@@ -65,6 +64,15 @@ def order_quantities(problem: HindsightProblem) -> list[NDArray[np.float64]]:
     spaced = _in_whole_units(problem, np.linspace(0.0, largest, POINTS))
     grid = np.concatenate([[0.0], spaced, ends_of_regimes[ends_of_regimes <= largest]])
     return [np.unique(regimes.project(regimes.membership(grid), grid))]
+
+
+def _admitted(
+    values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The nearest point of any of the intervals to each of ``values``."""
+    inside: NDArray[np.float64] = np.clip(values[:, None], low, high)
+    nearest = np.abs(inside - values[:, None]).argmin(axis=1, keepdims=True)
+    return np.take_along_axis(inside, nearest, axis=1)[:, 0]
 
 
 def _moments(problem: SingleItemInventory) -> tuple[float, float]:

@@ -39,10 +39,12 @@ class JointReplenishment(MultiItemInventory):
         max_order: float | Sequence[float] | None = None,
         **shared: Any,
     ) -> None:
-        super().__init__(items, item_costs, {} if max_order is None else {"max_order": max_order}, **shared)
+        super().__init__(
+            items, ("item_costs", item_costs), {} if max_order is None else {"max_order": max_order}, **shared
+        )
         self.truck_cost = checks.number("truck_cost", truck_cost, low=0)
         self.full_trucks = checks.choice("full_trucks", full_trucks, (True, False))
-        unlimited = truck_capacity == np.inf
+        unlimited = isinstance(truck_capacity, (float, np.floating)) and truck_capacity == np.inf
         self.truck_capacity = np.inf if unlimited else checks.number("truck_capacity", truck_capacity, low=0)
         if self.truck_capacity == 0:
             raise ValueError("truck_capacity=0 must be greater than 0")

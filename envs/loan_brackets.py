@@ -63,7 +63,7 @@ class LoanBrackets(HindsightProblem):
         self.loans = _loans(brackets, rates, fees, terms)
         self.shortfall_cost = checks.number("shortfall_cost", shortfall_cost, low=0)
         self.deposit_rate = checks.number("deposit_rate", deposit_rate, low=0)
-        if self.deposit_rate > min(rates):
+        if self.deposit_rate > min(checks.sequence("rates", rates)):
             raise ValueError(
                 f"deposit_rate={deposit_rate!r} must be at most the lowest of rates={tuple(rates)}: else "
                 "money would be borrowed to deposit it"
@@ -94,7 +94,8 @@ class LoanBrackets(HindsightProblem):
         self.layout = ActionLayout((len(largest),), (0,), self.loans.low, largest)
         self.boundaries = (self.loans.boundaries,)
         # Of a fixed sample: the deviation of what is needed until the longest loan must be repaid.
-        sample = self.cash_need.sample(np.random.default_rng(0).random((1024, self.horizon or 64)))
+        length = self.horizon or 64
+        sample = self.cash_need.sample(np.random.default_rng(0).random((max(2**16 // length, 8), length)))
         waiting = self.max_term + 1
         self.cash_scale = float(waiting * abs(self.cash_need.mean) + waiting**0.5 * sample.std()) or 1.0
         self.loan_scale = np.maximum(self.loans.low, self.cash_scale)
@@ -174,8 +175,8 @@ def _loans(
 ) -> RegimeTable:
     """Regime 0, no loan, and a regime for each bracket."""
     ends = []
-    for bracket in brackets:
-        if len(bracket) != 2:
+    for bracket in checks.sequence("brackets", brackets):
+        if len(checks.sequence("brackets", bracket)) != 2:
             raise ValueError(f"brackets={brackets!r}: {bracket!r} must be a pair (low, high)")
         low, high = (checks.number("brackets", end, low=0) for end in bracket)
         if not 0 < low <= high:
@@ -187,7 +188,7 @@ def _loans(
             "the high before it"
         )
     for name, column in (("rates", rates), ("fees", fees), ("terms", terms)):
-        if len(column) != len(ends):
+        if len(checks.sequence(name, column)) != len(ends):
             raise ValueError(f"{name}={tuple(column)} must have {len(ends)} entries, one for each bracket")
     periods = np.array([checks.integer("terms", term, low=1, high=MAX_LEAD_TIME) for term in terms])
     interest = periods * [checks.number("rates", rate, low=0, high=1e3) for rate in rates]

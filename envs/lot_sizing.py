@@ -35,11 +35,11 @@ class CapacitatedLotSizing(MultiItemInventory):
         capacity: float = 16.0,
         **shared: Any,
     ) -> None:
+        self.setup_costs: NDArray[np.float64]
         self.setup_times: NDArray[np.float64]
         self.unit_times: NDArray[np.float64]
         own = {"setup_times": setup_times, "unit_times": unit_times}
-        super().__init__(items, setup_costs, own, **shared)
-        self.setup_costs = self.item_costs
+        super().__init__(items, ("setup_costs", setup_costs), own, **shared)
         self.capacity = checks.number("capacity", capacity, low=0)
         if np.any(self.unit_times == 0):
             raise ValueError(f"unit_times={self.unit_times.tolist()} must be greater than 0")
@@ -48,8 +48,10 @@ class CapacitatedLotSizing(MultiItemInventory):
                 f"setup_times={self.setup_times.tolist()} must be less than capacity={self.capacity:g}, or "
                 "the item can never be made"
             )
+        largest = (self.capacity - self.setup_times) / self.unit_times
+        checks.number("capacity / unit_times", float(largest.max()))
         self._arrange(
-            (self.capacity - self.setup_times) / self.unit_times,
+            largest,
             np.ones((self.items, self.items)),
             {
                 "setup_times": self.setup_times,

@@ -62,7 +62,7 @@ class MinInvestment(HindsightProblem):
                 scipy.stats.lognorm(0.2, loc=-1, scale=1.03),
                 scipy.stats.lognorm(0.4, loc=-1, scale=1.06),
             ]
-        count = len(min_investment) if isinstance(min_investment, (list, tuple, np.ndarray)) else 1
+        count = len(min_investment) if _is_vector(min_investment) else 1
         self.min_investment = _by_vehicle("min_investment", min_investment, count)
         self.entry_costs = _by_vehicle("entry_costs", entry_costs, count)
         self.max_investment = _by_vehicle("max_investment", max_investment, count)
@@ -93,6 +93,8 @@ class MinInvestment(HindsightProblem):
             np.stack([zero, self.min_investment], axis=1).reshape(-1),
             np.stack([zero, self.max_investment], axis=1).reshape(-1),
         )
+        # An amount between nothing and the minimum belongs to the nearer of both.
+        self.boundaries = tuple(np.array([least / 2]) for least in self.min_investment)
         self.observation_low = np.zeros(2)
         self.observation_high = np.array([self.largest_wealth, float(self.horizon)])
         self.observation_names = ("wealth", "period")
@@ -164,6 +166,10 @@ class MinInvestment(HindsightProblem):
         """Observation (..., 2): wealth, periods gone by."""
         return array_namespace(state.period).stack([state.wealth, state.period], axis=-1)
 
+    def drivers(self, quantity: Any) -> Any:
+        """The amounts themselves, shape (..., v); see ``HindsightProblem``."""
+        return quantity
+
     def quantity_from(self, observation: Any, output: Any) -> Any:
         """Amounts (..., columns): the share ``(0.5 + output) / v`` of wealth; see ``HindsightProblem``."""
         return (0.5 + output) * observation[..., :1] / len(self.min_investment)
@@ -211,9 +217,13 @@ class MinInvestment(HindsightProblem):
         return max(wealth, payable)
 
 
+def _is_vector(value: Any) -> bool:
+    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
 def _by_vehicle(name: str, value: Any, count: int) -> NDArray[np.float64]:
     """Amounts of money, shape (count,), from a number for all or one for each vehicle; at least 0."""
-    values = list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value] * count
+    values = checks.sequence(name, value) if _is_vector(value) else [value] * count
     if len(values) != count or count == 0:
         raise ValueError(
             f"{name}={value!r} of length {len(values)} must have one entry for each vehicle, as "

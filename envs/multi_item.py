@@ -21,6 +21,9 @@ from .regimes import MAX_LEAD_TIME
 ITEMS = 2
 """Number of items where nothing tells it."""
 
+MAX_ITEMS = 5_000
+"""Most items; which gate enters which component of the cost is a matrix."""
+
 SMALLEST = 1e-30
 """Added to what is divided by, so that gradients are finite where nothing is ordered."""
 
@@ -50,7 +53,7 @@ class MultiItemInventory(HindsightProblem):
 
     Args:
         items: number of items; None to infer it from the vectors given, else ``ITEMS``.
-        item_costs: cost of ordering an item in a period, whatever the quantity.
+        item_costs: cost of ordering an item in a period, whatever the quantity, after its name there.
         more: further parameters of the items, by name; they become attributes of shape (n,).
         holding_cost: per unit in stock at the end of a period.
         shortage_cost: per unit backlogged at the end of a period, or per unit lost.
@@ -75,7 +78,7 @@ class MultiItemInventory(HindsightProblem):
     def __init__(
         self,
         items: int | None,
-        item_costs: Any,
+        item_costs: tuple[str, Any],
         more: Mapping[str, Any],
         *,
         holding_cost: float | Sequence[float] = 1.0,
@@ -89,7 +92,7 @@ class MultiItemInventory(HindsightProblem):
         discount: float = 1.0,
     ) -> None:
         vectors = {
-            "item_costs": item_costs,
+            item_costs[0]: item_costs[1],
             "unit_costs": unit_costs,
             "holding_cost": holding_cost,
             "shortage_cost": shortage_cost,
@@ -103,6 +106,7 @@ class MultiItemInventory(HindsightProblem):
         self.shortage_cost: NDArray[np.float64]
         for name, value in vectors.items():
             setattr(self, name, _per_item(name, value, self.items))
+        self.item_costs = getattr(self, item_costs[0])
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
         self.lead_time = checks.integer("lead_time", lead_time, low=0, high=MAX_LEAD_TIME)
         self.horizon = checks.horizon(horizon)
@@ -313,13 +317,17 @@ def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any)
     elif getattr(demand, "ndim", 0) == 3:
         lengths["demand"] = demand.shape[-1]
     if items is not None:
-        lengths["items"] = checks.integer("items", items, low=1)
+        lengths["items"] = checks.integer("items", items, low=1, high=MAX_ITEMS)
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise ValueError(f"the number of items must be the same in all parameters, not {told}")
     count = next(iter(lengths.values()), ITEMS)
     if count == 0:
         raise ValueError(f"{next(iter(lengths))} must have an entry for at least one item")
+    if count > MAX_ITEMS:
+        raise ValueError(
+            f"{next(iter(lengths))} has {count:,} entries, at most {MAX_ITEMS:,} items are supported"
+        )
     return count
 
 

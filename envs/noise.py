@@ -112,8 +112,6 @@ class ContinuousNoise(Noise):
         """Cells of the table."""
         return len(self.quantiles) - 1
 
-    CELLS = cells
-
     def sample(self, uniforms: Any) -> Any:
         """See ``Noise.sample``."""
         return self._tables.sample(uniforms)

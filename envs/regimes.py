@@ -140,12 +140,10 @@ def brackets(
 
 def per_bracket(name: str, values: Any, breakpoints: Any) -> tuple[Any, ...]:
     """``values`` as a tuple, if there is one for each bracket between ``breakpoints``; else raise."""
-    for parameter, sequence in (("breakpoints", breakpoints), (name, values)):
-        if not isinstance(sequence, (Sequence, np.ndarray)) or isinstance(sequence, str):
-            raise TypeError(f"{parameter}={sequence!r} must be a sequence of numbers")
-    if len(values) != len(breakpoints) + 1:
+    ends, entries = checks.sequence("breakpoints", breakpoints), checks.sequence(name, values)
+    if len(entries) != len(ends) + 1:
         raise ValueError(
-            f"{name}={tuple(values)} must have {len(breakpoints) + 1} entries, one for each bracket: "
-            f"breakpoints={tuple(breakpoints)} has {len(breakpoints)}"
+            f"{name}={tuple(entries)} must have {len(ends) + 1} entries, one for each bracket: "
+            f"breakpoints={tuple(ends)} has {len(ends)}"
         )
-    return tuple(values)
+    return tuple(entries)

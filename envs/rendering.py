@@ -105,16 +105,15 @@ def text(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> str:
             *_noise_names(problem, len(periods[0].noise)),
             "cost",
         ]
-        widths = [max(9, len(name)) for name in names]
-        lines.append(" ".join(["period", *(f"{n:>{w}}" for n, w in zip(names, widths, strict=True))]))
+        rows = [["period", *names]]
         first = max(len(periods) - TEXT_ROWS, 0)
         for number, p in enumerate(periods[first:], start=first + 1):
-            numbers = [*p.quantity[:SHOWN], *p.noise[:SHOWN], p.cost]
             regime = ",".join(map(str, p.regime[:SHOWN]))
-            cells = [*(f"{p.observation[i]:.1f}" for i in shown), regime, *(f"{x:.1f}" for x in numbers)]
-            lines.append(
-                " ".join([f"{number:>6}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
-            )
+            numbers = [*p.quantity[:SHOWN], *p.noise[:SHOWN], p.cost]
+            before = p.observation[shown]
+            rows.append([f"{number}", *(f"{x:.1f}" for x in before), regime, *(f"{x:.1f}" for x in numbers)])
+        widths = [6, *(max(9, *map(len, column)) for column in list(zip(*rows, strict=True))[1:])]
+        lines += [" ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -223,9 +222,9 @@ def _draw_order(ax: Axes, problem: HindsightProblem, periods: list[Period]) -> N
     if len(shown) > SHOWN:
         shown = np.unique(chosen[chosen > 0])[-SHOWN:]
     name = problem.quantity_names[0]
-    intervals = [f"in [{_short(layout.low[k])}, {_short(layout.high[k])}]" for k in shown]
+    intervals = [f"[{_short(layout.low[k])}, {_short(layout.high[k])}]" for k in shown]
     if len(set(intervals)) < len(intervals):  # they do not tell the regimes apart
-        intervals = [f"in regime {k}" for k in shown]
+        intervals = [f"regime {k}" for k in shown]
     _legend(
         ax,
         [*noise, *(Patch(color=colours[k]) for k in shown)],

@@ -67,7 +67,9 @@ class SwitchedLQR(HindsightProblem):
             raise ValueError(f"A of shape {self.A.shape} must have shape (modes, n, n)")
         modes, n = self.A.shape[:2]
         if self.B.ndim != 3 or self.B.shape[:2] != (modes, n) or 0 in self.B.shape:
-            raise ValueError(f"B of shape {self.B.shape} must have shape (modes, n, p) = ({modes}, {n}, any)")
+            raise ValueError(
+                f"B of shape {self.B.shape} must have shape ({modes}, {n}, p), with modes and n as in A"
+            )
         p = self.B.shape[2]
         self.Q = _quadratic("Q", Q, modes, n)
         self.R = _quadratic("R", R, modes, p)
@@ -193,10 +195,7 @@ class SwitchedLQR(HindsightProblem):
 
 
 def _array(name: str, value: Any) -> NDArray[np.float64]:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={value!r} must be an array of numbers: {error}") from None
+    array = checks.real_array(name, value)
     if not np.all(np.abs(array) <= checks.LARGEST):  # NaN compares false
         raise ValueError(f"{name}={value!r} must be finite, at most {checks.LARGEST:g} in absolute value")
     return array

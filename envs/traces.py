@@ -68,8 +68,8 @@ def read(data: Any, name: str) -> Table:
         index = data.index
         where = lambda row: f"index {index[row]}"  # noqa: E731
     try:
-        return Table(name, np.array(data, dtype=np.float64), where)
-    except (TypeError, ValueError) as error:
+        return Table(name, checks.real_array(name, data), where)
+    except ValueError as error:
         raise ValueError(f"{name}: traces must be numbers, of equally many in each row: {error}") from error
 
 

@@ -57,7 +57,7 @@ class ActionView(ABC):
 
     def batch_of_one(self, action: Any) -> Any:
         """One action of ``space`` with a leading batch axis, as ``decode`` takes it."""
-        return _floats("action", action)[None]
+        return checks.real_array("action", action)[None]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.space})"
@@ -69,14 +69,20 @@ def gate_space(problem: HindsightProblem) -> spaces.Discrete | spaces.MultiDiscr
     return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(gates)
 
 
+def quantity_space(problem: HindsightProblem) -> spaces.Box:
+    """The space of quantities (n,): from the least to the largest that any regime admits."""
+    low, high = problem.layout.quantity_low, problem.layout.quantity_high
+    return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+
 class TupleView(ActionView):
-    """The environment's own action: ``Tuple(Discrete(K), Box((n,)))``, with several gates ``MultiDiscrete``."""
+    """The environment's own action, ``Tuple(Discrete(K), Box((n,)))``, or with ``MultiDiscrete(gates)``."""
 
     space: spaces.Tuple
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        self.space = spaces.Tuple((gate_space(problem), QuantityView(problem).space))
+        self.space = spaces.Tuple((gate_space(problem), quantity_space(problem)))
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is regimes (m,) or (m, G) and quantities (m, n)."""
@@ -124,11 +130,11 @@ class BoxView(ActionView):
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array (m, G + n)."""
-        columns = _floats("action", action)
+        columns = checks.real_array("action", action)
         gates, width = len(self.layout.gates), self.space.shape[0]
         if columns.ndim != 2 or columns.shape[1] != width:
             raise ValueError(
-                f"action of shape {columns.shape} must have shape (m, {width}): {gates} regimes, then quantities"
+                f"action of shape {columns.shape} must have shape (m, {width}): {gates} regimes, quantities"
             )
         return _decision(self.problem, np.rint(columns[:, :gates]), columns[:, gates:])
 
@@ -154,14 +160,18 @@ class BoxLevelView(BoxView):
 
 
 class QuantityView(ActionView):
-    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them."""
+    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them.
+
+    Raises:
+        NotImplementedError: if the problem's regimes do not follow from the quantities.
+    """
 
     space: spaces.Box
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        low, high = self.layout.quantity_low, self.layout.quantity_high
-        self.space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+        self.space = quantity_space(problem)
+        problem.membership(np.zeros(self.space.shape))  # refuses what has none
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array of quantities (m, n)."""
@@ -260,19 +270,12 @@ def _grids(problem: HindsightProblem, name: str, values: Sequence[Any]) -> list[
 
 
 def _grid(name: str, values: Any) -> NDArray[np.float64]:
-    grid = _floats(name, values)
+    grid = checks.real_array(name, values)
     if grid.ndim != 1 or len(grid) == 0 or not np.all(np.isfinite(grid)) or np.any(np.diff(grid) <= 0):
         raise ValueError(
             f"{name}={values!r} must be a list of finite numbers in ascending order, without repetition"
         )
     return grid
-
-
-def _floats(name: str, values: Any) -> NDArray[np.float64]:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={values!r} must be numbers: {error}") from None
 
 
 def _decision(problem: HindsightProblem, regime: Any, quantity: Any) -> Decision:
@@ -296,7 +299,7 @@ def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
 def _indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]:
     given = np.asarray(values)
     if given.dtype.kind not in "iu":
-        given = _floats(f"action: {name}", values)
+        given = checks.real_array(f"action: {name}", values)
     given = _columns(name, given, len(counts))
     index = given
     wrong = (given < 0) | (given >= np.array(counts))
@@ -313,7 +316,7 @@ def _indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]
 
 
 def _quantities(values: Any, count: int) -> NDArray[np.float64]:
-    asked = _columns("quantity", _floats("action: quantity", values), count)
+    asked = _columns("quantity", checks.real_array("action: quantity", values), count)
     missing = np.isnan(asked)
     if missing.any():
         row, _ = np.argwhere(missing)[0].tolist()

@@ -200,13 +200,13 @@ def test_revival_draws_a_dead_head_back_and_leaves_living_ones_alone():
     policy, low = agent.policy, agent.problem.regimes.low[1]
     observations = torch.tensor([[[10.0, 5.0], [30.0, 5.0]]])
     order = torch.tensor([0.0, 1.0]).expand(1, 2, 2)
-    _, quantities = policy(observations)
+    *_, quantities = policy(observations, lambda logits: logits)
     assert ((quantities[..., 1] > low).sum(), (quantities[..., 1] == low).sum()) == (1, 1)
     assert float(policy.revival(observations, order, quantities)) == 0  # half of the orders are inside
 
     with torch.no_grad():
         policy.net[-1].bias[3] -= 0.8  # now every order is the minimum order
-    _, quantities = policy(observations)
+    *_, quantities = policy(observations, lambda logits: logits)
     assert torch.all(quantities[..., 1] == low)
     loss = policy.revival(observations, order, quantities)
     loss.backward()

@@ -119,9 +119,9 @@ def test_a_limit_keeps_the_gradient_of_a_steep_policy_bounded():
             super().__init__()
             self.level = torch.nn.Parameter(torch.tensor(20.0))
 
-        def forward(self, observation):
-            quantity = 3 * (self.level - observation[..., :1])
-            return quantity.repeat(1, 2), quantity.repeat(1, 2)
+        def forward(self, observation, choice):
+            quantity = (3 * (self.level - observation[..., :1])).repeat(1, 2)
+            return quantity, choice(quantity), quantity
 
     def largest_gradient(limit):
         policy = Steep()

@@ -90,7 +90,7 @@ def test_the_surrogate_of_a_single_item_is_that_of_a_plain_implementation(advant
     costs, log_probs, entropies, seen = [], [], [], []
     for t in range(7):
         observation = torch.stack([state.inventory, state.period], -1)
-        logits, quantity = agent.policy(observation)
+        logits, _, quantity = agent.policy(observation, lambda logits: logits)
         gate = Categorical(logits=logits)
         regime = (logits - torch.log(-torch.log(uniforms[t]))).argmax(-1)
         one_hot = torch.nn.functional.one_hot(regime, 2).double()

@@ -57,6 +57,44 @@ def test_solve(capsys):
     assert "expected cost 2463.1456" not in capsys.readouterr().out
 
 
+def test_solve_where_policies_are_simulated_or_there_is_no_end(capsys):
+    assert main(["solve", "jumpgym/SwitchedLQR-v0", "--set", "horizon=4"]) == 0
+    out = capsys.readouterr().out
+    assert "exactness: grid" in out
+    assert "estimated error of the grid" in out
+    assert "SequencePolicy(modes=4 x 0)" in out
+    gap = float(out.split(" a period, ")[-1].split(" %")[0])
+    assert 0 < gap < 1000
+    assert "by simulation on the same noise above the optimum" in out
+    assert main(["solve", "jumpgym/MinOrder-v0", "--set", "horizon=None"]) == 0
+    out = capsys.readouterr().out
+    assert "optimum: average cost of a period 35." in out
+    assert "bound on the error" in out
+    assert "a period, " not in out.replace("of a period", "")
+
+
+def test_solve_of_a_negative_cost(capsys):
+    assert main(["solve", "jumpgym/MinInvestment-v0", "--set", "horizon=2"]) == 0
+    out = capsys.readouterr().out
+    assert "optimum: expected cost -2." in out
+    assert float(out.split(" a period, ")[-1].split(" %")[0]) > 0
+
+
+def test_references(capsys, tmp_path, monkeypatch):
+    from jumpgym.baselines import references
+
+    monkeypatch.setattr(references, "TRACES", {"SetupCost": 2})
+    command = ["references", "--env", SETUP_COST, "--episodes", "64", "--output", str(tmp_path / "new")]
+    assert main(command) == 0
+    assert "optimum 2463.15, classical" in capsys.readouterr().out
+    text = (tmp_path / "new" / "references.md").read_text()
+    assert f"    jumpgym references --env {SETUP_COST} --episodes 64" in text
+    monkeypatch.setattr(references, "reference_row", lambda env, episodes: 1 / 0)
+    assert main(command) == 0
+    assert main([*command, "--episodes", "65"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["mixed", "ppo-level"])
 def test_train_and_evaluate(checkpoints, capsys, name):
     path = checkpoints / f"{name}.zip"
@@ -115,6 +153,9 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
         ("train", SETUP_COST, "--timesteps", "0", *save): "--timesteps=0 must be an integer of at least 1",
         ("train", SETUP_COST, "--seed", "-1", *save): "--seed=-1",
         ("train", SETUP_COST, "--save", str(file / "agent.zip")): "must be a folder that can be written",
+        ("references", "--env", "nowhere", "--output", str(tmp_path)): "--env='nowhere' must be one of",
+        ("references", "--episodes", "1", "--output", str(tmp_path)): "--episodes=1 must be an integer",
+        ("references", "--output", str(file / "new")): "must be a folder that can be written",
         ("evaluate", "x.zip", "--env", SETUP_COST, "--episodes", "1"): "--episodes=1",
     }
     for arguments, message in cases.items():

@@ -21,33 +21,40 @@ def make(env_id="jumpgym/SetupCost-v0", **kwargs):
 def test_same_trajectory_as_the_scalar_environment(env_id):
     vec_env = make(env_id)
     problem = vec_env.problem
-    traces = problem.noise(np.random.default_rng(0).random((COPIES, problem.horizon)))
+    gates = len(problem.layout.gates)
+    traces = problem.noise(np.random.default_rng(0).random((COPIES, problem.horizon, *problem.noise_shape)))
+    vec_env.seed(5)
     vec_env.set_options([{"noise": trace} for trace in traces])
     observations = [vec_env.reset()]
+    start = vec_env._state
     vec_env.action_space.seed(0)
     actions = [[vec_env.action_space.sample() for _ in range(COPIES)] for _ in range(problem.horizon)]
     steps = [vec_env.step(np.array(batch)) for batch in actions]
     observations += [step[0] for step in steps]
     for copy in range(COPIES):
         env = gym.make(env_id)
-        observation, _ = env.reset(options={"noise": traces[copy]})
+        env.reset(options={"noise": traces[copy]})
+        env.unwrapped._state = type(start)(*(entry[copy] for entry in start))
+        observation = env.unwrapped.observation
         for period, (_, rewards, dones, infos) in enumerate(steps):
-            assert np.array_equal(observation, observations[period][copy])
-            index, quantity = actions[period][copy]
-            observation, reward, terminated, truncated, info = env.step((round(float(index)), [quantity]))
+            np.testing.assert_allclose(observation, observations[period][copy], rtol=1e-6)
+            regimes, quantity = np.rint(actions[period][copy][:gates]), actions[period][copy][gates:]
+            action = (int(regimes[0]) if gates == 1 else regimes.astype(int)), quantity
+            observation, reward, terminated, truncated, info = env.step(action)
             assert rewards[copy] == pytest.approx(reward, rel=1e-6)
             assert dones[copy] == (terminated or truncated)
-            assert infos[copy]["regime"] == info["regime"]
-            assert infos[copy]["quantity"] == info["quantity"]
-        assert np.array_equal(infos[copy]["terminal_observation"], observation)
+            np.testing.assert_array_equal(np.ravel(infos[copy]["regime"]), np.ravel(info["regime"]))
+            np.testing.assert_allclose(np.ravel(infos[copy]["quantity"]), np.ravel(info["quantity"]), 1e-9)
+        np.testing.assert_allclose(infos[copy]["terminal_observation"], observation, rtol=1e-6)
 
 
 def test_levels_are_lifted_to():
-    view = BoxLevelView(as_problem("jumpgym/SetupCost-v0"))
-    observation, action = np.array([[20.0, 0.0], [60.0, 0.0]]), np.array([[1.0, 50.0], [0.0, 50.0]])
+    problem = as_problem("jumpgym/SetupCost-v0")
+    view, level = BoxLevelView(problem), 50.0 / problem.level_scale - 1
+    observation, action = np.array([[20.0, 0.0], [60.0, 0.0]]), np.array([[1.0, level], [0.0, level]])
     regime, quantity = view.decode(observation, action)
-    assert regime.tolist() == [1, 0]
-    assert quantity.tolist() == [30.0, -10.0]
+    assert regime.tolist() == [[1], [0]]
+    np.testing.assert_allclose(quantity, [[30.0], [-10.0]], rtol=1e-12)
     assert view.space.shape == (2,)
 
 
@@ -108,6 +115,12 @@ def test_noise_for_some_copies_only_is_refused():
     env.set_options([{"noise": np.zeros(50)}, {}, {}])
     with pytest.raises(ValueError, match="all 3 copies or none"):
         env.reset()
+
+
+def test_a_problem_without_a_horizon_is_refused():
+    problem = as_problem(gym.make("jumpgym/SetupCost-v0", horizon=None))
+    with pytest.raises(ValueError, match="horizon=None: SB3's PPO learns from episodes"):
+        ProblemVecEnv(problem, COPIES, BoxView(problem))
 
 
 def test_a_number_of_copies_below_one_is_refused():

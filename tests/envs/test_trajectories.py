@@ -5,22 +5,58 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from suite import (
+    LAGGED_AND_LOST,
+    SINGLE_ITEM,
+    as_action,
+    flat,
+    variant,
+    with_variants,
+)
+
+import jumpgym
 
 HORIZON, BATCH = 12, 5
 
-# Written anew, for each environment: parameters, and the interval and the fixed cost of a regime.
+# Written anew, for each environment: parameters; and of a regime the interval, the fixed and the unit cost,
+# and the lead time if it is not that of all.
 CASES = {
     "SetupCost": (
-        {"fixed_cost": 30.0, "max_order": 60.0},
-        lambda k: ((0, 60.0), 30.0) if k else ((0, 0), 0.0),
+        {"fixed_cost": 30.0, "max_order": 60.0, "unit_cost": 0.5},
+        lambda k: ((0, 60.0), 30.0, 0.5, None) if k else ((0, 0), 0.0, 0.0, None),
     ),
     "MinOrder": (
-        {"min_order": 25.0, "fixed_cost": 5.0, "max_order": 60.0},
-        lambda k: ((25.0, 60.0), 5.0) if k else ((0, 0), 0.0),
+        {"min_order": 25.0, "fixed_cost": 5.0, "max_order": 60.0, "unit_cost": 0.5},
+        lambda k: ((25.0, 60.0), 5.0, 0.5, None) if k else ((0, 0), 0.0, 0.0, None),
     ),
     "TruckCapacity": (
-        {"truck_capacity": 12.5, "truck_cost": 20.0, "max_trucks": 3},
-        lambda k: ((12.5 * max(k - 1, 0), 12.5 * k), 20.0 * k),
+        {"truck_capacity": 12.5, "truck_cost": 20.0, "max_trucks": 3, "unit_cost": 0.5},
+        lambda k: ((12.5 * max(k - 1, 0), 12.5 * k), 20.0 * k, 0.5, None),
+    ),
+    "QuantityDiscount": (
+        {"breakpoints": (20.0, 35.0), "unit_costs": (3.0, 2.0, 1.5), "fixed_cost": 4.0, "max_order": 60.0},
+        lambda k: [
+            ((0, 0), 0.0, 0.0, None),
+            ((0, 20.0), 4.0, 3.0, None),
+            ((20.0, 35.0), 4.0, 2.0, None),
+            ((35.0, 60.0), 4.0, 1.5, None),
+        ][k],
+    ),
+    "FreeShipping": (
+        {"shipping_fee": 15.0, "free_from": 30.0, "max_order": 60.0, "unit_cost": 0.5},
+        lambda k: [
+            ((0, 0), 0.0, 0.0, None),
+            ((0, 30.0), 15.0, 0.5, None),
+            ((30.0, 60.0), 0.0, 0.5, None),
+        ][k],
+    ),
+    "OrderSizeLeadTime": (
+        {"breakpoints": (20.0,), "fixed_cost": 4.0, "max_order": 60.0, "unit_cost": 0.5},
+        lambda k: [
+            ((0, 0), 0.0, 0.0, None),
+            ((0, 20.0), 4.0, 0.5, 0),
+            ((20.0, 60.0), 4.0, 0.5, 1),
+        ][k],
     ),
 }
 
@@ -31,31 +67,33 @@ every_case = pytest.mark.parametrize(
 
 
 def parameters_of(name, lead_time, unmet):
-    return {
+    return variant(
+        f"jumpgym/{name}-v0",
         **CASES[name][0],
-        "unit_cost": 0.5,
-        "holding_cost": 1.5,
-        "shortage_cost": 7.0,
-        "demand": scipy.stats.gamma(4, scale=4),
-        "unmet_demand": unmet,
-        "lead_time": lead_time,
-        "initial_inventory": 11.0,
-        "horizon": HORIZON,
-    }
+        holding_cost=1.5,
+        shortage_cost=7.0,
+        demand=scipy.stats.gamma(4, scale=4),
+        unmet_demand=unmet,
+        lead_time=lead_time,  # with lead times by size: also one period more
+        initial_inventory=11.0,
+        horizon=HORIZON,
+    )
 
 
 def by_hand(name, lead_time, unmet, regimes, quantities, demands):
     """Costs (horizon,) and observations (horizon + 1, n) of one episode, in plain Python."""
-    stock, pipeline, costs, observations = 11.0, [0.0] * lead_time, [], []
+    longest = lead_time + (name == "OrderSizeLeadTime")
+    stock, pipeline, costs, observations = 11.0, [0.0] * longest, [], []
     for period in range(HORIZON + 1):
         observations.append([stock, *pipeline, period])
         if period == HORIZON:
             return costs, observations
-        (low, high), fixed = CASES[name][1](regimes[period])
+        (low, high), fixed, unit, longer = CASES[name][1](regimes[period])
         order = min(max(float(quantities[period]), low), high)
-        pipeline.append(order)
+        pipeline.append(0.0)
+        pipeline[lead_time + (longer or 0)] += order
         stock += pipeline.pop(0) - demands[period]
-        costs.append(fixed + 0.5 * order + (1.5 * stock if stock > 0 else -7.0 * stock))
+        costs.append(fixed + unit * order + (1.5 * stock if stock > 0 else -7.0 * stock))
         if unmet == "lost" and stock < 0:
             stock = 0.0
     return None
@@ -129,32 +167,99 @@ def test_every_simulation_agrees_with_one_by_hand(name, lead_time, unmet):
     np.testing.assert_allclose(np.stack(found, 1), observations, rtol=1e-6, atol=1e-5)
 
 
-@every_case
-def test_gradient_of_a_rollout_inside_a_regime(name, lead_time, unmet):
-    problem = gym.make(f"jumpgym/{name}-v0", **parameters_of(name, lead_time, unmet)).unwrapped.problem
-    regimes, _, noise = decisions(problem, seed=1)
-    low, high = problem.regimes.low[regimes], problem.regimes.high[regimes]
-    inside = low + (high - low) * np.random.default_rng(2).uniform(0.2, 0.8, regimes.shape)
-    gates = np.eye(len(problem.regimes))[regimes]
+def test_every_front_of_a_single_item_is_among_the_cases():
+    assert {f"jumpgym/{name}-v0" for name in CASES} == set(SINGLE_ITEM)
+
+
+OTHERS = [i for i in jumpgym.ENVIRONMENTS if i not in SINGLE_ITEM]  # by hand in test files of their own
+
+
+@with_variants({}, LAGGED_AND_LOST, environments=OTHERS)
+def test_every_simulation_agrees(env_id, parameters):
+    parameters = {**parameters, "horizon": HORIZON}
+    env, rng = gym.make(env_id, **parameters), np.random.default_rng(0)
+    problem, layout = env.unwrapped.problem, env.unwrapped.problem.layout
+    noise = problem.noise(rng.random((BATCH, HORIZON, *problem.noise_shape)))
+    envs = gym.make_vec(env_id, BATCH, vectorization_mode="vector_entry_point", **parameters)
+    envs.reset(seed=3, options={"noise": noise})
+    start = envs.unwrapped._state
+    regimes = rng.integers(0, layout.gates, (HORIZON, BATCH, len(layout.gates)))
+    share = rng.uniform(-0.2, 1.2, (HORIZON, BATCH, len(layout.quantity_gate)))
+    column = layout.columns(regimes)
+    top = np.minimum(layout.high, layout.low + 2 * problem.quantity_scale)
+    asked = layout.low[column] + share * (top - layout.low)[column]
+
+    def simulate(as_array):
+        state, costs, observations = type(start)(*map(as_array, start)), [], []
+        for t in range(HORIZON):
+            gate, quantity = layout.flat(regimes[t], layout.project(regimes[t], asked[t]))
+            state, cost = problem.step(state, as_array(gate), as_array(quantity), as_array(noise[:, t]))
+            costs.append(np.asarray(cost.sum(-1)))
+            observations.append(np.asarray(problem.observe(state)))
+        return np.array(costs), np.array(observations)
+
+    costs, observations = simulate(np.asarray)
+    torch_costs, torch_observations = simulate(lambda array: torch.tensor(np.ascontiguousarray(array)))
+    size = np.abs(observations).max(axis=(0, 1))
+    np.testing.assert_allclose(torch_costs, costs, rtol=1e-10, atol=1e-10 * np.abs(costs).max())
+    np.testing.assert_allclose(torch_observations / size, observations / size, rtol=1e-10, atol=1e-12)
+    told = []
+    for t in range(HORIZON):
+        regime = regimes[t] if len(layout.gates) > 1 else regimes[t, :, 0]
+        observation, rewards, terminations, _, infos = envs.step((regime, asked[t]))
+        np.testing.assert_allclose(rewards, -costs[t], rtol=1e-12)
+        np.testing.assert_array_equal(observation, observations[t].astype(np.float32))
+        assert terminations.all() == terminations.any() == (t == HORIZON - 1)
+        told.append(infos)
+    for i in range(BATCH):
+        env.reset(options={"noise": noise[i]})
+        env.unwrapped._state = type(start)(*(entry[i] for entry in start))
+        for t in range(HORIZON):
+            observation, reward, terminated, _, info = env.step(as_action(regimes[t, i], asked[t, i]))
+            assert reward == pytest.approx(-costs[t, i], rel=1e-10, abs=1e-10 * np.abs(costs).max())
+            np.testing.assert_allclose(observation / size, observations[t, i] / size, rtol=1e-6, atol=1e-6)
+            for key in info:
+                assert flat(info[key]) == pytest.approx(flat(told[t][key][i]), rel=1e-10, abs=1e-10)
+            assert terminated == (t == HORIZON - 1)
+
+
+@with_variants({}, LAGGED_AND_LOST)
+def test_gradient_of_a_rollout_inside_the_regimes(env_id, parameters):
+    problem = gym.make(env_id, **{**parameters, "horizon": HORIZON}).unwrapped.problem
+    layout, rng = problem.layout, np.random.default_rng(1)
+    start = problem.initial_state(rng.random((BATCH, *problem.start_shape)))
+    noise = problem.noise(rng.random((BATCH, HORIZON, *problem.noise_shape)))
+    regimes = rng.integers(0, layout.gates, (BATCH, HORIZON, len(layout.gates)))
+    column = layout.columns(regimes)
+    top = np.minimum(layout.high, layout.low + 2 * problem.quantity_scale)
+    share = rng.uniform(0.2, 0.8, column.shape)
+    inside = layout.low[column] + share * (top - layout.low)[column]
+    gates, quantities = layout.flat(regimes, inside)
 
     def total(quantities):
-        state, cost = problem.initial_state(0 * quantities[:, 0]), 0
+        as_array = np.asarray if isinstance(quantities, np.ndarray) else torch.tensor
+        state, cost = type(start)(*(as_array(np.ascontiguousarray(entry)) for entry in start)), 0
         for t in range(HORIZON):
-            gate = gates[:, t] if isinstance(quantities, np.ndarray) else torch.as_tensor(gates[:, t])
-            now = noise[:, t] if isinstance(quantities, np.ndarray) else torch.tensor(noise[:, t])
-            state, costs = problem.step(state, gate, quantities[:, t, None] * gate, now)
+            state, costs = problem.step(state, as_array(gates[:, t]), quantities[:, t], as_array(noise[:, t]))
             cost = cost + costs.sum()
         return cost
 
-    leaf = torch.tensor(inside, requires_grad=True)
+    leaf = torch.tensor(quantities, requires_grad=True)
     total(leaf).backward()
-    step = 1e-5
-    for i, t in np.argwhere(regimes > 0)[::3]:
-        nudge = np.zeros_like(inside)
-        nudge[i, t] = step
-        slope = (total(inside + nudge) - total(inside - nudge)) / (2 * step)
-        assert leaf.grad[i, t].item() == pytest.approx(slope, abs=1e-4)
-    assert (leaf.grad.numpy()[regimes > 0] != 0).any()
+    assert torch.isfinite(leaf.grad).all()
+    chosen = gates[..., layout.option_of_column] * (top > layout.low) > 0
+    checked = rng.permutation(np.argwhere(chosen))[:25]
+    for place in map(tuple, checked):
+        step = 1e-6 * problem.quantity_scale[place[-1]]
+        slopes = []
+        for sign in (1, -1):
+            nudged = quantities.copy()
+            nudged[place] += sign * step
+            slopes.append(sign * total(nudged))
+        slope = sum(slopes) / (2 * step)
+        scale = abs(total(quantities)) / problem.quantity_scale[place[-1]]
+        assert leaf.grad[place].item() == pytest.approx(slope, rel=1e-4, abs=1e-6 * scale)
+    assert (leaf.grad.numpy()[chosen] != 0).mean() > 0.1
 
 
 def test_step_is_linear_in_the_gate():

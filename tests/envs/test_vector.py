@@ -10,11 +10,20 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence as equal
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
+from suite import (
+    LAGGED_AND_LOST,
+    STATIONARY,
+    certain,
+    every_environment,
+    passive,
+    variant,
+    with_variants,
+)
 
 import jumpgym
+from jumpgym.env import BLOCK
 
 COPIES, HORIZON = 3, 6
-TRACE = np.array([[12.0, 30.0, 7.0, 21.0, 18.0, 25.0]])
 
 every_mode = pytest.mark.parametrize("mode", list(AutoresetMode))
 
@@ -24,8 +33,8 @@ def make(num_envs=COPIES, env_id="jumpgym/SetupCost-v0", **parameters):
 
 
 def both(env_id, mode, **parameters):
-    """Sync and native; with one trace as demand all episodes meet the same noise, whatever is drawn."""
-    parameters = {"demand": TRACE, "horizon": HORIZON, "initial_inventory": 5.0, **parameters}
+    """Sync and native, where all episodes meet the same noise, whatever is drawn."""
+    parameters = {**certain(env_id, HORIZON), **parameters}
     sync = gym.make_vec(
         env_id, COPIES, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **parameters
     )
@@ -43,14 +52,12 @@ def assert_same(sync, native):
             assert equal(a[key], b[key]), key
 
 
-@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
-@pytest.mark.parametrize(
-    "parameters", [{}, {"lead_time": 2, "unmet_demand": "lost"}, {"max_episode_steps": 4}]
-)
+@with_variants({}, LAGGED_AND_LOST, {"max_episode_steps": 4})
 @every_mode
 def test_native_batch_equals_sync_vector_env(env_id, mode, parameters):
     sync, native = (DictInfoToList(envs) for envs in both(env_id, mode, **parameters))
     native.action_space.seed(5)
+    assert (sync.observation_space, sync.action_space) == (native.observation_space, native.action_space)
     np.testing.assert_array_equal(sync.reset(seed=0)[0], native.reset(seed=0)[0])
     over = np.zeros(COPIES, dtype=bool)
     ended = 0
@@ -100,23 +107,26 @@ def test_episode_statistics(mode):
     assert found > 6
 
 
-def test_spaces_and_metadata():
-    envs = make(autoreset_mode="SameStep")
+@every_environment
+def test_spaces_and_metadata(env_id):
+    envs = make(env_id=env_id, autoreset_mode="SameStep")
     assert isinstance(envs.unwrapped, jumpgym.HybridVectorEnv)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    assert make().metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    assert envs.single_action_space == gym.make("jumpgym/SetupCost-v0").action_space
-    assert envs.single_observation_space == gym.make("jumpgym/SetupCost-v0").observation_space
+    assert make(env_id=env_id).metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    assert envs.single_action_space == gym.make(env_id).action_space
+    assert envs.single_observation_space == gym.make(env_id).observation_space
     observations, _ = envs.reset(seed=0)
     assert envs.observation_space.contains(observations)
     assert envs.observation_space.contains(envs.step(envs.action_space.sample())[0])
 
 
-def test_specification_travels_through_json_and_the_batch_pickles():
-    envs = make(autoreset_mode="SameStep", fixed_cost=7.0)
+@every_environment
+def test_specification_travels_through_json_and_the_batch_pickles(env_id):
+    envs = make(env_id=env_id, autoreset_mode="SameStep", horizon=9, **variant(env_id, lead_time=1))
     again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
     assert (again.num_envs, again.metadata["autoreset_mode"]) == (COPIES, AutoresetMode.SAME_STEP)
-    assert again.problem.regimes.fixed_cost.tolist() == [0.0, 7.0]
+    assert again.problem.horizon == 9
+    assert again.observation_space == envs.observation_space
     envs.action_space.seed(0)
     envs.reset(seed=0)
     envs.step(envs.action_space.sample())
@@ -124,17 +134,50 @@ def test_specification_travels_through_json_and_the_batch_pickles():
     assert equal(envs.step(action), copy.step(action), exact=True)
 
 
-def test_seeds():
-    def outputs(seed):
-        envs = make(initial_inventory=(0.0, 50.0))
-        envs.action_space.seed(0)
-        return [envs.reset(seed=seed), *(envs.step(envs.action_space.sample()) for _ in range(120))]
+@every_environment
+def test_seeds(env_id):
+    start = variant(env_id, initial_inventory=(0.0, 50.0), initial_cash=(0.0, 1e5))
 
-    assert all(equal(a, b, exact=True) for a, b in zip(outputs(1), outputs(1), strict=True))
-    first = outputs(1)[0][0]
-    assert not equal(first, outputs(2)[0][0])
-    assert len(set(first[:, 0])) == COPIES
-    assert outputs(1)[52][4]["noise"].tolist() != outputs(1)[1][4]["noise"].tolist()  # a later episode
+    def outputs(seed):
+        envs = make(env_id=env_id, horizon=5, **start)
+        envs.action_space.seed(0)
+        return [envs.reset(seed=seed), *(envs.step(envs.action_space.sample()) for _ in range(12))]
+
+    one, again, other = (outputs(seed) for seed in (1, 1, 2))
+    assert all(equal(a, b, exact=True) for a, b in zip(one, again, strict=True))
+    assert not equal(one[0][0], other[0][0])
+    assert len(set(one[0][0][:, 0])) == COPIES
+    noise = [step[4]["noise"] for step in one[1:]]
+    assert len({row.tobytes() for row in noise[0]}) == COPIES
+    assert noise[6].tolist() != noise[0].tolist()  # a later episode; the step before it reset
+
+
+@pytest.mark.parametrize("env_id", STATIONARY)
+def test_without_a_horizon_copies_go_on_with_noise_of_their_own(env_id):
+    scalar = gym.make(env_id, horizon=None)
+    envs = make(env_id=env_id, horizon=None)
+    problem = scalar.unwrapped.problem
+    trace = problem.noise(np.random.default_rng(0).random((COPIES, BLOCK + 2, *problem.noise_shape)))
+    envs.reset(seed=0, options={"noise": trace})
+    scalar.reset(options={"noise": trace[1]})
+    still, found = passive(problem), []
+    batch = tuple(np.stack([np.asarray(part)] * COPIES) for part in still)
+    for step in range(2 * BLOCK + 8):
+        observations, rewards, terminations, truncations, infos = envs.step(batch)
+        assert not terminations.any()
+        assert not truncations.any()
+        found.append(infos["noise"])
+        if step < len(trace[0]):
+            observation, reward, *_ = scalar.step(still)
+            np.testing.assert_array_equal(observations[1], observation)
+            assert rewards[1] == pytest.approx(reward, rel=1e-12)
+    np.testing.assert_array_equal(np.swapaxes(found[: len(trace[0])], 0, 1), trace)
+    drawn = np.swapaxes(found[len(trace[0]) :], 0, 1)
+    assert len({row.tobytes() for row in drawn}) == COPIES
+    assert not np.array_equal(drawn[:, 0], trace[:, 0])
+    limited = make(env_id=env_id, horizon=None, max_episode_steps=2)
+    limited.reset(seed=0)
+    assert [limited.step(batch)[3].all() for _ in range(2)] == [False, True]
 
 
 def test_masks_say_which_copies_were_stepped():
@@ -151,12 +194,13 @@ def test_masks_say_which_copies_were_stepped():
     assert rewards[1:].tolist() == [0.0, 0.0]
 
 
-def test_returned_arrays_are_not_reused():
-    envs = make()
+@every_environment
+def test_returned_arrays_are_not_reused(env_id):
+    envs = make(env_id=env_id, horizon=5)
     envs.reset(seed=0)
     first = envs.step(envs.action_space.sample())
     kept = pickle.loads(pickle.dumps(first))
-    for _ in range(60):
+    for _ in range(7):
         envs.step(envs.action_space.sample())
     assert equal(first, kept, exact=True)
 
@@ -181,6 +225,38 @@ def test_bad_actions_name_the_environment():
     ):
         with pytest.raises(ValueError, match=message):
             envs.step(action)
+
+
+def test_bad_actions_of_several_gates_name_the_environment_and_the_gate():
+    envs = make(env_id="jumpgym/JointReplenishment-v0")
+    envs.reset(seed=0)
+    quantity, regimes = np.full((COPIES, 2), 5.0), np.array([[0, 1, 1], [3, 0, 1], [1, 0, 0]])
+    before = envs.unwrapped._observe()
+
+    def spoilt(array, row, column, value):
+        array = array.astype(float)
+        array[row, column] = value
+        return array
+
+    for action, message in (
+        (
+            (spoilt(regimes, 2, 1, 7), quantity),
+            r"environment 2: regime 1=7\.0 must be an integer in \[0, 1\]",
+        ),
+        ((spoilt(regimes, 1, 0, 4).astype(int), quantity), r"environment 1: regime 0=4 must be .* \[0, 3\]"),
+        ((spoilt(regimes, 0, 2, np.nan), quantity), r"environment 0: regime 2=nan"),
+        ((spoilt(regimes, 0, 2, 0.5), quantity), r"environment 0: regime 2=0\.5"),
+        ((regimes, spoilt(quantity, 1, 1, np.nan)), r"action of environment 1: quantity is NaN"),
+        ((regimes[:2], quantity), "2 regimes and 3 quantities"),
+        ((regimes[:2], quantity[:2]), "2 actions for num_envs=3"),
+        ((regimes[:, 0], quantity), r"regime of shape \(3,\) must have shape \(m, 3\)"),
+        ((regimes, quantity[:, 0]), r"quantity of shape \(3,\) must have shape \(m, 2\)"),
+        ((regimes, quantity[:, :1]), r"quantity of shape \(3, 1\) must have shape \(m, 2\)"),
+        (regimes, r"must be a pair|quantity of shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            envs.step(action)
+        np.testing.assert_array_equal(envs.unwrapped._observe(), before)
 
 
 def test_bad_resets_and_constructor_arguments():
@@ -220,14 +296,18 @@ def test_disabled_autoreset_asks_for_a_reset():
         envs.step(envs.action_space.sample())
 
 
-def test_masked_reset_with_noise_replays_it_in_those_copies_only():
-    envs = make(horizon=2)
-    first = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+@every_environment
+def test_masked_reset_with_noise_replays_it_in_those_copies_only(env_id):
+    envs = make(env_id=env_id, horizon=2)
+    problem = envs.unwrapped.problem
+    shape = (2, COPIES, 2, *problem.noise_shape)
+    first, second = problem.noise(np.random.default_rng(0).random(shape))
     envs.reset(options={"noise": first})
-    still = (np.zeros(COPIES, dtype=int), np.zeros((COPIES, 1)))
+    still = tuple(np.stack([np.asarray(part)] * COPIES) for part in passive(problem))
     envs.step(still)
-    envs.reset(options={"noise": first + 10, "reset_mask": np.array([False, True, False])})
-    assert envs.step(still)[4]["noise"].tolist() == [2.0, 13.0, 6.0]
+    envs.reset(options={"noise": second, "reset_mask": np.array([False, True, False])})
+    noise = envs.step(still)[4]["noise"]
+    np.testing.assert_array_equal(noise, [first[0, 1], second[1, 0], first[2, 1]])
 
 
 def test_render_gives_a_tuple_with_one_entry_per_copy():

@@ -11,6 +11,15 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from suite import (
+    LAGGED_AND_LOST,
+    as_action,
+    every_environment,
+    flat,
+    regimes_of,
+    variant,
+    with_variants,
+)
 
 import jumpgym
 from jumpgym.grids import order_levels, order_quantities
@@ -22,7 +31,9 @@ from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, 
 WRAPPERS = [BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity]
 
 every_wrapper = pytest.mark.parametrize("wrapper", WRAPPERS)
-every_environment = pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+NO_MEMBERSHIP = "jumpgym/SwitchedLQR-v0"
+"""Its regimes do not follow from the quantity, so only actions with both make sense."""
+DECOMPOSED = [BoxAction, DictAction]
 
 
 def batch(space, actions):
@@ -33,40 +44,71 @@ def batch(space, actions):
 
 
 @every_wrapper
-@every_environment
-@pytest.mark.parametrize("lead_time", [0, 2])
-def test_wrapper_and_batched_decode_agree(env_id, wrapper, lead_time):
-    env = wrapper(gym.make(env_id, lead_time=lead_time))
-    problem = env.unwrapped.problem
+@with_variants({}, LAGGED_AND_LOST)
+def test_wrapper_and_batched_decode_agree(env_id, parameters, wrapper):
+    plain = gym.make(env_id, **parameters)
+    if env_id == NO_MEMBERSHIP and wrapper not in DECOMPOSED:
+        message = "SwitchedLQR: the regime does not follow from the quantity; actions need both"
+        with pytest.raises(NotImplementedError, match=message):
+            wrapper(plain)
+        return
+    env = wrapper(gym.make(env_id, **parameters))
+    layout = env.unwrapped.problem.layout
     env.action_space.seed(1)
-    observations, actions, infos = [env.reset(seed=1)[0]], [], []
-    for _ in range(30):
+    observations, actions, steps = [env.reset(seed=1)[0]], [], []
+    for _ in range(9):
         actions.append(env.action_space.sample())
-        observation, _, _, _, info = env.step(actions[-1])
-        observations.append(observation)
-        infos.append(info)
+        steps.append(env.step(actions[-1]))
+        observations.append(steps[-1][0])
     regimes, quantities = env.decode(np.array(observations[:-1]), batch(env.action_space, actions))
-    assert (regimes.shape, regimes.dtype, quantities.shape) == ((30, 1), np.int64, (30, 1))
-    np.testing.assert_array_equal(regimes[:, 0], [info["regime"] for info in infos])
-    applied = problem.layout.project(regimes, quantities)[:, 0]
-    np.testing.assert_allclose(applied, [info["quantity"] for info in infos], rtol=1e-12)
-    assert len(set(applied)) > 3
+    assert (regimes.shape, regimes.dtype) == ((9, len(layout.gates)), np.int64)
+    assert (quantities.shape, quantities.dtype) == ((9, len(layout.quantity_gate)), np.float64)
+    assert len(np.unique(np.round(quantities, 6))) > 3
+    plain.reset(seed=1)
+    for regime, quantity, (observation, reward, *_, info) in zip(regimes, quantities, steps, strict=True):
+        again, plain_reward, *_, told = plain.step(as_action(regime, quantity))
+        np.testing.assert_allclose(again, observation, rtol=1e-6)
+        assert plain_reward == pytest.approx(reward, rel=1e-9)
+        assert flat(told["regime"]) == flat(info["regime"])
+        assert flat(told["quantity"]) == pytest.approx(flat(info["quantity"]), rel=1e-9)
 
 
 @every_environment
 def test_box_and_dict_reach_every_pair(env_id):
     box, mapping = BoxAction(gym.make(env_id)), DictAction(gym.make(env_id))
-    problem = box.unwrapped.problem
-    regime = np.arange(len(problem.regimes))
-    quantity = (problem.regimes.low + problem.regimes.high) / 2
+    layout = box.unwrapped.problem.layout
+    regime = np.array(regimes_of(box.unwrapped.problem))
+    column = layout.columns(regime)
+    quantity = (0.6 * layout.low[column] + 0.4 * layout.high[column]).reshape(len(regime), -1)
+    gate = regime if len(layout.gates) > 1 else regime[:, 0]
     for env, action in (
         (box, np.column_stack([regime + 0.4, quantity])),
         (box, np.column_stack([regime - 0.4, quantity])),
-        (mapping, {"regime": regime, "quantity": quantity[:, None]}),
+        (mapping, {"regime": gate, "quantity": quantity}),
     ):
         found = env.decode(None, action)
-        np.testing.assert_array_equal(found[0], regime[:, None])
-        np.testing.assert_array_equal(found[1], quantity[:, None])
+        np.testing.assert_array_equal(found[0], regime)
+        np.testing.assert_array_equal(found[1], quantity)
+    low, high = box.action_space.low, box.action_space.high
+    assert (high[: len(layout.gates)] + 1).tolist() == list(layout.gates)
+    np.testing.assert_array_equal(low[len(layout.gates) :], layout.quantity_low.astype(np.float32))
+    np.testing.assert_array_equal(high[len(layout.gates) :], layout.quantity_high.astype(np.float32))
+
+
+@pytest.mark.parametrize("env_id", sorted(set(jumpgym.ENVIRONMENTS) - {NO_MEMBERSHIP}))
+def test_an_undecomposed_quantity_that_some_regime_admits_is_asked_for_as_it_is(env_id):
+    env = BoxQuantity(gym.make(env_id))
+    problem = env.unwrapped.problem
+    layout = problem.layout
+    for regimes in regimes_of(problem):
+        column = layout.columns(regimes)
+        inside = layout.low[column] + 0.37 * (layout.high[column] - layout.low[column])
+        found, quantity = env.decode(None, inside[None])
+        np.testing.assert_array_equal(quantity[0], inside)
+        np.testing.assert_allclose(layout.project(found, quantity)[0], inside, rtol=1e-12)
+        owned = sorted(set(layout.quantity_gate))  # the regime of a gate without quantities is free
+        unlike = [g for g in owned if found[0][g] != regimes[g]]
+        assert all(layout.low[column[j]] == layout.high[column[j]] for j in unlike)
 
 
 def test_an_undecomposed_quantity_belongs_to_the_regime_that_holds_it():
@@ -130,6 +172,31 @@ def test_bad_actions(wrapper, action, message):
         env.step(action)
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "action", "message"),
+    [
+        (BoxAction, [1.0, np.nan, 1.0, 5.0, 5.0], r"action: regime 1=nan must be an integer in \[0, 1\]"),
+        (BoxAction, [1.0, 7.2, 1.0, 5.0, 5.0], r"action: regime 1=7\.0 must be an integer in \[0, 1\]"),
+        (BoxAction, [4.0, 1.0, 1.0, 5.0, 5.0], r"action: regime 0=4\.0 must be an integer in \[0, 3\]"),
+        (BoxAction, [1.0, 1.0, 1.0, 5.0, np.nan], "quantity is NaN"),
+        (BoxAction, [1.0, 1.0, 1.0, 5.0], r"action of shape \(1, 4\) must have shape \(m, 5\): 3 regimes"),
+        (BoxQuantity, [5.0, np.nan], "quantity is NaN"),
+        (BoxQuantity, [5.0], r"quantity of shape \(1, 1\) must have shape \(m, 2\)"),
+        (DictAction, {"regime": [1, 7, 0], "quantity": [5.0, 5.0]}, "regime 1=7 must be an integer"),
+        (DictAction, {"regime": 1, "quantity": [5.0, 5.0]}, r"regime of shape \(1,\) must have shape"),
+        (DictAction, {"regime": [1, 1, 0]}, "must be a dict with the keys 'regime' and 'quantity'"),
+        (DiscreteQuantity, [0, 99], r"index 1=99\.0 must be an integer in \[0, 4\d\]"),
+        (DiscreteQuantity, [0], r"index of shape \(1, 1\) must have shape \(m, 2\)"),
+        (DiscreteLevel, [-1, 0], r"index 0=-1\.0 must be an integer in \[0, 40\]"),
+    ],
+)
+def test_bad_actions_of_several_gates(wrapper, action, message):
+    env = wrapper(gym.make("jumpgym/JointReplenishment-v0"))
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+
+
 @every_wrapper
 def test_step_before_reset(wrapper):
     env = wrapper(gym.make("jumpgym/SetupCost-v0"))
@@ -151,6 +218,28 @@ def test_step_before_reset(wrapper):
 def test_bad_grids(wrapper, grid, message):
     with pytest.raises(ValueError, match=message):
         wrapper(gym.make("jumpgym/SetupCost-v0"), grid)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ([[0, 5]], "quantities: 1 grids must be 2, one for each quantity"),
+        ([[0, 5], [0, 50]], r"quantities=\[0\.0, 50\.0\] must lie in \[0, 30\]"),
+        ([[0, 5], [5, 0]], r"quantities=\[5, 0\] must be a list of finite numbers in ascending order"),
+    ],
+)
+def test_bad_grids_of_several_quantities(grid, message):
+    with pytest.raises(ValueError, match=message):
+        DiscreteQuantity(gym.make("jumpgym/JointReplenishment-v0"), grid)
+
+
+def test_grids_of_several_quantities():
+    env = DiscreteQuantity(gym.make("jumpgym/JointReplenishment-v0"), [[0, 4, 8], [0, 6]])
+    assert env.action_space.nvec.tolist() == [3, 2]
+    env.reset(seed=0)
+    info = env.step([2, 1])[4]
+    assert info["regime"].tolist() == [2, 1, 1]  # 14 units need two trucks of 10
+    assert info["quantity"].tolist() == [8.0, 6.0]
 
 
 def test_wrappers_stand_on_the_hybrid_action_only():
@@ -208,6 +297,26 @@ def test_default_grids_are_valid_for_any_problem(mean, fixed_cost, holding, max_
         assert (np.diff(grid) > 0).all()
     assert quantities[0] == 0
     assert quantities[-1] <= max_order
+
+
+@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+@pytest.mark.parametrize("lead_time", [0, 2])
+def test_default_grids_of_every_environment(env_id, lead_time):
+    problem = gym.make(env_id, **variant(env_id, lead_time=lead_time)).unwrapped.problem
+    layout = problem.layout
+    grids = order_quantities(problem)
+    assert len(grids) == len(order_levels(problem)) == len(layout.quantity_gate)
+    for grid in (*grids, *order_levels(problem)):
+        assert np.isfinite(grid).all()
+        assert (np.diff(grid) > 0).all()
+        assert len(grid) <= 41 + 2 * len(layout.low)
+    bounds = zip(layout.quantity_start, np.append(layout.quantity_start[1:], len(layout.low)), strict=True)
+    for grid, (first, last) in zip(grids, bounds, strict=True):
+        assert 0.0 in grid
+        low, high = layout.low[first:last], layout.high[first:last]
+        assert ((grid[:, None] >= low) & (grid[:, None] <= high)).any(axis=1).all()  # some regime admits each
+        assert set(low[low <= grid[-1]]).issubset(grid) or env_id == NO_MEMBERSHIP
+        assert len(grid) > 8
 
 
 def test_quantity_grid_holds_the_ends_of_the_regimes():

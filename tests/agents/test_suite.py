@@ -1,0 +1,41 @@
+"""Every agent on every environment of the suite, out of the box."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import jumpgym
+from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
+from jumpgym.baselines import evaluate
+
+AGENTS = {
+    "mixed": (MixedGradient, {}),
+    "mixed-gae": (MixedGradient, {"advantage": "gae", "cross_term": "off"}),
+    "gumbel": (GumbelSoftmax, {}),
+    "smoothed": (SmoothedCost, {}),
+}
+
+
+@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+@pytest.mark.parametrize("name", AGENTS)
+def test_it_trains_decides_and_comes_back(name, env_id, tmp_path):
+    cls, settings = AGENTS[name]
+    env = gym.make(env_id, horizon=8)
+    try:
+        agent = cls(env, batch_size=8, hidden=(8,), seed=1, **settings)
+    except TypeError as error:
+        assert name == "smoothed"
+        assert "do not follow from its quantities" in str(error)
+        return
+    before = evaluate(agent, env, episodes=32).costs
+    agent.learn(total_timesteps=4 * 8 * 8)
+    after = evaluate(agent, env, episodes=32)
+    assert np.isfinite(after.costs).all()
+    assert not np.array_equal(before, after.costs)
+    observation, _ = env.reset(seed=0)
+    action, _ = agent.predict(observation, deterministic=True)
+    assert action in env.action_space
+    env.step(action)
+    agent.save(tmp_path / "agent.zip")
+    loaded = cls.load(tmp_path / "agent.zip", env)
+    np.testing.assert_array_equal(evaluate(loaded, env, episodes=32).costs, after.costs)

@@ -1,0 +1,179 @@
+import json
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+import jumpgym
+from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
+from jumpgym.baselines import evaluate, references, solve
+from jumpgym.baselines.description import describe
+from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
+from jumpgym.baselines.investment_policies import ConstantFractionPolicy
+from jumpgym.baselines.joint_policies import CanOrderPolicy
+from jumpgym.baselines.lqr_optimum import SequencePolicy
+from jumpgym.baselines.stationary import stationary_cost
+from jumpgym.budget_discount import BudgetDiscount
+from jumpgym.loan_brackets import LoanBrackets
+from jumpgym.min_investment import MinInvestment
+from jumpgym.min_order import MinOrderEnv
+from jumpgym.order_size_lead_time import OrderSizeLeadTimeEnv
+from jumpgym.setup_cost import SetupCostEnv
+from jumpgym.switched_lqr import SwitchedLQR
+from jumpgym.truck_capacity import TruckCapacityEnv
+
+SETUP_COST = "jumpgym/SetupCost-v0"
+LOANS = "jumpgym/LoanBrackets-v0"
+
+
+def test_quantities_fall_into_the_nearest_regime():
+    observation = np.array([[3.0, 0.0], [2.0, 0.0], [-20.0, 0.0], [30.0, 0.0]])
+    regime, quantity = OrderUpToPolicy(MinOrderEnv(min_order=16), 10).decide(observation)
+    assert regime.tolist() == [0, 0, 1, 0]  # 7 and 8 of at least 16 are not more than half
+    assert quantity.tolist() == [0, 0, 30, 0]
+    regime, quantity = OrderUpToPolicy(TruckCapacityEnv(), 10).decide(observation)
+    assert regime.tolist() == np.ceil(quantity / as_problem(TruckCapacityEnv()).regimes.high[1]).tolist()
+    assert quantity.tolist() == [7, 8, 30, 0]
+    loans = OrderUpToPolicy(LoanBrackets(), 0.0)
+    cash = np.array([-50_000.0, -299_000.0, -301_000.0, 10.0])
+    observation = np.column_stack([cash, np.zeros((4, 3))])
+    regime, loan = loans.decide(observation)
+    assert regime.tolist() == [1, 1, 2, 0]
+    assert loan.tolist() == [50_000, 100_000, 500_000, 0]
+
+
+def test_items_are_ordered_up_in_every_period():
+    policy = ItemsOrderUpToPolicy(JointReplenishment(), (9.0, 5.0))
+    regime, quantity = policy.decide(np.array([[9.0, 5.0, 0.0], [4.0, 5.0, 1.0], [1.0, 2.0, 2.0]]))
+    assert regime.tolist() == [[0, 0, 0], [1, 1, 0], [2, 1, 1]]
+    assert quantity.tolist() == [[0, 0], [5, 0], [8, 3]]
+
+
+def test_without_a_jump_it_is_optimal():
+    env = SetupCostEnv(fixed_cost=0.0)
+    assert stationary_cost(jump_ignoring(env)) == pytest.approx(solve(env).expected_cost, rel=1e-9)
+    free = MinInvestment(min_investment=0.0, entry_costs=0.0, returns=scipy.stats.lognorm(0.4, -1, 1.06))
+    policy, optimum = jump_ignoring(free), solve(free)
+    above = evaluate(policy, free, 2048).costs - evaluate(optimum, free, 2048).costs
+    assert abs(above.mean()) < 2e-3
+
+
+@pytest.mark.parametrize("make", [MinOrderEnv, TruckCapacityEnv])
+def test_the_best_level_of_one_item(make):
+    env = make(demand=scipy.stats.poisson(4), horizon=6)
+    costs = [stationary_cost(OrderUpToPolicy(env, level)) for level in range(-5, 40)]
+    best = jump_ignoring(env)
+    assert stationary_cost(best) == pytest.approx(min(costs), rel=1e-12)
+    simulated = evaluate(best, env, 16_384)
+    assert abs(simulated.mean - min(costs)) < 4 * simulated.standard_error
+
+
+@pytest.mark.parametrize("make", [JointReplenishment, CapacitatedLotSizing])
+def test_the_best_levels_of_two_items(make):
+    problem = make(horizon=8, demand=[scipy.stats.poisson(3), scipy.stats.poisson(2)])
+    state, noise = draw(problem, 2048, 0, 350)  # the episodes of the search
+
+    def cost(levels):
+        return simulate(ItemsOrderUpToPolicy(problem, levels), problem, state, noise).mean()
+
+    best = min(cost(levels) for levels in product(range(8), range(7)))
+    policy = jump_ignoring(problem)
+    assert cost(policy.parameters["S"]) == pytest.approx(best, rel=1e-12)
+
+
+def test_every_kind_of_problem_has_one():
+    assert isinstance(jump_ignoring(SwitchedLQR()), SequencePolicy)
+    assert isinstance(jump_ignoring(MinInvestment()), ConstantFractionPolicy)
+    for problem in (OrderSizeLeadTimeEnv(horizon=5), BudgetDiscount(horizon=5), LoanBrackets(horizon=5)):
+        assert isinstance(jump_ignoring(problem), OrderUpToPolicy)
+
+    class Other(type(as_problem(SETUP_COST)).__mro__[1]):
+        initial_state = noise = step = observe = None
+
+        def __init__(self):
+            pass
+
+    with pytest.raises(NotImplementedError, match="Other is not supported: a policy that ignores the jump"):
+        jump_ignoring(Other())
+
+
+def test_descriptions():
+    assert describe(CanOrderPolicy(JointReplenishment(), 1, (4, 5), 9)) == (
+        "CanOrderPolicy(s=(1, 1), c=(4, 5), S=(9, 9), tau=0)"
+    )
+    assert describe(SequencePolicy(SwitchedLQR(), 1)) == "SequencePolicy(modes=20 x 1)"
+    assert describe(OrderUpToPolicy(SETUP_COST, 26.0)) == "OrderUpToPolicy(S=26)"
+
+
+def test_a_row_is_what_it_says():
+    row = references.reference_row(SETUP_COST, 1024, traces=4)
+    optimum = solve(SETUP_COST)
+    state, noise = draw(as_problem(SETUP_COST), 1024, references.SEED)
+    best = simulate(optimum, SETUP_COST, state, noise)
+    above = simulate(jump_ignoring(SETUP_COST), SETUP_COST, state, noise) - best
+    assert row["optimum"] == optimum.expected_cost
+    assert row["exactness"] == "exact"
+    assert row["simulated_optimum"] == pytest.approx(best.mean())
+    assert row["ignoring"] == "OrderUpToPolicy(S=26)"
+    assert row["ignoring_gap_percent"] == pytest.approx(100 * above.mean() / optimum.expected_cost)
+    assert row["hindsight_gap_percent"] < 0 < row["classical_gap_percent"] < row["ignoring_gap_percent"]
+    assert {*row, "command"} == set(references.COLUMNS)
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """Made-up rows; the environments asked for are listed, and those in ``broken`` fail."""
+    asked, broken = [], set()
+
+    def make(env, episodes, traces=None):
+        asked.append(env)
+        if env in broken:
+            raise RuntimeError("no solution")
+        numbers = dict.fromkeys(references.COLUMNS, 1.5)
+        texts = dict.fromkeys(("exactness", "classical", "ignoring", "note", "python", "hardware"), "text")
+        return {
+            **numbers,
+            **texts,
+            "env": env,
+            "episodes": episodes,
+            "jumpgym": jumpgym.__version__,
+        }
+
+    monkeypatch.setattr(references, "reference_row", make)
+    return asked, broken
+
+
+def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsys):
+    asked, broken = rows
+    broken.add(SETUP_COST)
+    assert references.tabulate([SETUP_COST, LOANS], tmp_path, 4096, "what was typed") == 1
+    assert "SetupCost-v0: RuntimeError: no solution" in capsys.readouterr().err
+    assert pd.read_csv(tmp_path / "references.csv").env.tolist() == [LOANS]
+    broken.clear()
+    asked.clear()
+    assert references.tabulate([SETUP_COST, LOANS], tmp_path, 4096, "again") == 0
+    assert asked == [SETUP_COST]
+    table = pd.read_csv(tmp_path / "references.csv")
+    assert table.env.tolist() == [SETUP_COST, LOANS]
+    assert table.command.tolist() == ["again", "what was typed"]
+    text = (tmp_path / "references.md").read_text()
+    assert "    again\n    what was typed\n" in text
+    assert "| LoanBrackets-v0 | 1.5 |" in text
+    references.tabulate([LOANS], tmp_path, 8192, "more episodes")
+    (tmp_path / "runs" / "references_LoanBrackets-v0.json").write_text(json.dumps({"env": LOANS}))
+    references.tabulate([LOANS], tmp_path, 8192, "damaged")
+    assert asked == [SETUP_COST, LOANS, LOANS]
+
+
+def test_wrong_requests(tmp_path):
+    with pytest.raises(ValueError, match="--env='nowhere' must be one of"):
+        references.tabulate(["nowhere"], tmp_path, 4096, "")
+    with pytest.raises(ValueError, match="--episodes=2 must be an integer of at least 1024"):
+        references.tabulate(None, tmp_path, 2, "")
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(ValueError, match=r"--output: .* must be a folder"):
+        references.tabulate(None, file, 4096, "")
