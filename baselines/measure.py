@@ -62,6 +62,7 @@ class Reference:
     Attributes:
         problem: the problem.
         seed: of the noise.
+        optimum: the policy, or the best classical one if ``kind`` says so; None if made by ``from_bytes``.
         kind: ``"optimum"`` or ``"classical"``.
         cost: expected cost of an episode; at discount 1 without an end that of a period.
         exactness: ``"exact"``, ``"grid"``, ``"simulated"`` or what else the solver says of ``cost``.
@@ -75,35 +76,28 @@ class Reference:
         self.problem = as_problem(env)
         self.seed = seed
         self._costs: dict[int, NDArray[np.float64]] = {}
-        self._policy: Any = None
         cost = None
+        self.optimum: Any
         try:
-            self._policy = solve(self.problem)
+            self.optimum = solve(self.problem)
         except NotImplementedError as error:
-            self._policy = best_classical(self.problem)
-            self.kind, self.note = "classical", f"{describe(self._policy)}, as there is no optimum: {error}"
+            self.optimum = best_classical(self.problem)
+            self.kind, self.note = "classical", f"{describe(self.optimum)}, as there is no optimum: {error}"
         else:
             self.kind, self.note = "optimum", ""
             average = self.problem.horizon is None and self.problem.discount == 1
-            cost = self._policy.average_cost if average else self._policy.expected_cost
+            cost = self.optimum.average_cost if average else self.optimum.expected_cost
         if cost is None or not np.isfinite(cost):
             self.exactness, self.cost = "simulated", float(self.costs(SIMULATED).mean())
         else:
-            grid = self._policy.discretisation_error > EXACT * abs(cost)
-            self.exactness = getattr(self._policy, "exactness", "grid" if grid else "exact")
+            grid = self.optimum.discretisation_error > EXACT * abs(cost)
+            self.exactness = getattr(self.optimum, "exactness", "grid" if grid else "exact")
             self.cost = float(cost)
-
-    @property
-    def policy(self) -> Any:
-        """The policy; what was made by ``from_bytes`` solves for it again."""
-        if self._policy is None:
-            self._policy = Reference(self.problem, self.seed).policy
-        return self._policy
 
     def costs(self, episodes: int) -> NDArray[np.float64]:
         """Its costs on ``episodes`` episodes, shape (episodes,)."""
         if episodes not in self._costs:
-            self._costs[episodes] = evaluate(self.policy, self.problem, episodes, self.seed).costs
+            self._costs[episodes] = evaluate(self.optimum, self.problem, episodes, self.seed).costs
         return self._costs[episodes]
 
     def gap(self, policy: Any, env: Any, episodes: int) -> Gap:
@@ -122,12 +116,12 @@ class Reference:
     @cached_property
     def chart(self) -> Chart:
         """Where policies are drawn: what the reference visits, see ``charts.chart_around``."""
-        return chart_around(self.policy, self.problem, self.seed)
+        return chart_around(self.optimum, self.problem, self.seed)
 
     @cached_property
     def drawn(self) -> Drawn:
         """Its own decisions on ``chart``."""
-        return draw_on(self.chart, self.policy, self.problem)
+        return draw_on(self.chart, self.optimum, self.problem)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -166,5 +160,5 @@ class Reference:
                 setattr(found, name, rest[name])
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
             return None
-        found.problem, found._policy = as_problem(env), None
+        found.problem, found.optimum = as_problem(env), None
         return found

@@ -42,8 +42,8 @@ TRACES = {
     "JointReplenishment": 8,
     "CapacitatedLotSizing": 64,
     "BudgetDiscount": 4,
-    "LoanBrackets": 1024,
-    "MinInvestment": 1024,
+    "LoanBrackets": 128,
+    "MinInvestment": 128,
     "SwitchedLQR": 128,
 }
 """Episodes that are also solved with perfect hindsight, as many as take about half a minute."""

@@ -66,7 +66,7 @@ class ActionView(ABC):
 def gate_space(problem: HindsightProblem) -> spaces.Discrete | spaces.MultiDiscrete:
     """The space of regimes: ``Discrete(K)`` for one gate, ``MultiDiscrete(gates)`` for several."""
     gates = problem.layout.gates
-    return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(gates)
+    return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(list(gates))
 
 
 def quantity_space(problem: HindsightProblem) -> spaces.Box:
@@ -131,7 +131,8 @@ class BoxView(ActionView):
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array (m, G + n)."""
         columns = checks.real_array("action", action)
-        gates, width = len(self.layout.gates), self.space.shape[0]
+        gates = len(self.layout.gates)
+        width = gates + len(self.layout.quantity_gate)
         if columns.ndim != 2 or columns.shape[1] != width:
             raise ValueError(
                 f"action of shape {columns.shape} must have shape (m, {width}): {gates} regimes, quantities"

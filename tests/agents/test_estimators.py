@@ -142,10 +142,14 @@ def test_biased_estimators_are_seen_to_be_biased(problem, cls, settings):
 
 def decouple(agent):
     """Make each item's decisions follow from its own stock: half of the hidden units for each."""
-    first, last = agent.policy.net[0].weight, agent.policy.net[-1].weight
+    policy = agent.policy
     with torch.no_grad():
-        first[:2, 1] = first[2:, 0] = 0
-        last[[0, 1, 5, 6], 2:] = last[[2, 3, 4, 7, 8, 9], :2] = 0
+        for net in (policy.net, policy.heads):  # two and three regimes, and columns
+            first, last = net[0].weight, net[-1].weight
+            first[:2, 1] = first[2:, 0] = 0
+            last[:2, 2:] = last[2:, :2] = 0
+        seen = policy.heads[0].weight[:, -5:]  # what the gates chose
+        seen[:2, 2:] = seen[2:, :2] = 0
     return agent
 
 

@@ -125,7 +125,7 @@ def test_the_pathwise_gradient_is_that_of_finite_differences():
     def mean_cost():
         return rollout(problem, agent.policy, lambda _, t: gates[t], state, noise).costs.sum((0, -1)).mean()
 
-    weights = agent.policy.net[0].weight
+    weights = agent.policy.heads[0].weight
     (exact,) = torch.autograd.grad(mean_cost(), weights)
     assert exact.abs().max() > 0.5
     step = 1e-6
@@ -247,12 +247,12 @@ def test_regimes_that_do_not_follow_from_quantities_cannot_be_smoothed():
 def test_revival_acts_on_the_dead_column_alone():
     agent = new()
     with torch.no_grad():
-        agent.policy.net[-1].bias[5 + 4] -= 50  # item 2 in its largest regime: always the least order
+        agent.policy.heads[-1].bias[4] -= 50  # item 2 in its largest regime: always the least order
     path = agent.simulate(*draw(agent.problem, 200, 6, agent.generator))
     taken = path.observations.detach(), path.gates, path.quantities.detach()
-    (slope,) = torch.autograd.grad(agent.policy.revival(*taken), agent.policy.net[-1].bias)
-    assert slope[9] < 0
-    assert slope[:9].abs().max() == 0
+    (slope,) = torch.autograd.grad(agent.policy.revival(*taken), agent.policy.heads[-1].bias)
+    assert slope[4] < 0
+    assert slope[:4].abs().max() == 0
 
 
 def test_the_unit_of_cost_is_the_mean_unless_costs_may_be_negative():

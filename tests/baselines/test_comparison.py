@@ -7,20 +7,23 @@ import subprocess
 import sys
 import time
 
+import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
 
 import jumpgym
-from jumpgym.baselines import comparison
+from jumpgym.baselines import comparison, runs
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.comparison import PRESETS, compare, plan, planned_seconds
+from jumpgym.baselines.comparison import OWN_SECONDS, PRESETS, compare, plan, planned_seconds
+from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.methods import METHODS
 from jumpgym.baselines.report import COLUMNS, first_time, write_report
-from jumpgym.baselines.runs import Run, read_record
-from jumpgym.baselines.workers import Failure, in_workers
+from jumpgym.baselines.runs import Run, perform, read_record, read_reference
+from jumpgym.baselines.workers import Failure, Workers
 
 SETUP_COST = "jumpgym/SetupCost-v0"
+SWITCHED_LQR = "jumpgym/SwitchedLQR-v0"
 COMMAND = ["compare", "--env", SETUP_COST, "--agents", "mixed", "ppo-level", "--episodes", "256"]
 TINY = [*COMMAND, "--budget", "1.2", "--seeds", "1", "--workers", "1"]
 
@@ -42,6 +45,10 @@ def stamps(folder):
     return {path.name: path.stat().st_mtime_ns for path in (folder / "runs").glob("*.json")}
 
 
+def records_of(folder):
+    return [json.loads(path.read_text()) for path in sorted((folder / "runs").glob("*.json"))]
+
+
 def test_files(finished):
     names = {path.name for path in finished.iterdir()}
     pictures = {"curves-SetupCost.png", "policies-SetupCost.png"}
@@ -50,11 +57,12 @@ def test_files(finished):
         content = (finished / picture).read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 20_000
-    runs = {path.name for path in (finished / "runs").iterdir()}
+    kept = {path.name for path in (finished / "runs").iterdir()}
     learned = {
         f"SetupCost-v0_{name}_seed0_1.2s.{end}" for name in ("mixed", "ppo-level") for end in ("json", "zip")
     }
-    assert runs == learned | {f"SetupCost-v0_{name}_seed0_0s.json" for name in ("optimum", "classical")}
+    references = {f"SetupCost-v0_{name}_seed0_0s.json" for name in ("optimum", "classical")}
+    assert kept == learned | references | {"reference_SetupCost-v0.npz"}
 
 
 def test_csv(finished):
@@ -62,6 +70,10 @@ def test_csv(finished):
     assert tuple(rows.reset_index()[list(COLUMNS)].columns) == COLUMNS
     assert list(rows.index) == ["optimum", "classical", "mixed", "ppo-level"]
     assert rows.gap_percent["optimum"] == 0
+    assert set(rows.reference) == {"optimum"}
+    assert set(rows.exactness) == {"exact"}
+    np.testing.assert_allclose(rows.reference_cost, 2463.146, atol=0.01)
+    np.testing.assert_allclose(rows.gap_percent, 100 * rows.difference / rows.reference_cost, rtol=1e-4)
     np.testing.assert_allclose(rows.difference, rows.mean_cost - rows.mean_cost["optimum"], atol=0.02)
     learned = rows.loc[["mixed", "ppo-level"]]
     assert (learned.cpu_seconds >= 1.2).all()
@@ -89,9 +101,13 @@ def test_markdown_has_the_best_first(finished):
 
 def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, capfd):
     before = stamps(output)
+    solved = output / "runs" / "reference_SetupCost-v0.npz"
+    kept = solved.stat().st_mtime_ns
     assert main([*TINY, "--output", str(output)]) == 0
     assert stamps(output) == before
-    assert "4 of them" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "4 of them" in out
+    assert "0 environments to solve" in out
     records = sorted((output / "runs").glob("*0s.json"))
     records[0].unlink()
     records[1].write_bytes(records[1].read_bytes()[:-100])
@@ -99,6 +115,13 @@ def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, 
     after = stamps(output)
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {record.name for record in records}
+    assert solved.stat().st_mtime_ns == kept
+    records[0].unlink()
+    solved.write_bytes(solved.read_bytes()[:-100])
+    assert read_reference(SETUP_COST, 256, solved.parent) is None
+    assert main([*TINY, "--output", str(output)]) == 0
+    assert read_reference(SETUP_COST, 256, solved.parent).cost == pytest.approx(2463.146, abs=0.01)
+    assert read_reference(SETUP_COST, 255, solved.parent) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"settings": 1}', '{"row": NaN'])
@@ -141,10 +164,10 @@ def test_killed_and_resumed(tmp_path):
 
 
 def test_a_failing_run_is_reported_and_stops_no_other(output, capfd, monkeypatch):
-    runs = plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, 256)
+    planned = plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, 256)
     impossible = Run(SETUP_COST, "mixed", -1, 1.0, 256)
     other = Run("jumpgym/MinOrder-v0", "optimum", 0, 0.0, 256)
-    monkeypatch.setattr(comparison, "plan", lambda *_: [impossible, other, *runs])
+    monkeypatch.setattr(comparison, "plan", lambda *_: [impossible, other, *planned])
     assert main([*TINY, "--output", str(output)]) == 1
     out, err = capfd.readouterr()
     assert "seed=-1 must be an integer" in out
@@ -155,13 +178,50 @@ def test_a_failing_run_is_reported_and_stops_no_other(output, capfd, monkeypatch
     assert len(pd.read_csv(output / "comparison.csv")) == 4
 
 
+def test_an_environment_without_a_reference_is_solved_once_and_loses_its_runs_only(
+    output, capfd, monkeypatch
+):
+    monkeypatch.setitem(OWN_SECONDS, "Nowhere-v0", (1.0, 1.0))
+    lost = [Run("jumpgym/Nowhere-v0", name, 0, 0.0, 256) for name in ("optimum", "classical")]
+    assert compare([*lost, *plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, 256)], output, 1) == 2
+    out, err = capfd.readouterr()
+    assert out.count("Traceback") == out.count("FAILED") == 1
+    assert all(run.name in err for run in lost)
+    assert len(pd.read_csv(output / "comparison.csv")) == 3
+
+
+def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch, finished):
+    small = Reference(gym.make(SWITCHED_LQR, horizon=2, max_control=2.0))
+    monkeypatch.setattr(runs, "reference", lambda *_: small)
+    records = []
+    for name in ("smoothed", "ppo-level", "ppo-quantity", "ppo-box"):
+        run = Run(SWITCHED_LQR, name, 0, 1.0, 64)
+        records.append(perform(run, tmp_path, "typed"))
+        assert read_record(run, tmp_path)["row"]["note"].startswith("does not apply: S")
+    for name, budget in (("optimum", 0.0), ("mixed", 1.0)):
+        records.append(perform(Run(SWITCHED_LQR, name, 0, budget, 64), tmp_path, "typed"))
+    write_report(records_of(finished) + records, tmp_path)
+    text = (tmp_path / "comparison.md").read_text()
+    columns, *overview = [line for line in text.splitlines() if line.startswith(("| env", "| ["))]
+    assert columns == "| environment | classical | mixed | smoothed | ppo-level | ppo-quantity | ppo-box |"
+    lqr = next(line for line in overview if "SwitchedLQR" in line).split(" | ")
+    assert lqr[1] == ""
+    assert lqr[3:] == ["n/a"] * 3 + ["n/a |"]
+    assert float(lqr[2]) > 0
+    assert "Not applicable: ppo-level, ppo-quantity, ppo-box (SwitchedLQR: the regime does not fo" in text
+    rows = pd.read_csv(tmp_path / "comparison.csv").set_index("method")
+    assert rows.mean_cost[["smoothed", "ppo-box"]].isna().all()
+    assert (tmp_path / "policies-SwitchedLQR.png").stat().st_size > 10_000
+
+
 def test_a_worker_that_dies_costs_one_item():
-    results = dict(in_workers(operator.truediv, [(1, 0), (1, 2)], 1))
-    assert "ZeroDivisionError" in results[1, 0]
-    assert isinstance(results[1, 0], Failure)
-    assert results[1, 2] == 0.5
-    results = dict(in_workers(os._exit, [(3,)], 1))
-    assert "exit code 3" in results[3,]
+    with Workers(1) as pool:
+        results = dict(pool.each(operator.truediv, [(1, 0), (1, 2)]))
+        assert "ZeroDivisionError" in results[1, 0]
+        assert isinstance(results[1, 0], Failure)
+        assert results[1, 2] == 0.5
+        assert "exit code 3" in dict(pool.each(os._exit, [(3,)]))[3,]
+        assert dict(pool.each(operator.add, [(1, 2)])) == {(1, 2): 3}
 
 
 @pytest.mark.parametrize(
@@ -199,12 +259,23 @@ def test_output_that_cannot_be_written(tmp_path, capsys, place):
 
 
 def test_presets():
+    assert {f"jumpgym/{name}" for name in OWN_SECONDS} == set(jumpgym.ENVIRONMENTS)
+    environments = len(jumpgym.ENVIRONMENTS)
     quick = plan("quick")
-    assert len(quick) == len(jumpgym.ENVIRONMENTS) * (len(METHODS) + 2)
-    assert planned_seconds(quick, 2) < 360
-    assert {block.seeds for block in PRESETS["standard"]} == {3, 1}
+    assert len(quick) == environments * 4
+    assert 60 < planned_seconds(quick, 2) < 360
+    assert planned_seconds(quick, 2, jumpgym.ENVIRONMENTS) < planned_seconds(quick, 2) - 10
+    suite = plan("suite")
+    assert len(suite) == environments * (3 * len(METHODS) + 2)
+    assert 3600 < planned_seconds(suite, 2) < 5400
     standard = plan("standard")
-    assert len(standard) == len(jumpgym.ENVIRONMENTS) * (3 * len(METHODS) + 2) + len(METHODS)
+    assert {run.env for run in standard} == {
+        SETUP_COST,
+        "jumpgym/MinOrder-v0",
+        "jumpgym/TruckCapacity-v0",
+    }
+    assert {block.seeds for block in PRESETS["standard"]} == {3, 1}
+    assert len(standard) == 3 * (3 * len(METHODS) + 2) + len(METHODS)
     overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, 64)
     assert {(run.method, run.seed, run.budget) for run in overridden} == {
         ("optimum", 0, 0.0),
@@ -222,7 +293,7 @@ def test_first_time():
 
 
 def test_report_of_several_seeds_budgets_and_a_divergence(finished, tmp_path):
-    records = [json.loads(path.read_text()) for path in sorted((finished / "runs").glob("*.json"))]
+    records = records_of(finished)
     more = []
     for record in records:
         if record["settings"]["method"] == "mixed":
@@ -242,5 +313,5 @@ def test_report_of_several_seeds_budgets_and_a_divergence(finished, tmp_path):
 
 
 def test_references_alone_need_no_curves(output):
-    runs = [Run(SETUP_COST, name, 0, 0.0, 256) for name in ("optimum", "classical")]
-    assert compare(runs, output) == 0
+    references = [Run(SETUP_COST, name, 0, 0.0, 256) for name in ("optimum", "classical")]
+    assert compare(references, output) == 0

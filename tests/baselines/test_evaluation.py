@@ -10,8 +10,8 @@ import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines import best_classical, evaluate, solve
 from jumpgym.baselines.evaluation import decide, draw
+from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.ppo import make_ppo
-from jumpgym.baselines.runs import Reference
 from jumpgym.wrappers import BoxAction
 
 SETUP_COST = "jumpgym/SetupCost-v0"
@@ -118,12 +118,16 @@ def test_the_reference_has_no_gap_to_itself():
 
 def test_policies_are_recorded_where_the_optimum_goes():
     reference = Reference(SETUP_COST)
-    orders = reference.orders(reference.optimum, SETUP_COST)
-    assert orders["periods"] == (25, 48)
-    assert orders["stocks"][0] < 0 < 60 < orders["stocks"][-1]
-    middle = dict(zip(orders["stocks"], orders["quantities"][0], strict=True))
-    assert middle[0.0] == [62]
-    assert middle[30.0] == [0]
+    chart, drawn = reference.chart, reference.drawn
+    (stocks,) = chart["axes"]
+    assert (chart["names"], chart["periods"]) == (["stock"], [25, 48])
+    assert stocks[0] < 0 < 60 < stocks[-1]
+    (orders,), _ = drawn["quantity"]
+    middle = dict(zip(stocks, orders, strict=True))
+    assert middle[0.0] == 62
+    assert middle[30.0] == 0
+    (regimes,), _ = drawn["regime"]
+    assert regimes == [int(order > 0) for order in orders]
 
 
 def test_the_package_imports_neither_torch_nor_sb3():

@@ -171,7 +171,7 @@ def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsy
 def test_wrong_requests(tmp_path):
     with pytest.raises(ValueError, match="--env='nowhere' must be one of"):
         references.tabulate(["nowhere"], tmp_path, 4096, "")
-    with pytest.raises(ValueError, match="--episodes=2 must be an integer of at least 1024"):
+    with pytest.raises(ValueError, match="--episodes=2 must be an integer of at least 256"):
         references.tabulate(None, tmp_path, 2, "")
     file = tmp_path / "file"
     file.write_text("")

@@ -24,6 +24,7 @@ import jumpgym  # noqa: F401 (registers the environments)
 from jumpgym.agents.networks import mlp
 
 BATCH, ENV = 8192, "jumpgym/SetupCost-v0"
+JOINT, NUMBERS = "jumpgym/JointReplenishment-v0", 65_536
 REPEATS = 7
 
 Measurement = Callable[[], int]
@@ -141,6 +142,24 @@ def forward_and_backward() -> Measurement:
     return run
 
 
+def items(count: int) -> Measurement:
+    """``JointReplenishment`` with this many items, ``NUMBERS`` of them in all; counts transitions times items."""
+    batch, periods = NUMBERS // count, 20
+    env = gym.make(JOINT, items=count, truck_capacity=6.0 * count, horizon=periods)
+    problem, rng = env.unwrapped.problem, np.random.default_rng(0)
+    noise = problem.noise(rng.random((batch, periods, count)))
+    regimes = np.stack([rng.integers(size, size=batch) for size in problem.layout.gates], axis=-1)
+    gate, quantity = problem.layout.flat(regimes, rng.random((batch, count)) * 10)
+
+    def run() -> int:
+        state = problem.initial_state(np.zeros((batch, count)))
+        for period in range(periods):
+            state, _ = problem.step(state, gate, quantity, noise[:, period])
+        return batch * count * periods
+
+    return run
+
+
 # name: (measurement, target in transitions a second)
 MEASUREMENTS: dict[str, tuple[Callable[[], Measurement], float]] = {
     "imports alone": (nothing, 0.0),
@@ -152,6 +171,7 @@ MEASUREMENTS: dict[str, tuple[Callable[[], Measurement], float]] = {
     "scalar env, gym.make": (lambda: scalar(False), 1 / 15e-6),
     "torch policy, forward and backward": (forward_and_backward, 2e6),
     "  of which the policy alone": (policy_alone, 2e6),
+    **{f"{n:,} items, each": (lambda n=n: items(n), 30e6) for n in (1, 2, 10, 100, 1000)},
 }
 
 
