@@ -123,13 +123,13 @@ class HybridPolicy(nn.Module):
         self.layout = layout = problem.layout
         self.features = Features(problem)
         self.quantities = Quantities(problem)
-        lead_gates = min(layout.quantity_gate)
-        self.leading = sum(layout.gates[:lead_gates])
-        self.following = layout.options - self.leading
+        shared_gates = min(layout.quantity_gate)
+        self.shared = sum(layout.gates[:shared_gates])
+        self.own = layout.options - self.shared
         columns, inputs = len(layout.low), self.features.dim
-        several = len(layout.gates) - lead_gates > 1
-        self.lead = mlp(inputs, hidden, self.leading) if lead_gates else None
-        self.net = mlp(inputs + self.leading, hidden, self.following + (0 if several else columns))
+        several = len(layout.gates) > 1
+        self.net = mlp(inputs, hidden, self.own + (0 if several else columns))
+        self.follow = mlp(inputs + self.own, hidden, self.shared) if shared_gates else None
         self.heads = mlp(inputs + layout.options, hidden, columns) if several else None
 
     def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,17 +144,15 @@ class HybridPolicy(nn.Module):
 
     def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
         features = self.features(observation)
-        if self.lead is None:
-            out = self.net(features)
-            logits = self.LOGIT_SCALE * out[..., : self.following]
-        else:
-            leading = self.LOGIT_SCALE * self.lead(features)
-            led = choice(nn.functional.pad(leading, (0, self.following)))[..., : self.leading]
-            out = self.net(torch.cat([features, led], -1))
-            logits = torch.cat([leading, self.LOGIT_SCALE * out[..., : self.following]], -1)
+        out = self.net(features)
+        logits = self.LOGIT_SCALE * out[..., : self.own]
+        if self.follow is not None:
+            chosen = choice(nn.functional.pad(logits, (self.shared, 0)))[..., self.shared :]
+            shared = self.LOGIT_SCALE * self.follow(torch.cat([features, chosen], -1))
+            logits = torch.cat([shared, logits], -1)
         weights = choice(logits)
         if self.heads is None:
-            return logits, weights, out[..., self.following :]
+            return logits, weights, out[..., self.own :]
         return logits, weights, self.heads(torch.cat([features, weights], -1))
 
     def _quantity(self, observation: Tensor, head: Tensor) -> Tensor:

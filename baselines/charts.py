@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, as_problem
 
 from .evaluation import decide, evaluate
 
@@ -16,7 +16,8 @@ Chart = dict[str, Any]
 ``periods``. All other entries are 0, or the bound next to it."""
 
 Drawn = dict[str, Any]
-"""``regime`` of each gate and each ``quantity``: by period, then gate or quantity, then point of the chart.
+"""``regime`` of each gate and, on a single axis, each ``quantity``: by period, then gate or quantity, then
+point of the chart.
 
 They are those carried out, see ``HindsightProblem.admit``."""
 
@@ -69,8 +70,7 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
         policy: anything with a batched ``predict``.
         env: environment or problem.
     """
-    problem = getattr(env, "unwrapped", env)
-    problem = getattr(problem, "problem", problem)
+    problem = as_problem(env)
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*chart["axes"], indexing="ij")], -1)
     low, high = problem.observation_low, problem.observation_high
     observation = np.tile(np.clip(0.0, low, high), (len(grid), 1))
@@ -82,7 +82,8 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
         carried_out = problem.admit(state_at(problem, observation), *flat)
         regime, quantity = problem.layout.chosen(*carried_out)
         drawn["regime"].append(regime.T.tolist())
-        drawn["quantity"].append(quantity.T.tolist())
+        if len(chart["axes"]) == 1:
+            drawn["quantity"].append(quantity.T.tolist())
     return drawn
 
 

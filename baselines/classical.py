@@ -33,7 +33,7 @@ BEST = {
     "BudgetDiscount": "budget_policies:best_budget_policy",
     "MinInvestment": "investment_policies:best_constant_fraction",
     "LoanBrackets": "loan_policies:best_loan_policy",
-    "SwitchedLQR": "lqr_optimum:best_fixed_mode",
+    "SwitchedLQR": "lqr_optimum:RecedingHorizonPolicy",
 }
 """The search of each family of problems, by the name of the problem's class."""
 

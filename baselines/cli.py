@@ -93,7 +93,7 @@ def _train(args: argparse.Namespace, command: str) -> int:
 def _evaluate(args: argparse.Namespace, command: str) -> int:
     from .evaluation import evaluate
     from .methods import load, one_thread
-    from .runs import Reference
+    from .measure import Reference
 
     try:
         checks.integer("--episodes", args.episodes, low=2)
@@ -116,7 +116,9 @@ def _evaluate(args: argparse.Namespace, command: str) -> int:
         return 0
     gap = reference.gap(model, model.get_env(), args.episodes)
     print(f"mean cost {gap.mean_cost:.3f} ± {gap.standard_error:.3f}")
-    print(f"optimum   {reference.optimum.expected_cost:.3f} expected")
+    if reference.note:
+        print(f"no gap to the optimum, but to {reference.note}")
+    print(f"{reference.kind:9} {reference.cost:.3f} expected")
     print(f"gap       {gap.gap_percent:.3f} % ± {gap.gap_se_percent:.3f}, on the same noise")
     return 0
 
@@ -222,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="train every method, and compare with the exact optimum")
     compare.set_defaults(run=_compare)
-    compare.add_argument("--preset", choices=("quick", "standard"), default="quick")
+    compare.add_argument("--preset", choices=("quick", "standard", "suite"), default="quick")
     compare.add_argument("--env", nargs="+", metavar="ID", help="environments; default: the preset's")
     compare.add_argument("--agents", nargs="+", metavar="NAME", help="methods; default: the preset's")
     compare.add_argument("--seeds", type=int, metavar="N", help="number of seeds")

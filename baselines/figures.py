@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from .methods import METHODS
 from .runs import short
@@ -22,7 +22,7 @@ from .runs import short
 FLOOR = 0.01
 """Smallest gap that is drawn, in per cent; smaller ones, and negative ones, are noise of the evaluation."""
 
-CEILING = 1000.0
+CEILING = 10_000.0
 """Largest gap that is drawn, in per cent."""
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def draw_curves(env: str, curves: pd.DataFrame, classical: float | None) -> byte
             axis.set_minor_formatter(NullFormatter())
         axes.grid(which="major", color="#cccccc")
         axes.grid(which="minor", color="#eeeeee", linewidth=0.6)
-    panels[0].set_ylabel(f"gap, %, drawn within {FLOOR:g} to {CEILING:g}")
+    panels[0].set_ylabel(f"gap, %, drawn within {FLOOR:g} and {CEILING:g}")
     figure.suptitle(short(env))
     figure.legend(list(lines.values()), list(lines), loc="outside right center", frameon=False)
     return _png(figure)
@@ -134,7 +134,7 @@ def draw_policies(env: str, records: Sequence[dict[str, Any]]) -> bytes:
         for i, period in enumerate(chart["periods"]):
             axes = panels[2 * (place // columns) + i, place % columns]
             if lines:
-                legend |= _draw_lines(axes, chart, i, chosen[first]["drawn"], chosen[name]["drawn"])
+                legend |= _draw_lines(axes, chart, i, first, chosen[first]["drawn"], chosen[name]["drawn"])
             else:
                 _draw_map(axes, chart, i, chosen[name]["drawn"], colours)
             if i == 0:
@@ -171,16 +171,16 @@ def draw_policies(env: str, records: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _draw_lines(
-    axes: Axes, chart: dict[str, Any], i: int, reference: dict[str, Any], drawn: dict[str, Any]
+    axes: Axes, chart: dict[str, Any], i: int, name: str, reference: dict[str, Any], drawn: dict[str, Any]
 ) -> dict[str, Any]:
-    """Quantities in the chart's period ``i`` against its axis; returns lines by label."""
+    """Quantities in the chart's period ``i`` over those of the reference, called ``name``; lines by label."""
     lines: dict[str, Any] = {}
     (values,) = chart["axes"]
     several = len(chart["quantities"]) > 1
     pairs = zip(reference["quantity"][i], drawn["quantity"][i], strict=True)
     for j, (theirs, own) in enumerate(pairs):
         style, of = ("-", "--", ":")[j % 3], f", {chart['quantities'][j]}" if several else ""
-        (lines[f"reference{of}"],) = axes.plot(values, theirs, color="#b8b8b8", linewidth=5, linestyle=style)
+        (lines[f"{name}{of}"],) = axes.plot(values, theirs, color="#b8b8b8", linewidth=5, linestyle=style)
         (lines[f"of the method{of}"],) = axes.plot(
             values, own, color="#0072B2", linewidth=1.4, linestyle=style
         )
@@ -206,9 +206,12 @@ def _draw_map(
     points = zip(*drawn["regime"][i], strict=True)
     image = np.array([to_rgb(colours[point]) for point in points]).reshape(len(x), len(y), 3)
     axes.pcolormesh(x, y, image.swapaxes(0, 1), shading="nearest")
-    for values, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+    for values, scale, axis in ((x, axes.set_xscale, axes.xaxis), (y, axes.set_yscale, axes.yaxis)):
         if _logarithmic(values):
             scale("log")
+        else:
+            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _combinations(records: Sequence[dict[str, Any]]) -> dict[tuple[int, ...], Any]:

@@ -65,7 +65,8 @@ def write_report(records: Sequence[Record], output: Path) -> None:
         if any(record["curve"] for record in of_env):
             pictures = draw_curves(env, curves[curves.env == env], _classical_gap(of_env))
             replace_file(output / _picture("curves", env), pictures)
-            replace_file(output / _picture("policies", env), draw_policies(env, of_env))
+            if _of(of_env, of_env[0]["reference"]["kind"]) is not None:  # else its own run failed
+                replace_file(output / _picture("policies", env), draw_policies(env, of_env))
     replace_file(output / "comparison.md", "\n".join(parts).encode())
 
 

@@ -21,6 +21,9 @@ from .description import describe
 from .measure import EVALUATION_SEED, Gap, Reference
 from .methods import METHODS
 
+EPISODES = 16_384
+"""Episodes of a final evaluation, unless said otherwise."""
+
 CURVE_EPISODES = 4096
 """Episodes of each evaluation during training."""
 
