@@ -40,8 +40,8 @@ class MixedGradient(Agent):
             to the others, and this is left out: an approximation.
         entropy_bonus: cost units that the entropy of a gate in one period is worth at the start, annealed in
             a line to 0 at ``entropy_until`` of the training. It keeps the gate from settling on "always
-            order" before the levels are right. None takes 20 % of ``cost_scale``, divided by the number of
-            gates.
+            order" before the levels are right. None takes 40 % of ``cost_scale`` divided by the number of
+            gates plus 1: for one gate 20 %.
         entropy_until: fraction of training in (0, 1].
         quantity_head: see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads which have lost their
@@ -106,9 +106,9 @@ class MixedGradient(Agent):
         groups = self.problem.layout.gate_groups
         advantages, value_loss = self._advantages(episodes)
         undecided = entropy(logits, groups)
-        start = (
-            0.2 * self.cost_scale / undecided.shape[-1] if self.entropy_bonus is None else self.entropy_bonus
-        )
+        gates = undecided.shape[-1]
+        typical = 0.4 * self.cost_scale / (1 + gates)
+        start = typical if self.entropy_bonus is None else self.entropy_bonus
         bonus = linear_until(start, self.entropy_until, self.progress)
         self.logger.record("train/entropy", float(undecided.detach().mean()))
         revival = self.policy.revival(

@@ -99,11 +99,11 @@ Choice = Callable[[Tensor], Tensor]
 class HybridPolicy(nn.Module):
     """Gates and quantities of observations, decided one after the other where there are several gates.
 
-    Gates that lead, those before the first gate with a quantity (a number of trucks), are decided first; the
-    other gates see what they chose. With several gates that have quantities, the quantities see what all
-    gates chose. So a gate's probability and a quantity's level may jump where another gate's choice does,
-    which a smooth function of the state alone cannot do. With one gate there is one head for each of its
-    regimes, and nothing to see.
+    Shared gates, those before the first gate with a quantity (a number of trucks), see what the others chose,
+    and the quantities see what all gates chose: their choice may jump where another gate's does, which a
+    smooth function of the state alone cannot follow. Shared gates decide last, since "which items" says how
+    many trucks are worth while, whereas one truck is worth while only if not all items order: decided first,
+    it was never tried. With one gate there is a head for each of its regimes, and nothing to see.
 
     Args:
         problem: what is decided.
@@ -137,7 +137,7 @@ class HybridPolicy(nn.Module):
 
         Args:
             observation: shape (..., n).
-            choice: from the logits to the weights; of the gates that lead also with logits 0 of the others.
+            choice: from the logits to the weights; it is asked first with logits 0 of the shared gates.
         """
         logits, weights, head = self._outputs(observation, choice)
         return logits, weights, self._quantity(observation, head)

@@ -67,9 +67,7 @@ def rollout(
             if clamp is not None and entry.requires_grad:
                 entry.register_hook(clamp)
         observation = problem.observe(state)
-        period_logits, weights, quantity = policy(
-            observation, lambda logits, period=period: gate(logits, period)
-        )
+        period_logits, weights, quantity = policy(observation, _of_period(gate, period))
         state, cost = problem.step(state, weights, quantity, noise[:, period])
         observations.append(observation)
         logits.append(period_logits)
@@ -80,6 +78,10 @@ def rollout(
     factors = torch.tensor(discounts, dtype=noise.dtype, device=noise.device)[:, None, None]
     path = Rollout(*map(torch.stack, (observations, logits, gates, quantities, costs)))
     return path._replace(costs=path.costs * factors)
+
+
+def _of_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:
+    return lambda logits: gate(logits, period)
 
 
 def _clamp(limit: float | Tensor | None, episodes: int) -> Callable[[Tensor], Tensor] | None:

@@ -14,21 +14,28 @@ from .classical import (
     stationary_cost,
 )
 from .evaluation import Evaluation, evaluate
+from .hindsight import hindsight_cost
+from .ignoring import jump_ignoring
 from .optimum import Optimum, solve
+from .policies.lot_policies import CappedSSPolicy, SnQPolicy
 from .policy import Policy
 
 __all__ = [
+    "CappedSSPolicy",
     "Evaluation",
     "FullTruckPolicy",
     "MinOrderPolicy",
     "Optimum",
     "Policy",
     "SSPolicy",
+    "SnQPolicy",
     "best_classical",
     "best_full_truck",
     "best_min_order",
     "best_ss",
     "evaluate",
+    "hindsight_cost",
+    "jump_ignoring",
     "solve",
     "stationary_cost",
 ]

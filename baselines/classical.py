@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory, as_problem, checks
 
 from .dispatch import load, lookup
+from .policies.stationary import Parameters, StationaryPolicy, best_parameters, search_steps, stationary_cost
 from .policy import Policy
-from .stationary import Parameters, StationaryPolicy, best_parameters, search_steps, stationary_cost
 
 __all__ = [
     "FullTruckPolicy",
@@ -28,12 +28,12 @@ __all__ = [
 
 BEST = {
     "SingleItemInventory": "classical:best_single_item",
-    "JointReplenishment": "joint_search:best_joint",
-    "CapacitatedLotSizing": "joint_search:best_joint",
-    "BudgetDiscount": "budget_policies:best_budget_policy",
-    "MinInvestment": "investment_policies:best_constant_fraction",
-    "LoanBrackets": "loan_policies:best_loan_policy",
-    "SwitchedLQR": "lqr_optimum:RecedingHorizonPolicy",
+    "JointReplenishment": "policies.joint_search:best_joint",
+    "CapacitatedLotSizing": "policies.joint_search:best_joint",
+    "BudgetDiscount": "policies.budget_policies:best_budget_policy",
+    "MinInvestment": "policies.investment_policies:best_constant_fraction",
+    "LoanBrackets": "policies.loan_policies:best_loan_policy",
+    "SwitchedLQR": "exact.lqr_optimum:RecedingHorizonPolicy",
 }
 """The search of each family of problems, by the name of the problem's class."""
 
@@ -226,13 +226,13 @@ def best_single_item(problem: Any) -> Policy:
     regimes = problem.regimes
     search: Callable[[Any], Policy] | None = None
     if np.ptp(regimes.lead_time) > 0:
-        search = load("lead_time_policies:best_two_index")
+        search = load("policies.lead_time_policies:best_two_index")
     elif _has_trucks(problem) and len(regimes) > 2:
         search = best_full_truck
     elif _has_two_regimes(problem):
         search = best_ss if regimes.low[1] == 0 else best_min_order
     elif len(regimes) > 2 and regimes.high[0] == 0 and np.allclose(regimes.high[1:-1], regimes.low[2:]):
-        search = load("discount_policies:best_discount_policy")
+        search = load("policies.discount_policies:best_discount_policy")
     if search is None:
         raise NotImplementedError(
             "no classical policy matches these regimes: known are a setup cost, a minimum order, trucks, "

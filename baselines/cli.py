@@ -92,8 +92,8 @@ def _train(args: argparse.Namespace, command: str) -> int:
 
 def _evaluate(args: argparse.Namespace, command: str) -> int:
     from .evaluation import evaluate
-    from .methods import load, one_thread
     from .measure import Reference
+    from .methods import load, one_thread
 
     try:
         checks.integer("--episodes", args.episodes, low=2)
@@ -166,7 +166,7 @@ def _cost(policy: Any, optimum: Any, cost: float) -> tuple[float, float | None]:
     """Cost of a policy and its standard error, None if it is exact; else the optimum's plus what it adds."""
     from .classical import stationary_cost
     from .evaluation import evaluate, standard_error
-    from .stationary import StationaryPolicy
+    from .policies.stationary import StationaryPolicy
 
     if isinstance(policy, StationaryPolicy):
         return stationary_cost(policy), None

@@ -55,6 +55,8 @@ def draw(
     rng = np.random.default_rng(seed)
     start = problem.initial_state(rng.random((episodes, *problem.start_shape)))
     length = problem.horizon or periods
+    if length is None:
+        raise ValueError("horizon=None: give the number of periods to draw")
     return start, problem.noise(rng.random((episodes, length, *problem.noise_shape)))
 
 

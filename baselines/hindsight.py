@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from jumpgym import HindsightProblem, SingleItemInventory, as_problem, checks
 
 from .dispatch import lookup
-from .hindsight_program import GAP
-from .wagner_whitin import fits, wagner_whitin
+from .perfect.hindsight_program import GAP
+from .perfect.wagner_whitin import fits, wagner_whitin
 
 TRACE_SOLVERS = {
-    "SingleItemInventory": "hindsight_stock:single_item",
-    "BudgetDiscount": "hindsight_stock:budget",
-    "JointReplenishment": "hindsight_stock:joint",
-    "CapacitatedLotSizing": "hindsight_stock:lot_sizing",
-    "LoanBrackets": "hindsight_money:loans",
-    "MinInvestment": "hindsight_money:investment",
-    "SwitchedLQR": "hindsight_lqr:switched_lqr",
+    "SingleItemInventory": "perfect.hindsight_stock:single_item",
+    "BudgetDiscount": "perfect.hindsight_stock:budget",
+    "JointReplenishment": "perfect.hindsight_stock:joint",
+    "CapacitatedLotSizing": "perfect.hindsight_stock:lot_sizing",
+    "LoanBrackets": "perfect.hindsight_money:loans",
+    "MinInvestment": "perfect.hindsight_money:investment",
+    "SwitchedLQR": "perfect.hindsight_lqr:switched_lqr",
 }
 """What decides best for one trace: ``(problem, noise, state, gap) -> (cost, regime, quantity)``."""
 

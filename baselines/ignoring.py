@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory, as_problem, checks
 
-from .descent import Point, descend
 from .dispatch import lookup
 from .evaluation import draw, simulate
-from .investment_policies import ConstantFractionPolicy
-from .joint_policies import FloatArray, ItemsPolicy
-from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
+from .policies.descent import Point, descend
+from .policies.investment_policies import ConstantFractionPolicy
+from .policies.joint_policies import FloatArray, ItemsPolicy
+from .policies.joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
+from .policies.stationary import StationaryPolicy, search_steps, stationary_costs
 from .policy import Policy
-from .stationary import StationaryPolicy, search_steps, stationary_costs
 
 IGNORING = {
     "SingleItemInventory": "ignoring:best_order_up_to",
@@ -25,7 +25,7 @@ IGNORING = {
     "JointReplenishment": "ignoring:best_items_order_up_to",
     "CapacitatedLotSizing": "ignoring:best_items_order_up_to",
     "MinInvestment": "ignoring:always_kelly",
-    "SwitchedLQR": "lqr_optimum:best_fixed_mode",
+    "SwitchedLQR": "exact.lqr_optimum:best_fixed_mode",
 }
 """The search of each family of problems, by the name of the problem's class."""
 
@@ -78,7 +78,8 @@ class ItemsOrderUpToPolicy(ItemsPolicy):
     """
 
     def __init__(self, problem: Any, S: Any) -> None:
-        self._set(as_problem(problem), S=S)
+        items: Any = as_problem(problem)
+        self._set(items, S=S)
 
     def act(self, position: FloatArray, period: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
         """Regimes (..., G) and quantities (..., n) at inventory positions (..., n)."""

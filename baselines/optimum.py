@@ -7,18 +7,18 @@ from typing import Any
 from jumpgym import as_problem
 
 from .dispatch import lookup
-from .lattice_policy import Optimum
+from .exact.lattice_policy import Optimum
 
 __all__ = ["Optimum", "solve"]
 
 SOLVERS = {
-    "SingleItemInventory": "single_item_optimum:solve_single_item",
-    "JointReplenishment": "joint_optimum:solve_joint",
-    "CapacitatedLotSizing": "joint_optimum:solve_joint",
-    "BudgetDiscount": "budget_optimum:solve_budget",
-    "MinInvestment": "investment_optimum:solve_investment",
-    "LoanBrackets": "loan_optimum:solve_loans",
-    "SwitchedLQR": "lqr_optimum:solve_lqr",
+    "SingleItemInventory": "exact.single_item_optimum:solve_single_item",
+    "JointReplenishment": "exact.joint_optimum:solve_joint",
+    "CapacitatedLotSizing": "exact.joint_optimum:solve_joint",
+    "BudgetDiscount": "exact.budget_optimum:solve_budget",
+    "MinInvestment": "exact.investment_optimum:solve_investment",
+    "LoanBrackets": "exact.loan_optimum:solve_loans",
+    "SwitchedLQR": "exact.lqr_optimum:solve_lqr",
 }
 """The solver of each family, by the name of the problem's class."""
 

@@ -240,7 +240,8 @@ def make_ppo(
         env: environment id, environment or problem.
         seed: of the network, the exploration and the training noise.
         hyperparameters: entries that replace those of ``ppo_hyperparameters``: ``n_envs``, ``reward_scale``
-            (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (anneal the learning rate), ``activation`` ("tanh" or "relu"), ``net_arch``,
+            (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (anneal the learning rate),
+            ``activation`` ("tanh" or "relu"), ``net_arch``,
             ``log_std_init`` and ``logit_scale`` of the policy, and keywords of SB3's ``PPO``.
         kwargs: further keywords of SB3's ``PPO``, such as ``tensorboard_log``.
 

@@ -46,9 +46,7 @@ class ProblemVecEnv(VecEnv):
         self._cuts = cuts(self.problem)
         self._actions: NDArray[Any] | None = None
         if self.problem.horizon is None:
-            raise ValueError(
-                "horizon=None: SB3's PPO learns from episodes; give a horizon, or truncate by max_episode_steps"
-            )
+            raise ValueError("horizon=None: this batch runs whole episodes; give a horizon")
         if seed is not None:
             self.seed(seed)
 

@@ -61,6 +61,8 @@ def search(env: str, name: str, trials: int, budget: float, seed: int, output: P
     """
     rng = np.random.default_rng(seed)
     horizon = as_problem(env).horizon
+    if horizon is None:
+        raise ValueError(f"{env}: horizon=None, but PPO learns from episodes; give a horizon")
     best: dict[str, Any] = {}
     least = float("inf")
     with output.open("w", newline="") as file:

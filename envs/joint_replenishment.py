@@ -19,7 +19,8 @@ class JointReplenishment(MultiItemInventory):
 
     Gates: the number of trucks, then for each item "nothing" or "order". The cost has a component for each
     item and, last, one for the trucks. The number of trucks enters all components, the gate of an item its
-    own and that of the trucks.
+    own and that of the trucks; that an order also takes room from the others where trucks are short is left
+    out, so credit by components is an approximation there.
 
     ``admit`` cuts what does not fit the trucks: all orders are multiplied by ``capacity / total``, so that
     they keep their proportions and gradients pass. With ``full_trucks`` the rest of the trucks is filled with

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Neighbours with equally many options: ``x[..., columns]`` reshapes to (..., count, options)."""
 
     columns: slice

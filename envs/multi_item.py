@@ -162,6 +162,7 @@ class MultiItemInventory(HindsightProblem):
         highest = high + (self.horizon or STATIONARY_PERIODS) * max_order
         self.observation_low = np.concatenate([lowest, 0 * pipeline, 0 * np.array(period)])
         self.observation_high = np.concatenate([highest, pipeline, period])
+        self.charted = tuple(range(items))
         numbers = range(1, items + 1)
         self.observation_names = (
             *(f"stock {i}" for i in numbers),

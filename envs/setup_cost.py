@@ -33,8 +33,10 @@ class SetupCostEnv(HybridEnv):
     ## Description
     A warehouse holds one item. In each period it may order; any order costs a setup, whatever its size, so
     the cost jumps at an order of 0. Ordering each period wastes setups, ordering rarely wastes storage; the
-    optimum is an (s, S) policy in each period. On the defaults the best policy that ignores the jump, ordering
-    up to the best constant level in every period, costs 47 % more than the optimum.
+    optimum is an (s, S) policy in each period.
+
+    On the defaults the best policy that ignores the jump, ordering up to the best constant level in every
+    period, costs 47 % more than the optimum.
 
     In a period: the order is placed; what is due arrives (with lead time 0 at once); demand occurs; stock or
     shortage is charged.

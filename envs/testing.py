@@ -123,7 +123,7 @@ def _seeds(env: gym.Env[Any, Any]) -> Iterator[str]:
 
 
 def _projection(env: gym.Env[Any, Any]) -> Iterator[str]:
-    regime, quantity = env.action_space  # type: ignore[misc]
+    regime, quantity = _parts(env)
     for regimes in _some_regimes(regime):
         for asked in (quantity.low - 1, quantity.high + 1):
             env.reset(seed=0)
@@ -144,6 +144,11 @@ def _projection(env: gym.Env[Any, Any]) -> Iterator[str]:
         yield f"the regime {one!r} as an array is refused ({error}): accept regime indices as arrays"
 
 
+def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any]:
+    space: Any = env.action_space
+    return space[0], space[1]
+
+
 def _some_regimes(space: Any) -> list[Any]:
     if isinstance(space, spaces.Discrete):
         return list(range(int(space.n)))
@@ -151,7 +156,7 @@ def _some_regimes(space: Any) -> list[Any]:
 
 
 def _bad_actions(env: gym.Env[Any, Any]) -> Iterator[str]:
-    regime, quantity = env.action_space  # type: ignore[misc]
+    regime, quantity = _parts(env)
     good, beyond = (
         (0, int(regime.n)) if isinstance(regime, spaces.Discrete) else (regime.nvec * 0, regime.nvec)
     )

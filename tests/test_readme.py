@@ -35,7 +35,24 @@ def results_table() -> list[str]:
     ]
 
 
-def test_the_table_of_the_readme_is_that_of_the_results():
+def suite_table() -> list[str]:
+    """Gaps of each environment in the comparison over the suite and in the references, as Markdown."""
+    runs = pd.read_csv(ROOT / "results" / "suite" / "comparison.csv")
+    gaps = runs[runs.budget_seconds > 0].set_index(["env", "method"]).gap_percent
+    lines = []
+    for row in pd.read_csv(ROOT / "results" / "references" / "references.csv").itertuples():
+        cells = [
+            *(f"{gaps[row.env, method]:.2f}" for method in ("mixed", "ppo-gate")),
+            f"{row.classical_gap_percent:.2f}",
+            f"{row.ignoring_gap_percent:.1f}",
+            f"{row.hindsight_gap_percent:.0f}",
+        ]
+        name = row.env.removeprefix("jumpgym/").removesuffix("-v0")
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results():
     text = README.read_text()
-    for line in results_table():
+    for line in [*results_table(), *suite_table()]:
         assert line in text

@@ -21,12 +21,11 @@ AGENTS = {
 def test_it_trains_decides_and_comes_back(name, env_id, tmp_path):
     cls, settings = AGENTS[name]
     env = gym.make(env_id, horizon=8)
-    try:
-        agent = cls(env, batch_size=8, hidden=(8,), seed=1, **settings)
-    except TypeError as error:
-        assert name == "smoothed"
-        assert "do not follow from its quantities" in str(error)
+    if name == "smoothed" and env.unwrapped.problem.boundaries is None:
+        with pytest.raises(TypeError, match="do not follow from its quantities"):
+            cls(env, **settings)
         return
+    agent = cls(env, batch_size=8, hidden=(8,), seed=1, **settings)
     before = evaluate(agent, env, episodes=32).costs
     agent.learn(total_timesteps=4 * 8 * 8)
     after = evaluate(agent, env, episodes=32)

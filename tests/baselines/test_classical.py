@@ -16,7 +16,7 @@ from jumpgym.baselines.classical import (
 )
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.stationary import stationary_costs
+from jumpgym.baselines.policies.stationary import stationary_costs
 from jumpgym.min_order import min_order
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity

@@ -115,7 +115,7 @@ def test_evaluate_without_an_optimum(checkpoints, capsys):
     command = ["evaluate", str(checkpoints / "ppo-level.zip"), "--env", SETUP_COST, "--episodes", "16"]
     with_traces = [*command, "--set", f"demand={[[20.0] * 50]}"]
     assert main(with_traces) == 0
-    assert "no gap to the optimum: demand: traces are not supported" in capsys.readouterr().out
+    assert "there is no optimum: demand: traces are not supported" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["mixed", "ppo-level"])

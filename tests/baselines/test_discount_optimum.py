@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jumpgym.baselines.discount_policies import DiscountPolicy, best_discount_policy
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.stationary import stationary_cost, stationary_costs
+from jumpgym.baselines.policies.discount_policies import DiscountPolicy, best_discount_policy
+from jumpgym.baselines.policies.stationary import stationary_cost, stationary_costs
 from jumpgym.free_shipping import free_shipping
 from jumpgym.min_order import min_order
 from jumpgym.order_size_lead_time import order_size_lead_time

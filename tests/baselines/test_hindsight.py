@@ -10,7 +10,7 @@ from jumpgym import InventoryState, RegimeTable, SingleItemInventory
 from jumpgym.baselines import SSPolicy, hindsight, solve
 from jumpgym.baselines.evaluation import draw, simulate
 from jumpgym.baselines.hindsight import hindsight_cost, hindsight_plan
-from jumpgym.baselines.wagner_whitin import fits
+from jumpgym.baselines.perfect.wagner_whitin import fits
 from jumpgym.budget_discount import BudgetDiscount
 from jumpgym.free_shipping import free_shipping
 from jumpgym.joint_replenishment import JointReplenishment
@@ -297,7 +297,7 @@ def test_wrong_arguments():
 
 
 def test_no_proof_in_time_is_an_error(monkeypatch):
-    monkeypatch.setattr("jumpgym.baselines.hindsight_program.TIME_LIMIT", 0.0)
+    monkeypatch.setattr("jumpgym.baselines.perfect.hindsight_program.TIME_LIMIT", 0.0)
     problem = JointReplenishment()
     with pytest.raises(RuntimeError, match="no proven optimum"):
         hindsight_cost(problem, draw(problem, 1, 0)[1])

@@ -7,8 +7,8 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from jumpgym.baselines.investment_optimum import solve_investment
-from jumpgym.baselines.investment_policies import (
+from jumpgym.baselines.exact.investment_optimum import solve_investment
+from jumpgym.baselines.policies.investment_policies import (
     ConstantFractionPolicy,
     best_constant_fraction,
     kelly_fractions,

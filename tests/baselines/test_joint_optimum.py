@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jumpgym.baselines import joint_recursion
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.joint_lattice import least_in_reach
-from jumpgym.baselines.joint_optimum import solve_joint
+from jumpgym.baselines.exact import joint_recursion
+from jumpgym.baselines.exact.joint_lattice import least_in_reach
+from jumpgym.baselines.exact.joint_optimum import solve_joint
 from jumpgym.baselines.optimum import solve
 from jumpgym.joint_replenishment import JointReplenishment
 from jumpgym.lot_sizing import CapacitatedLotSizing

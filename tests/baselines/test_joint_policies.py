@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import draw, evaluate
-from jumpgym.baselines.joint_optimum import solve_joint
-from jumpgym.baselines.joint_policies import (
+from jumpgym.baselines.exact.joint_optimum import solve_joint
+from jumpgym.baselines.policies.joint_policies import (
     CanOrderPolicy,
     JointFullTruckPolicy,
     PeriodicPolicy,
@@ -14,7 +14,7 @@ from jumpgym.baselines.joint_policies import (
     QSPolicy,
     RunOutPolicy,
 )
-from jumpgym.baselines.joint_search import best_joint, best_of_family, costs, starts
+from jumpgym.baselines.policies.joint_search import best_joint, best_of_family, costs, starts
 from jumpgym.joint_replenishment import JointReplenishment
 from jumpgym.lot_sizing import CapacitatedLotSizing
 from jumpgym.setup_cost import setup_cost

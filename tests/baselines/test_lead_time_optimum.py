@@ -8,9 +8,9 @@ import scipy.stats
 
 from jumpgym import RegimeTable, SingleItemInventory
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.lead_time_optimum import solve_order_size_lead_time
-from jumpgym.baselines.lead_time_policies import TwoIndexPolicy, best_two_index
+from jumpgym.baselines.exact.lead_time_optimum import solve_order_size_lead_time
 from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.policies.lead_time_policies import TwoIndexPolicy, best_two_index
 from jumpgym.baselines.policy import Policy
 from jumpgym.order_size_lead_time import order_size_lead_time
 from jumpgym.setup_cost import setup_cost

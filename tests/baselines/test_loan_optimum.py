@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.loan_optimum import solve_loans
-from jumpgym.baselines.loan_policies import LoanPolicy, best_loan_policy
+from jumpgym.baselines.exact.loan_optimum import solve_loans
+from jumpgym.baselines.policies.loan_policies import LoanPolicy, best_loan_policy
 from jumpgym.loan_brackets import LoanBrackets
 
 NEEDS, PROBABILITIES = [-2.0, 1.0, 5.0], [0.3, 0.4, 0.3]

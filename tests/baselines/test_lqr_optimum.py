@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from jumpgym.baselines.lqr_grid import GridPolicy
-from jumpgym.baselines.lqr_optimum import (
+from jumpgym.baselines.exact.lqr_grid import GridPolicy
+from jumpgym.baselines.exact.lqr_optimum import (
     RecedingHorizonPolicy,
     SequencePolicy,
     best_fixed_mode,
@@ -101,7 +101,7 @@ def test_the_gains_are_a_minimum():
 def test_pruning_and_enumeration_agree_without_noise(monkeypatch):
     problem = random_problem(horizon=9)
     every = RecedingHorizonPolicy(problem)
-    monkeypatch.setattr("jumpgym.baselines.lqr_optimum.MAX_SEQUENCES", 1)
+    monkeypatch.setattr("jumpgym.baselines.exact.lqr_optimum.MAX_SEQUENCES", 1)
     pruned = RecedingHorizonPolicy(problem)
     assert pruned.exactness == "upper bound"
     assert sum(len(value.c) for value in pruned._values) < sum(len(value.c) for value in every._values) / 4

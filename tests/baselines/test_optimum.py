@@ -12,7 +12,7 @@ from jumpgym import RegimeTable, SingleItemInventory
 from jumpgym.baselines.classical import BEST
 from jumpgym.baselines.dispatch import load, lookup
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.lattice import common_step, demand_weights, window_argmin
+from jumpgym.baselines.exact.lattice import common_step, demand_weights, window_argmin
 from jumpgym.baselines.optimum import SOLVERS, solve
 from jumpgym.demand import as_demand
 from jumpgym.min_order import min_order

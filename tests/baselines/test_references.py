@@ -11,11 +11,11 @@ from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
 from jumpgym.baselines import evaluate, references, solve
 from jumpgym.baselines.description import describe
 from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.exact.lqr_optimum import SequencePolicy
 from jumpgym.baselines.ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
-from jumpgym.baselines.investment_policies import ConstantFractionPolicy
-from jumpgym.baselines.joint_policies import CanOrderPolicy
-from jumpgym.baselines.lqr_optimum import SequencePolicy
-from jumpgym.baselines.stationary import stationary_cost
+from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
+from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
+from jumpgym.baselines.policies.stationary import stationary_cost
 from jumpgym.budget_discount import BudgetDiscount
 from jumpgym.loan_brackets import LoanBrackets
 from jumpgym.min_investment import MinInvestment

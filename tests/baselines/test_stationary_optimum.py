@@ -12,9 +12,9 @@ from jumpgym.baselines.classical import (
     best_ss,
     stationary_cost,
 )
-from jumpgym.baselines.lot_policies import CappedSSPolicy, SnQPolicy
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.stationary import stationary_costs
+from jumpgym.baselines.policies.lot_policies import CappedSSPolicy, SnQPolicy
+from jumpgym.baselines.policies.stationary import stationary_costs
 from jumpgym.min_order import min_order
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity

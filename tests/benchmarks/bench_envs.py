@@ -143,7 +143,7 @@ def forward_and_backward() -> Measurement:
 
 
 def items(count: int) -> Measurement:
-    """``JointReplenishment`` with this many items, ``NUMBERS`` of them in all; counts transitions times items."""
+    """``JointReplenishment`` with this many items, ``NUMBERS`` in all; counts transitions times items."""
     batch, periods = NUMBERS // count, 20
     env = gym.make(JOINT, items=count, truck_capacity=6.0 * count, horizon=periods)
     problem, rng = env.unwrapped.problem, np.random.default_rng(0)

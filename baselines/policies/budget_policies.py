@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from jumpgym import as_problem, checks
 from jumpgym.budget_discount import BudgetDiscount
 
+from ..evaluation import draw, simulate
+from ..policy import Policy
 from .descent import Point, descend
-from .evaluation import draw, simulate
-from .policy import Policy
 from .stationary import SEED
 
 EPISODES = 512

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jumpgym.min_investment import MinInvestment
 
-from .investment_optimum import investment
-from .policy import Policy
+from ..exact.investment_optimum import investment
+from ..policy import Policy
 
 SAMPLE = 8192
 """Episodes from which fractions and thresholds are found."""

@@ -25,7 +25,7 @@ def loans(problem: LoanBrackets, needs: NDArray[np.float64], state: Any, gap: fl
     scaled = RegimeTable(
         table.low / unit, table.high / unit, table.fixed_cost, table.unit_cost * unit, table.lead_time
     )
-    weight = problem.discount ** np.arange(periods)
+    weight: NDArray[np.float64] = np.array([problem.discount**t for t in range(periods)])
     gate, loan = regime_variables(program, scaled, weight, scaled.high)
     deposit = program.variables((periods,), cost=-weight * problem.deposit_rate * unit)
     overdraft = program.variables((periods,), cost=weight * problem.shortfall_cost * unit)

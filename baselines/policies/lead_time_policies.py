@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory, as_problem, checks
 from jumpgym.demand import DiscreteDemand
 
+from ..evaluation import draw, simulate
+from ..exact.lattice import common_step
+from ..policy import Policy
 from .descent import Point, descend
-from .evaluation import draw, simulate
-from .lattice import common_step
-from .policy import Policy
 from .stationary import EPISODES, SEED
 
 ROUNDING = 1e-4

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
+from ..dispatch import load
+from ..policy import Policy
 from .certified import TOLERANCE, certified, lattice_steps, supported
-from .dispatch import load
 from .lattice_policy import Decision, Optimum
-from .policy import Policy
 from .stationary_optimum import solve_stationary
 from .stock_process import LOWER, UPPER, PositionProcess, StockProcess
 
@@ -61,7 +61,7 @@ def solve_single_item(problem: SingleItemInventory) -> Policy:
         - P. Zipkin (2008), Old and new methods for lost-sales inventory systems, Operations Research 56(5).
     """
     if np.ptp(problem.regimes.lead_time) > 0:
-        solved: Policy = load("lead_time_optimum:solve_order_size_lead_time")(problem)
+        solved: Policy = load("exact.lead_time_optimum:solve_order_size_lead_time")(problem)
         return solved
     problem = supported(problem)
     if problem.horizon is None:

@@ -13,7 +13,7 @@ from jumpgym.item_noise import IndependentItems
 from jumpgym.min_investment import MinInvestment
 from jumpgym.noise import ContinuousNoise, DiscreteNoise, Noise
 
-from .policy import Policy
+from ..policy import Policy
 
 TABLE = 8192
 """Points of the table of cost to go, evenly spaced in the logarithm of wealth."""

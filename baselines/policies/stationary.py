@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
-from .certified import certified, lattice_steps, supported
-from .evaluation import draw, simulate
-from .lattice import grid_step
-from .long_run import long_run_cost
-from .policy import Policy
-from .stock_process import UPPER, StockProcess
+from ..evaluation import draw, simulate
+from ..exact.certified import certified, lattice_steps, supported
+from ..exact.lattice import grid_step
+from ..exact.long_run import long_run_cost
+from ..exact.stock_process import UPPER, StockProcess
+from ..policy import Policy
 
 EPISODES = 1024
 """Episodes, on common random numbers, where no lattice applies."""

@@ -13,7 +13,7 @@ from jumpgym.joint_replenishment import JointReplenishment
 from jumpgym.lot_sizing import CapacitatedLotSizing
 from jumpgym.multi_item import MultiItemInventory
 
-from .evaluation import draw
+from ..evaluation import draw
 from .joint_policies import (
     CanOrderPolicy,
     FloatArray,
@@ -50,7 +50,7 @@ def best_joint(env: Any) -> ItemsPolicy:
     Raises:
         NotImplementedError: if no family fits.
     """
-    problem = as_problem(env)
+    problem: Any = as_problem(env)
     found = [best_of_family(start, *_episodes(problem)) for start in starts(problem)]
     return min(found, key=lambda pair: pair[1])[0]
 

@@ -12,6 +12,7 @@ from jumpgym import as_problem
 from jumpgym.budget_discount import BudgetDiscount
 from jumpgym.demand import DiscreteDemand, TraceDemand
 
+from ..policy import Policy
 from .lattice import (
     ROUNDING,
     common_step,
@@ -21,7 +22,6 @@ from .lattice import (
     stock_cost,
     sum_weights,
 )
-from .policy import Policy
 
 STOCK_POINTS = 800
 """Most lattice points of stock."""

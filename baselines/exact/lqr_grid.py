@@ -8,8 +8,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from ..policy import Policy
 from .lqr_optimum import RecedingHorizonPolicy, periods, start_states, switched
-from .policy import Policy
 
 STRETCH = 3.0
 """The grid is finer by ``sinh(STRETCH) / STRETCH`` at the origin than evenly spaced."""

@@ -12,8 +12,8 @@ from jumpgym import as_problem
 from jumpgym.demand import DiscreteDemand, TraceDemand
 from jumpgym.loan_brackets import LoanBrackets
 
+from ..policy import Policy
 from .lattice import common_step, demand_weights, standard_deviation, stock_cost
-from .policy import Policy
 
 WHOLE_LOANS = 64
 """Most loans of a bracket on a lattice; beyond, their amounts are spread evenly."""
@@ -198,7 +198,7 @@ def _lattice(problem: LoanBrackets) -> tuple[float, list[list[float]]] | None:
     loans, need = problem.loans, problem.cash_need
     if not isinstance(need, DiscreteDemand) or problem.initial_cash[0] != problem.initial_cash[1]:
         return None
-    money = [need.values, loans.low, loans.high, loans.fixed_cost, problem.initial_cash]
+    money = [need.values, loans.low, loans.high, loans.fixed_cost, np.array(problem.initial_cash)]
     unit = common_step(np.abs(np.concatenate(money)))
     if unit is None or np.any(loans.high - loans.low > WHOLE_LOANS * unit):
         return None

@@ -15,7 +15,7 @@ from jumpgym.joint_replenishment import JointReplenishment
 from jumpgym.lot_sizing import CapacitatedLotSizing
 from jumpgym.multi_item import MultiItemInventory
 
-from .policy import Policy
+from ..policy import Policy
 
 FloatArray = NDArray[np.float64]
 

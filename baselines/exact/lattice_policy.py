@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
-from .policy import Policy
+from ..policy import Policy
 from .stock_process import StockProcess
 
 Decision = tuple[NDArray[np.int8], NDArray[np.int32]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jumpgym import as_problem
 from jumpgym.switched_lqr import SwitchedLQR
 
-from .policy import Policy
+from ..policy import Policy
 
 if TYPE_CHECKING:
     from .lqr_grid import GridPolicy

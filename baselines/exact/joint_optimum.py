@@ -12,10 +12,10 @@ from jumpgym.demand import ContinuousDemand, DiscreteDemand
 from jumpgym.joint_replenishment import JointReplenishment
 from jumpgym.lot_sizing import CapacitatedLotSizing
 
+from ..policy import Policy
 from .joint_lattice import Decision, JointProcess
 from .joint_orders import JointProblem, choices, lattice_steps
 from .joint_recursion import certified, extent, finite, iterate, make_process, stationary
-from .policy import Policy
 from .stock_process import LOWER, UPPER
 
 

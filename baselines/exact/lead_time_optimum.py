@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory, as_problem
 from jumpgym.demand import DiscreteDemand, TraceDemand
 
+from ..policy import Policy
 from .lattice import common_step, grid_step, standard_deviation
 from .lead_time_process import Decision, LeadTimeProcess, horizon_of
-from .policy import Policy
 
 TOLERANCE = 1e-9
 """Relative fall of the cost at which the lattice is no longer enlarged."""

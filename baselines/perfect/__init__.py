@@ -1,0 +1,1 @@
+"""Perfect hindsight by family of problems; ``jumpgym.baselines.hindsight_cost`` picks the one that fits."""
