@@ -224,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="train every method, and compare with the exact optimum")
     compare.set_defaults(run=_compare)
-    compare.add_argument("--preset", choices=("quick", "standard", "suite"), default="quick")
+    compare.add_argument("--preset", choices=("quick", "standard", "full"), default="quick")
     compare.add_argument("--env", nargs="+", metavar="ID", help="environments; default: the preset's")
     compare.add_argument("--agents", nargs="+", metavar="NAME", help="methods; default: the preset's")
     compare.add_argument("--seeds", type=int, metavar="N", help="number of seeds")

@@ -54,7 +54,7 @@ PRESETS = {
         Block(_SINGLE_ITEM, tuple(METHODS), seeds=3, budget=20.0),
         Block(_SINGLE_ITEM[:1], tuple(METHODS), seeds=1, budget=100.0),
     ),
-    "suite": (Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=20.0),),
+    "full": (Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=20.0),),
 }
 """The comparisons by name."""
 

@@ -11,7 +11,9 @@ from jumpgym import InventoryState, SingleItemInventory
 def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: InventoryState) -> bool:
     """Whether ``wagner_whitin`` applies.
 
-    Regimes "nothing", at no cost, and one of orders from 0 up to more than is ever needed; nothing under way.
+    Regimes "nothing", at no cost, and one of orders from 0 up to more than is worth ordering; nothing under
+    way. In an optimal plan no order meets the demand of a period for which an order of its own would be
+    cheaper, which bounds what orders hold.
 
     Args:
         problem: a single-item inventory.
@@ -21,8 +23,13 @@ def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: Inven
     regimes = problem.regimes
     if len(regimes) != 2 or regimes.high[0] > 0 or regimes.fixed_cost[0] > 0 or regimes.low[1] > 0:
         return False
-    needed = demand.sum(axis=1) + np.maximum(-state.inventory, 0.0)
-    return bool(np.all(needed <= regimes.high[1]) and not np.any(state.pipeline))
+    unmet, _ = _net(problem, demand, state)
+    each, fixed_cost = _costs(problem, demand.shape[1])
+    lead_time = int(regimes.lead_time[1])
+    own, alone = np.zeros(demand.shape[1]), np.full(demand.shape[1], np.inf)
+    own[lead_time:], alone[lead_time:] = np.diagonal(each, lead_time), fixed_cost
+    orders = (np.where(unmet * (row - own) <= alone, unmet, 0.0).sum(1).max() for row in each)
+    return bool(max(orders, default=0.0) <= regimes.high[1]) and not np.any(state.pipeline)
 
 
 def wagner_whitin(
@@ -50,33 +57,55 @@ def wagner_whitin(
         - W. I. Zangwill (1966), A deterministic multi-period production scheduling model with backlogging,
           Management Science 13(1).
     """
-    episodes, periods = demand.shape
-    lead_time = int(problem.regimes.lead_time[1])
-    fixed_cost, unit_cost = problem.regimes.fixed_cost[1], problem.regimes.unit_cost[1]
-    elapsed = np.append(0.0, np.cumsum(problem.discount ** np.arange(periods)))
-    weight = np.diff(elapsed)
+    unmet, cost = _net(problem, demand, state)
+    best = np.full((len(demand), demand.shape[1] + 1), np.inf)
+    best[:, 0] = 0.0
+    for each, fixed_cost in zip(*_costs(problem, demand.shape[1]), strict=True):
+        best = np.minimum(best, fixed_cost + _with_order(best, unmet, each))
+    return np.asarray(cost + _with_order(best, unmet, _never(problem, demand.shape[1]))[:, -1])
+
+
+def _net(
+    problem: SingleItemInventory, demand: NDArray[np.float64], state: InventoryState
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Demand (episodes, periods) that orders must meet, and the cost (episodes,) of holding the first stock.
+
+    Stock at hand meets the first demand; a backlog is demand of the first period.
+    """
+    elapsed = _elapsed(problem, demand.shape[1])
     in_stock = np.maximum(state.inventory, 0.0)[:, None]
-    # Stock at hand meets the first demand; a backlog is demand of the first period.
     total = np.cumsum(demand, axis=1) + np.maximum(-state.inventory, 0.0)[:, None]
     unmet = np.diff(np.maximum(total - in_stock, 0.0), axis=1, prepend=0.0)
     taken = np.diff(np.minimum(total, in_stock), axis=1, prepend=0.0)
     left = np.maximum(in_stock[:, 0] - total[:, -1], 0.0)
-    cost = problem.holding_cost * (taken @ elapsed[:-1] + left * elapsed[-1])
+    return unmet, problem.holding_cost * (taken @ elapsed[:-1] + left * elapsed[-1])
 
-    best = np.full((episodes, periods + 1), np.inf)
-    best[:, 0] = 0.0
+
+def _elapsed(problem: SingleItemInventory, periods: int) -> NDArray[np.float64]:
+    """Discounted number of periods before each period, and in all, shape (periods + 1,)."""
+    return np.append(0.0, np.cumsum(problem.discount ** np.arange(periods)))
+
+
+def _never(problem: SingleItemInventory, periods: int) -> NDArray[np.float64]:
+    """Cost per unit (periods,) of demand that is not met: of losing it, or of a backlog to the end."""
+    elapsed = _elapsed(problem, periods)
     lost = problem.unmet_demand == "lost"
-    period = np.arange(periods)
-    never = problem.shortage_cost * (weight if lost else elapsed[-1] - elapsed[:-1])
-    for arrival in range(lead_time, periods):
-        paid = weight[arrival - lead_time]
-        held = problem.holding_cost * (elapsed[:-1] - elapsed[arrival])
-        short = problem.shortage_cost * (elapsed[arrival] - elapsed[:-1])
-        each = unit_cost * paid + np.where(period >= arrival, held, short)
-        if lost:
-            each = np.where(period >= arrival, np.minimum(each, never), never)
-        best = np.minimum(best, fixed_cost * paid + _with_order(best, unmet, each))
-    return np.asarray(cost + _with_order(best, unmet, never)[:, -1])
+    return np.asarray(problem.shortage_cost * (np.diff(elapsed) if lost else elapsed[-1] - elapsed[:-1]))
+
+
+def _costs(problem: SingleItemInventory, periods: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``C[s, t]``, shape (orders, periods), and the fixed cost (orders,) of orders that arrive in time."""
+    elapsed, lead_time = _elapsed(problem, periods), int(problem.regimes.lead_time[1])
+    paid = np.diff(elapsed)[: max(periods - lead_time, 0), None]
+    arrived = elapsed[lead_time:-1, None]
+    held = problem.holding_cost * (elapsed[:-1] - arrived)
+    short = problem.shortage_cost * (arrived - elapsed[:-1])
+    in_time = np.arange(periods) >= np.arange(lead_time, periods)[:, None]
+    each = problem.regimes.unit_cost[1] * paid + np.where(in_time, held, short)
+    if problem.unmet_demand == "lost":
+        never = _never(problem, periods)
+        each = np.where(in_time, np.minimum(each, never), never)
+    return each, problem.regimes.fixed_cost[1] * paid[:, 0]
 
 
 def _with_order(

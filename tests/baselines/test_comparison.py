@@ -266,7 +266,7 @@ def test_presets():
     assert len(quick) == environments * 4
     assert 60 < planned_seconds(quick, 2) < 360
     assert planned_seconds(quick, 2, jumpgym.ENVIRONMENTS) < planned_seconds(quick, 2) - 10
-    suite = plan("suite")
+    suite = plan("full")
     assert len(suite) == environments * (3 * len(METHODS) + 2)
     assert 3600 < planned_seconds(suite, 2) < 5400
     standard = plan("standard")

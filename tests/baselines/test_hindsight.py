@@ -234,6 +234,14 @@ def test_what_is_under_way_counts():
     np.testing.assert_allclose(hindsight_cost(problem, [[0.0, 4.0, 0.0]], state), 0, atol=1e-9)
 
 
+def test_wagner_whitin_fits_where_the_largest_order_is_far_from_binding():
+    problem = setup_cost(horizon=12)  # at most 200, of some 240 units in all
+    state, noise = draw(problem, 5, 0)
+    assert fits(problem, noise, state)
+    assert (noise.sum(axis=1) > problem.regimes.high[1]).all()
+    np.testing.assert_allclose(hindsight_cost(problem, noise), hindsight_plan(problem, noise).costs)
+
+
 def test_a_binding_largest_order_is_beyond_wagner_whitin():
     problem = setup_cost(max_order=2, fixed_cost=1, shortage_cost=2, horizon=3, demand=np.full((1, 3), 3.0))
     state, noise = draw(problem, 1, 0)
