@@ -62,7 +62,7 @@ def test_solve_where_policies_are_simulated_or_there_is_no_end(capsys):
     out = capsys.readouterr().out
     assert "exactness: grid" in out
     assert "estimated error of the grid" in out
-    assert "SequencePolicy(modes=4 x 0)" in out
+    assert "RecedingHorizonPolicy()" in out
     gap = float(out.split(" a period, ")[-1].split(" %")[0])
     assert 0 < gap < 1000
     assert "by simulation on the same noise above the optimum" in out

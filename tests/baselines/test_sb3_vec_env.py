@@ -119,7 +119,7 @@ def test_noise_for_some_copies_only_is_refused():
 
 def test_a_problem_without_a_horizon_is_refused():
     problem = as_problem(gym.make("jumpgym/SetupCost-v0", horizon=None))
-    with pytest.raises(ValueError, match="horizon=None: SB3's PPO learns from episodes"):
+    with pytest.raises(ValueError, match="horizon=None: this batch runs whole episodes"):
         ProblemVecEnv(problem, COPIES, BoxView(problem))
 
 
