@@ -62,7 +62,12 @@ class MinInvestment(HindsightProblem):
                 scipy.stats.lognorm(0.2, loc=-1, scale=1.03),
                 scipy.stats.lognorm(0.4, loc=-1, scale=1.06),
             ]
-        count = len(min_investment) if _is_vector(min_investment) else 1
+        amounts = {
+            "min_investment": min_investment,
+            "entry_costs": entry_costs,
+            "max_investment": max_investment,
+        }
+        count = _vehicles(returns, amounts)
         self.min_investment = _by_vehicle("min_investment", min_investment, count)
         self.entry_costs = _by_vehicle("entry_costs", entry_costs, count)
         self.max_investment = _by_vehicle("max_investment", max_investment, count)
@@ -221,14 +226,20 @@ def _is_vector(value: Any) -> bool:
     return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
+def _vehicles(returns: Any, amounts: dict[str, Any]) -> int:
+    """The number of vehicles, which all vectors must have; 1 if there are only numbers."""
+    lengths = {name: len(value) for name, value in amounts.items() if _is_vector(value)}
+    if isinstance(returns, (list, tuple)) and all(hasattr(entry, "ppf") for entry in returns):
+        lengths["returns"] = len(returns)
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ValueError(f"the number of vehicles must be the same in all parameters, at least 1, not {told}")
+    return next(iter(lengths.values()), 1)
+
+
 def _by_vehicle(name: str, value: Any, count: int) -> NDArray[np.float64]:
     """Amounts of money, shape (count,), from a number for all or one for each vehicle; at least 0."""
     values = checks.sequence(name, value) if _is_vector(value) else [value] * count
-    if len(values) != count or count == 0:
-        raise ValueError(
-            f"{name}={value!r} of length {len(values)} must have one entry for each vehicle, as "
-            f"min_investment has {count}"
-        )
     return np.array([checks.number(name, each, low=0) for each in values])
 
 
@@ -284,7 +295,7 @@ class MinInvestmentEnv(HybridEnv):
     | Name | Default | Meaning |
     |------|---------|---------|
     | `returns` | two lognormals, see below | a frozen scipy distribution for all vehicles, a list of one for each, or traces (episodes, horizon, vehicles) or (periods, vehicles); at least -1 (with log utility more) |
-    | `min_investment` | (2.0, 8.0) | least amount in each vehicle; a number for one vehicle |
+    | `min_investment` | (2.0, 8.0) | least amount in each vehicle; a number for all, or one for each |
     | `entry_costs` | (0.2, 0.5) | per period in which a vehicle is held; a number for all, or one for each |
     | `max_investment` | 1000.0 | most in each vehicle; a number for all, or one for each |
     | `risk_free` | 0.01 | return of cash |
