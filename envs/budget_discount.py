@@ -192,10 +192,6 @@ class BudgetDiscount(HindsightProblem):
         """Orders (..., K) up to levels ``level_scale * (1 + output)``; see ``HindsightProblem``."""
         return self.level_scale * (1 + output) - self.position(observation)[..., None]
 
-    def drivers(self, quantity: Any) -> Any:
-        """The quantity itself, shape (..., 1); see ``HindsightProblem``."""
-        return quantity
-
 
 def _brackets(
     breakpoints: Sequence[float], unit_costs: Sequence[float], lead_time: int, max_order: float

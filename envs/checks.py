@@ -47,6 +47,11 @@ def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     return value
 
 
+def is_vector(value: Any) -> bool:
+    """Whether ``value`` has entries, as a list or an array with an axis; a number has none."""
+    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
 def sequence(name: str, value: Any) -> list[Any]:
     """Return ``value`` as a list, if it is a sequence or an array with one axis or more; otherwise raise."""
     if isinstance(value, np.ndarray):

@@ -173,10 +173,6 @@ class SingleItemInventory(HindsightProblem):
         """Orders (..., K) up to levels ``level_scale * (1 + output)``; see ``HindsightProblem``."""
         return self.level_scale * (1 + output) - self.position(observation)[..., None]
 
-    def drivers(self, quantity: Any) -> Any:
-        """The quantity itself, shape (..., 1); see ``HindsightProblem``."""
-        return quantity
-
     @functools.cached_property
     def economic_order_quantity(self) -> float:
         """The order, in units, of the lowest cost per period if demand were constant.

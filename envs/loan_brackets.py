@@ -162,10 +162,6 @@ class LoanBrackets(HindsightProblem):
         c = self.constants(output)
         return c.loan_scale * (1 + output) - self.position(observation)[..., None]
 
-    def drivers(self, quantity: Any) -> Any:
-        """The quantity itself, shape (..., 1); see ``HindsightProblem``."""
-        return quantity
-
 
 def _loans(
     brackets: Sequence[Sequence[float]],

@@ -82,10 +82,6 @@ class CapacitatedLotSizing(MultiItemInventory):
         needed = (setup * quantity) @ c.unit_times
         return quantity * self.cut(left, needed)[..., None]
 
-    def drivers(self, quantity: Any) -> Any:
-        """The lots themselves, shape (..., n); see ``HindsightProblem``."""
-        return quantity
-
 
 class CapacitatedLotSizingEnv(HybridEnv):
     """

@@ -171,10 +171,6 @@ class MinInvestment(HindsightProblem):
         """Observation (..., 2): wealth, periods gone by."""
         return array_namespace(state.period).stack([state.wealth, state.period], axis=-1)
 
-    def drivers(self, quantity: Any) -> Any:
-        """The amounts themselves, shape (..., v); see ``HindsightProblem``."""
-        return quantity
-
     def quantity_from(self, observation: Any, output: Any) -> Any:
         """Amounts (..., columns): the share ``(0.5 + output) / v`` of wealth; see ``HindsightProblem``."""
         return (0.5 + output) * observation[..., :1] / len(self.min_investment)
@@ -222,13 +218,9 @@ class MinInvestment(HindsightProblem):
         return max(wealth, payable)
 
 
-def _is_vector(value: Any) -> bool:
-    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
-
-
 def _vehicles(returns: Any, amounts: dict[str, Any]) -> int:
     """The number of vehicles, which all vectors must have; 1 if there are only numbers."""
-    lengths = {name: len(value) for name, value in amounts.items() if _is_vector(value)}
+    lengths = {name: len(value) for name, value in amounts.items() if checks.is_vector(value)}
     if isinstance(returns, (list, tuple)) and all(hasattr(entry, "ppf") for entry in returns):
         lengths["returns"] = len(returns)
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -239,7 +231,7 @@ def _vehicles(returns: Any, amounts: dict[str, Any]) -> int:
 
 def _by_vehicle(name: str, value: Any, count: int) -> NDArray[np.float64]:
     """Amounts of money, shape (count,), from a number for all or one for each vehicle; at least 0."""
-    values = checks.sequence(name, value) if _is_vector(value) else [value] * count
+    values = checks.sequence(name, value) if checks.is_vector(value) else [value] * count
     return np.array([checks.number(name, each, low=0) for each in values])
 
 

@@ -312,7 +312,7 @@ def economic_cycles(
 
 
 def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any) -> int:
-    lengths = {name: len(value) for name, value in vectors.items() if _is_vector(value)}
+    lengths = {name: len(value) for name, value in vectors.items() if checks.is_vector(value)}
     if isinstance(demand, (list, tuple)) and all(hasattr(entry, "ppf") for entry in demand):
         lengths["demand"] = len(demand)
     elif getattr(demand, "ndim", 0) == 3:
@@ -337,13 +337,9 @@ def _compact(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values[0] if np.all(values == values[0]) else values
 
 
-def _is_vector(value: Any) -> bool:
-    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
-
-
 def _per_item(name: str, value: Any, items: int, low: float = 0.0) -> NDArray[np.float64]:
     """A parameter of the items as an array (n,), from a number or a vector; else ValueError or TypeError."""
-    if not _is_vector(value):
+    if not checks.is_vector(value):
         return np.full(items, checks.number(name, value, low=low))
     if len(value) != items:
         raise ValueError(

@@ -138,15 +138,19 @@ class HindsightProblem(ABC):
         return (c.low + c.high) / 2 + (c.high - c.low) / 2 * output
 
     def drivers(self, quantity: Any) -> Any:
-        """For each gate what decides its regime if quantities (..., n) alone are given: (..., G)."""
-        raise NotImplementedError(
-            f"{type(self).__name__}: the regime does not follow from the quantity; actions need both"
-        )
+        """For each gate what decides its regime if quantities (..., n) alone are given: (..., G).
+
+        By default the quantities themselves, for gates with one quantity each.
+        """
+        return quantity
 
     def membership(self, quantity: Any) -> NDArray[np.int64]:
         """Regime (..., G) of each gate to which undecomposed quantities (..., n) belong."""
+        if self.boundaries is None:
+            raise NotImplementedError(
+                f"{type(self).__name__}: the regime does not follow from the quantity; actions need both"
+            )
         drivers = self.drivers(np.asarray(quantity, dtype=np.float64))
-        assert self.boundaries is not None
         return np.stack(
             [np.searchsorted(ends, drivers[..., g], side="left") for g, ends in enumerate(self.boundaries)],
             -1,

@@ -6,13 +6,12 @@ from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory, as_problem
 from jumpgym.demand import DiscreteDemand, TraceDemand
 
-from ..policy import Policy
 from .lattice import common_step, grid_step, standard_deviation
+from .lattice_policy import LatticePolicy
 from .lead_time_process import Decision, LeadTimeProcess, horizon_of
 
 TOLERANCE = 1e-9
@@ -25,16 +24,12 @@ EXACT_CHOICES, GRID_CHOICES = 4_000_000, 1_000_000
 """Most states after an order on the first lattice: of an exact solution, and of an approximation."""
 
 
-class LeadTimeOptimum(Policy):
-    """An optimal policy, as ``solve_order_size_lead_time`` returns it.
-
-    Between lattice points it decides as at the nearest one, with the same order-up-to level; quantities are
-    projected on their regime's interval.
+class LeadTimeOptimum(LatticePolicy):
+    """An optimal policy, as ``solve_order_size_lead_time`` returns it; see ``LatticePolicy``.
 
     Attributes:
         expected_cost: expected discounted cost of an episode from the initial state.
         discretisation_error: estimated error of ``expected_cost``; 0 where the lattice is exact.
-        step: distance of the lattice points, in units.
     """
 
     def __init__(
@@ -44,26 +39,9 @@ class LeadTimeOptimum(Policy):
         expected_cost: float,
         discretisation_error: float,
     ) -> None:
-        self.problem = process.problem
-        self.step = process.step
+        super().__init__(process.problem, process, decisions)
         self.expected_cost = expected_cost
         self.discretisation_error = discretisation_error
-        self._process = process
-        self._decisions = decisions
-
-    def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Optimal regime (m,) and quantity (m,) of observations (m, n)."""
-        periods = np.clip(np.round(observation[:, -1]), 0, len(self._decisions) - 1).astype(int)
-        states, above = self._process.locate(observation)
-        regime = np.zeros(len(observation), dtype=np.int64)
-        quantity = np.zeros(len(observation))
-        for period in np.unique(periods):
-            now = periods == period
-            regimes, quantities = self._decisions[period]
-            state = tuple(index[now] for index in states)
-            regime[now] = regimes[state]
-            quantity[now] = self.step * quantities[state]
-        return regime, self.problem.regimes.project(regime, quantity + above)
 
 
 def solve_order_size_lead_time(env: Any) -> LeadTimeOptimum:
