@@ -114,8 +114,8 @@ class BusyCallback(BaseCallback):
 def test_cpu_budget_stops_training_and_anneals_the_learning_rate():
     model = make_ppo("ppo-gate", SETUP_COST, seed=0)
     callback = BusyCallback()
-    model.learn(cpu_seconds=1.0, callback=callback)
-    assert 1.0 <= model.clock.elapsed < 1.5
+    model.learn(cpu_seconds=3.0, callback=callback)  # many rollouts, also where others use the machine
+    assert 3.0 <= model.clock.elapsed < 3.5
     assert np.all(np.diff(callback.rates) <= 0)
     assert callback.rates[-1] < 0.2 * callback.rates[0]
 
