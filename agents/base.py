@@ -29,7 +29,8 @@ class Agent(Persistent):
     """An agent that differentiates through the problem it learns.
 
     One iteration of training simulates ``batch_size`` whole episodes on fresh noise, back-propagates one loss
-    through them, and takes one Adam step. A subclass makes ``self.networks`` and gives the loss.
+    through them, and takes one Adam step. A subclass makes ``self.networks`` and gives the loss, or another
+    ``iterate``. What is to survive ``save`` and ``load`` lies in the networks, as parameters or buffers.
 
     On the CPU one thread is used, whatever ``torch.get_num_threads()`` says, which is left as it was: see
     ``device.one_thread``.
@@ -108,9 +109,8 @@ class Agent(Persistent):
             self.networks = nn.ModuleDict(self.make_networks()).to(self.device)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.learning_rate)
         self.cost_scale = 1.0
-        if self.problem.horizon is not None:
-            with one_thread(self.device), torch.no_grad():
-                self.cost_scale = cost_unit(self.simulate(*self._draw(self.problem.horizon)).costs)
+        with one_thread(self.device), torch.no_grad():
+            self.cost_scale = self.first_cost_scale()
 
     @abstractmethod
     def make_networks(self) -> dict[str, nn.Module]:
@@ -127,6 +127,55 @@ class Agent(Persistent):
     @abstractmethod
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Regimes (m, G) and quantities (m, n) of observations (m, n_obs)."""
+
+    @property
+    def periods(self) -> int:
+        """Periods of an iteration: all of an episode."""
+        assert self.problem.horizon is not None
+        return self.problem.horizon
+
+    def first_cost_scale(self) -> float:
+        """``cost_scale`` under the policy as it is at the start."""
+        return cost_unit(self.simulate(*self.start()).costs)
+
+    def start(self) -> tuple[Any, Tensor]:
+        """Initial states and noise, (batch_size, periods, *noise_shape), of an iteration."""
+        return draw(self.problem, self.batch_size, self.periods, self.generator)
+
+    def iterate(self) -> None:
+        """One iteration of training: simulate, back-propagate, step."""
+        episodes = self.simulate(*self.start())
+        self.descend(self.loss(episodes))
+        self.count(episodes.costs)
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of Adam down the gradient of a loss in units of cost.
+
+        Raises:
+            FloatingPointError: if the loss or its gradient is not finite; the weights stay as they are.
+        """
+        self.optimizer.zero_grad()
+        (loss / self.cost_scale).backward()
+        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.max_grad_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise FloatingPointError(
+                f"{self.name}: after {self.num_timesteps} time steps the loss is {float(loss.detach())}, "
+                f"the norm of its gradient {float(norm)}; try a lower learning_rate or state_gradient_limit"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = cosine(self.learning_rate, self.progress)
+        self.optimizer.step()
+        self.logger.record("train/loss", float(loss.detach()))
+        self.logger.record("train/gradient_norm", float(norm))
+
+    def count(self, costs: Tensor) -> None:
+        """Account for the costs (T, m, C) that an iteration simulated."""
+        periods, episodes = costs.shape[:2]
+        self.num_timesteps += periods * episodes
+        self.iterations += 1
+        costs = costs.detach()
+        self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
+        self.logger.record("rollout/cost", float(costs.sum(-1).mean()) * periods)
 
     def learn(
         self,
@@ -151,12 +200,11 @@ class Agent(Persistent):
             cpu_seconds: CPU time of this process to spend; callbacks can pause it by ``agent.clock.pause()``.
 
         Raises:
-            ValueError: if neither limit is given, or the problem has no end.
+            ValueError: if neither limit is given.
             FloatingPointError: if the loss or its gradient stops being finite; the weights are those before.
         """
         if total_timesteps is None and cpu_seconds is None:
             raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
-        horizon = self._horizon()
         total = (
             checks.integer("total_timesteps", total_timesteps, low=1) if total_timesteps is not None else None
         )
@@ -179,7 +227,7 @@ class Agent(Persistent):
             with one_thread(self.device):
                 going = self.progress < 1
                 while going:
-                    self._iterate(horizon)
+                    self.iterate()
                     self.progress = self._progress(total, budget)
                     going = listeners.on_step() and self.progress < 1
                     if not going or self.iterations % log_interval == 0:
@@ -214,7 +262,14 @@ class Agent(Persistent):
 
     @classmethod
     def _supported(cls, env: Any) -> HindsightProblem:
-        return as_problem(env)
+        problem = as_problem(env)
+        if problem.horizon is None:
+            raise ValueError(
+                f"{cls.name}: it needs a problem with an end, and this one has horizon=None; make it with a "
+                "horizon, such as horizon=100, or use an agent that learns on windows: MixedGradient, HPO or "
+                "StochasticValueGradient"
+            )
+        return problem
 
     def get_env(self) -> HindsightProblem:
         """The problem; SB3's callbacks ask for it."""
@@ -222,41 +277,6 @@ class Agent(Persistent):
 
     def get_vec_normalize_env(self) -> None:
         """None: observations are never normalised outside the networks; SB3's callbacks ask."""
-
-    def _horizon(self) -> int:
-        if self.problem.horizon is None:
-            raise ValueError(
-                f"{self.name}: learn needs a problem with an end, and this one has horizon=None; make it "
-                "with a horizon, such as horizon=100"
-            )
-        return self.problem.horizon
-
-    def _iterate(self, periods: int) -> None:
-        """One iteration of training: simulate, back-propagate, step."""
-        episodes = self.simulate(*self._draw(periods))
-        loss = self.loss(episodes)
-        self.optimizer.zero_grad()
-        (loss / self.cost_scale).backward()
-        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.max_grad_norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            raise FloatingPointError(
-                f"{self.name}: after {self.num_timesteps} time steps the loss is {float(loss.detach())}, "
-                f"the norm of its gradient {float(norm)}; try a lower learning_rate or state_gradient_limit"
-            )
-        for group in self.optimizer.param_groups:
-            group["lr"] = cosine(self.learning_rate, self.progress)
-        self.optimizer.step()
-        self.num_timesteps += self.batch_size * periods
-        self.iterations += 1
-        costs = episodes.costs.detach()
-        self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
-        self.logger.record("rollout/cost", float(costs.sum(-1).mean()) * periods)
-        self.logger.record("train/loss", float(loss.detach()))
-        self.logger.record("train/gradient_norm", float(norm))
-
-    def _draw(self, periods: int) -> tuple[Any, Tensor]:
-        """Fresh initial states and noise of a batch of episodes."""
-        return draw(self.problem, self.batch_size, periods, self.generator)
 
     def _limits(self, noise: Tensor) -> Limits | None:
         """The limits on the state's gradient of the loss in units of ``cost_scale``; see ``rollout``."""

@@ -66,6 +66,11 @@ def log_prob(logits: Tensor, gates: Tensor, groups: Groups) -> Tensor:
     )
 
 
+def probabilities(logits: Tensor, groups: Groups) -> Tensor:
+    """``p(k | S_t)`` of every option of each gate, (..., options) to (..., options)."""
+    return _flat([torch.softmax(split(logits, group), -1) for group in groups])
+
+
 def entropy(logits: Tensor, groups: Groups) -> Tensor:
     """Entropy of each gate, (..., options) to (..., G)."""
     log_p = [torch.log_softmax(split(logits, group), -1) for group in groups]

@@ -11,8 +11,21 @@ from jumpgym import checks
 from .base import Agent
 from .gates import gumbel_noise, relaxed_gate
 from .policies import Choice, HybridPolicy, QuantityHead
-from .rollout import Rollout, rollout
+from .rollout import Policy, Rollout, rollout
 from .schedules import inverse_time
+
+TEMPERATURE, DECAY, COLDEST = 1.0, 0.02, 0.05
+
+
+def guarded(policy: HybridPolicy) -> Policy:
+    """The policy with gates that see the state without its gradient, so that relaxed gates do not explode."""
+
+    def forward(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        logits, weights, _ = policy(observation.detach(), choice)
+        *_, quantity = policy(observation, lambda logits: weights)
+        return logits, weights, quantity
+
+    return forward
 
 
 class GumbelSoftmax(Agent):
@@ -41,13 +54,18 @@ class GumbelSoftmax(Agent):
         env: Any,
         *,
         form: Literal["guarded", "plain"] = "guarded",
-        temperature: float = 1.0,
-        temperature_decay: float = 0.02,
-        min_temperature: float = 0.05,
+        temperature: float = TEMPERATURE,
+        temperature_decay: float = DECAY,
+        min_temperature: float = COLDEST,
         straight_through: bool = False,
         **settings: Any,
     ) -> None:
         self.form = checks.choice("form", form, ("guarded", "plain"))
+        if temperature == 0:
+            raise ValueError(
+                "temperature=0 is the hard gate, through which no gradient passes: use MixedGradient, or a "
+                "temperature of at least 1e-06"
+            )
         self.temperature = checks.number("temperature", temperature, low=1e-6)
         self.temperature_decay = checks.number("temperature_decay", temperature_decay, low=0)
         self.min_temperature = checks.number("min_temperature", min_temperature, low=0, high=self.temperature)
@@ -62,15 +80,23 @@ class GumbelSoftmax(Agent):
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
         """Episodes with relaxed gates at the present temperature."""
-        tau = inverse_time(
-            self.temperature, self.temperature_decay, self.min_temperature, self.iterations
-        )  # eq. 11
+        tau = self.temperature_after(
+            self.iterations, self.temperature, self.temperature_decay, self.min_temperature
+        )
         self.logger.record("train/temperature", tau)
         layout = self.problem.layout
         gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
         gate = relaxed_gate(gumbel, layout.gate_groups, tau, self.straight_through)
         limits = self._limits(noise) if self.form == "guarded" else None
-        return rollout(self.problem, self._forward, gate, state, noise, limits)
+        policy: Policy = guarded(self.policy) if self.form == "guarded" else self.policy
+        return rollout(self.problem, policy, gate, state, noise, limits)
+
+    @staticmethod
+    def temperature_after(
+        iterations: int, start: float = TEMPERATURE, decay: float = DECAY, coldest: float = COLDEST
+    ) -> float:
+        """Temperature ``start / (1 + decay * iterations)`` (eq. 11), at least ``coldest``."""
+        return inverse_time(start, decay, coldest, iterations)
 
     def loss(self, episodes: Rollout) -> Tensor:
         """Mean cost of the relaxed episodes."""
@@ -79,10 +105,3 @@ class GumbelSoftmax(Agent):
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The hard gates (eq. 13) and their quantities."""
         return self.policy.choose(observation, self.generator, deterministic)
-
-    def _forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-        if self.form == "plain":
-            return self.policy(observation, choice)
-        logits, weights, _ = self.policy(observation.detach(), choice)
-        *_, quantity = self.policy(observation, lambda logits: weights)
-        return logits, weights, quantity

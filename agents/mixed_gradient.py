@@ -1,43 +1,81 @@
-"""MixedGradient: score-function gradients for the gate, pathwise gradients for the quantity."""
+"""MixedGradient: pathwise gradients for the quantity, and for the gate any of the estimators."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from jumpgym import checks
 
-from .base import Agent
-from .estimators import credited, gae, leave_one_out, surrogate_loss, value_advantage
-from .gates import entropy, gumbel_noise, log_prob, sampled_gate
+from . import estimators
+from .branching import Closing, option_costs
+from .enumeration import check_paths, expected_cost
+from .estimators import expected_loss, pathwise_loss, score_loss
+from .gates import entropy, gumbel_noise, log_prob, probabilities, relaxed_gate, sampled_gate
+from .gumbel_softmax import GumbelSoftmax, guarded
 from .networks import Value
 from .policies import HybridPolicy, QuantityHead
 from .rollout import Rollout, rollout
 from .schedules import linear_until
+from .windows import WindowedAgent
+
+Estimator = Literal[
+    "total_cost",
+    "reward_to_go",
+    "leave_one_out",
+    "value",
+    "normalised",
+    "gae",
+    "td",
+    "branching",
+    "enumeration",
+    "gumbel_softmax",
+    "straight_through",
+]
+WITH_VALUE = ("value", "normalised", "gae", "td")
+RELAXED = ("gumbel_softmax", "straight_through")
 
 
-class MixedGradient(Agent):
+class MixedGradient(WindowedAgent):
     """Hybrid-action policy gradient (Alvo, section 2.1).
 
-    Gates are sampled; their parameters follow the score function. Quantities are deterministic; their
-    gradient is pathwise. Both come from one surrogate loss, see ``estimators.surrogate_loss``.
+    Quantities are deterministic; their gradient is pathwise. Gates are sampled, and the gradient of their
+    parameters is estimated:
+
+    | ``estimator`` | advantage of a gate | bias |
+    |---|---|---|
+    | ``"total_cost"`` | cost of the whole episode | none |
+    | ``"reward_to_go"`` | cost from its period on | none |
+    | ``"leave_one_out"`` | that, less the mean of the other episodes | none |
+    | ``"value"`` | that, less a learned value (algorithm 24.1) | none |
+    | ``"normalised"`` | that, normalised, on a random quarter of the decisions (24.2) | scale |
+    | ``"gae"`` | generalised advantage (24.3) | where the value is wrong |
+    | ``"td"`` | one-step temporal difference (24.4) | more |
+    | ``"branching"`` | what every other option would have cost, see ``branching`` | none without a window |
+    | ``"enumeration"`` | none: the exact expectation over gates, on few paths only | none, nor sampling |
+    | ``"gumbel_softmax"`` | none: relaxed gates, pathwise, see ``GumbelSoftmax`` | much |
+    | ``"straight_through"`` | none: hard gates with relaxed gradients | much |
+
+    A problem without an end is learnt on windows, see ``WindowedAgent``: then what follows a window is told by
+    a learned value, and no estimator is free of bias.
 
     Args:
         env: environment id, environment or problem.
+        estimator: of the gate's gradient, see above.
         cross_term: "full" is the unbiased gradient of eq. 8; "off" leaves out how earlier quantities change
             the probability of later gates (eq. 4 and 6): less variance, some bias in mid-training.
-        advantage: "leave_one_out" (unbiased), "value" (unbiased, learned value) or "gae" (less variance, some
-            bias).
         gae_lambda: of "gae".
+        branch_window: of "branching": periods that a branch is followed, closed by a learned value; None: to
+            the end.
         credit: "components" credits each gate with the components of the cost that it enters
             (``problem.layout.credit``), "total" with all. With one component they are the same. With many
             items components have far less variance (Schulman et al. 2015, "Gradient estimation using
             stochastic computation graphs", theorem 1). They are exact where a gate has no influence on later
             costs of the other components, as when each item's decisions follow from its own state. Where one
             network sees all items, or items share a resource, an item's gate also changes what later happens
-            to the others, and this is left out: an approximation.
+            to the others, and this is left out: an approximation. Branching always sees all costs.
         entropy_bonus: cost units that the entropy of a gate in one period is worth at the start, annealed in
             a line to 0 at ``entropy_until`` of the training. It keeps the gate from settling on "always
             order" before the levels are right. None takes 40 % of ``cost_scale`` divided by the number of
@@ -46,7 +84,7 @@ class MixedGradient(Agent):
         quantity_head: see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads which have lost their
             gradient, see ``HybridPolicy.revival``; annealed as the entropy bonus is.
-        **settings: of every agent, see ``Agent``.
+        **settings: of every agent, see ``WindowedAgent`` and ``Agent``.
 
     Example:
         >>> from jumpgym.agents import MixedGradient
@@ -56,14 +94,16 @@ class MixedGradient(Agent):
 
     name = "MixedGradient"
     REVIVAL_EPISODES = 64
+    MINIBATCH = 0.25
 
     def __init__(
         self,
         env: Any,
         *,
+        estimator: Estimator = "leave_one_out",
         cross_term: Literal["full", "off"] = "full",
-        advantage: Literal["leave_one_out", "value", "gae"] = "leave_one_out",
         gae_lambda: float = 0.95,
+        branch_window: int | None = None,
         credit: Literal["components", "total"] = "components",
         entropy_bonus: float | None = None,
         entropy_until: float = 0.7,
@@ -71,10 +111,11 @@ class MixedGradient(Agent):
         revival: float = 1.0,
         **settings: Any,
     ) -> None:
+        self.estimator = checks.choice("estimator", estimator, get_args(Estimator))
         self.cross_term = checks.choice("cross_term", cross_term, ("full", "off"))
-        self.advantage = checks.choice("advantage", advantage, ("leave_one_out", "value", "gae"))
         self.credit = checks.choice("credit", credit, ("components", "total"))
         self.gae_lambda = checks.number("gae_lambda", gae_lambda, low=0, high=1)
+        self.branch_window = branch_window
         self.entropy_bonus = (
             None if entropy_bonus is None else checks.number("entropy_bonus", entropy_bonus, low=0)
         )
@@ -84,28 +125,33 @@ class MixedGradient(Agent):
         super().__init__(env, **settings)
 
     def make_networks(self) -> dict[str, nn.Module]:
-        """The policy, and the value where the advantage needs one."""
+        """The policy, and the value where the estimator needs one."""
+        self._check_estimator()
         self.policy = HybridPolicy(self.problem, self.hidden, self.quantity_head)
-        if self.advantage == "leave_one_out":
-            return {"policy": self.policy}
-        self.value = Value(self.problem, self.hidden)
-        return {"policy": self.policy, "value": self.value}
+        networks = {"policy": self.policy, **self.window_networks()}
+        if "value" not in networks and (self.estimator in WITH_VALUE or self.branch_window is not None):
+            self.value = Value(self.problem, self.hidden)
+            networks["value"] = self.value
+        return networks
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Episodes with sampled gates."""
-        layout = self.problem.layout
-        gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
-        gate = sampled_gate(gumbel, layout.gate_groups)
-        return rollout(self.problem, self.policy, gate, state, noise, self._limits(noise))
+        """Episodes with sampled or relaxed gates."""
+        groups = self.problem.layout.gate_groups
+        gumbel = gumbel_noise(
+            (noise.shape[1], len(noise), self.problem.layout.options), self.generator, noise
+        )
+        policy, gate = self.policy, sampled_gate(gumbel, groups)
+        if self.estimator in RELAXED:
+            temperature = GumbelSoftmax.temperature_after(self.iterations)
+            gate = relaxed_gate(gumbel, groups, temperature, self.estimator == "straight_through")
+            policy = guarded(self.policy)
+        episodes = rollout(self.problem, policy, gate, state, noise, self._limits(noise))
+        return episodes._replace(gumbel=gumbel)
 
     def loss(self, episodes: Rollout) -> Tensor:
-        """Surrogate loss, less the entropy bonus, and the loss of the value."""
-        logits = episodes.logits
-        if self.cross_term == "off":
-            logits, *_ = self.policy(episodes.observations.detach(), lambda logits: episodes.gates)
-        groups = self.problem.layout.gate_groups
-        advantages, value_loss = self._advantages(episodes)
-        undecided = entropy(logits, groups)
+        """Cost and score, less the entropy bonus, and the losses of revival and of the value."""
+        logits = self.gate_logits(episodes)
+        undecided = entropy(logits, self.problem.layout.gate_groups)
         gates = undecided.shape[-1]
         typical = 0.4 * self.cost_scale / (1 + gates)
         start = typical if self.entropy_bonus is None else self.entropy_bonus
@@ -113,34 +159,109 @@ class MixedGradient(Agent):
         self.logger.record("train/entropy", float(undecided.detach().mean()))
         revival = self.policy.revival(
             episodes.observations[:, : self.REVIVAL_EPISODES].detach(),
-            episodes.gates[:, : self.REVIVAL_EPISODES],
+            episodes.gates[:, : self.REVIVAL_EPISODES].detach(),
             episodes.quantities[:, : self.REVIVAL_EPISODES].detach(),
         )
+        value_loss: Tensor | float = 0.0
+        if "value" in self.networks:  # first of all: the first fit tells the scale of the value
+            value_loss = self.value_loss(episodes, self.costs_to_go(episodes))
         return (
-            surrogate_loss(episodes.costs, log_prob(logits, episodes.gates, groups), advantages)
+            self.surrogate(episodes, logits)
             - bonus * undecided.sum(-1).sum(0).mean()
             + linear_until(self.revival, self.entropy_until, self.progress) * self.cost_scale * revival
             + value_loss
         )
 
+    def gate_logits(self, episodes: Rollout) -> Tensor:
+        """Logits (T, m, options), connected to the states unless the cross term is off."""
+        if self.cross_term == "full":
+            return episodes.logits
+        return self.policy(episodes.observations.detach(), lambda logits: episodes.gates)[0]
+
+    def surrogate(self, episodes: Rollout, logits: Tensor) -> Tensor:
+        """Loss whose gradient estimates that of the expected cost (eq. 8)."""
+        if self.estimator == "enumeration":
+            return expected_cost(self.problem, self.policy, episodes.states[0], episodes.noise).mean()
+        return pathwise_loss(episodes.costs, self.closing(episodes)) + self.score(episodes, logits)
+
+    def score(self, episodes: Rollout, logits: Tensor) -> Tensor:
+        """The part of the loss whose gradient is the score-function part; 0 for relaxations."""
+        groups = self.problem.layout.gate_groups
+        if self.estimator in RELAXED:
+            return logits.new_zeros(())
+        if self.estimator == "branching":
+            assert episodes.gumbel is not None
+            costs = option_costs(
+                self.problem, self.policy, episodes, episodes.gumbel, episodes.noise, self._branch_closing()
+            )
+            return expected_loss(probabilities(logits, groups), costs)
+        log_p = log_prob(logits, episodes.gates, groups)
+        if self.estimator == "normalised":
+            log_p = log_p * estimators.minibatch(log_p.shape, self.MINIBATCH, self.generator, log_p)
+        return score_loss(log_p, estimators.credited(self.advantages(episodes), self._credit(log_p)))
+
+    def advantages(self, episodes: Rollout) -> Tensor:
+        """Advantages (T, m, C) of the costs by component, without gradient."""
+        costs, closing = self.relative(episodes.costs.detach()), self.closing(episodes).detach()
+        q = estimators.cost_to_go(costs, closing)
+        if self.estimator == "total_cost":
+            return estimators.total_cost(costs, closing)
+        if self.estimator == "reward_to_go":
+            return q
+        if self.estimator == "leave_one_out":
+            return estimators.leave_one_out(q)
+        values = self.values(episodes)
+        if self.estimator == "value":
+            return estimators.value_advantage(q, values)
+        if self.estimator == "normalised":
+            return self.cost_scale * estimators.normalised(estimators.value_advantage(q, values))
+        return estimators.gae(costs, values, 0.0 if self.estimator == "td" else self.gae_lambda, closing)
+
+    def costs_to_go(self, episodes: Rollout) -> Tensor:
+        """Costs to go (T, m, C), without gradient."""
+        return estimators.cost_to_go(self.relative(episodes.costs.detach()), self.closing(episodes).detach())
+
+    def values(self, episodes: Rollout) -> Tensor:
+        """Values (T, m, C) of the states before each period, discounted to the first, without gradient."""
+        values = self.value(episodes.observations.detach())
+        return values * self.discounts(values, len(values))
+
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The most probable regime of each gate, or a sampled one, and the quantities."""
         return self.policy.choose(observation, self.generator, deterministic)
 
-    def _advantages(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
-        """Advantages of each gate (T, m, G) and the loss of the value, in units of cost."""
-        costs, value_loss = episodes.costs.detach(), episodes.costs.new_zeros(())
-        if self.advantage == "leave_one_out":
-            advantages = leave_one_out(costs)
-        else:
-            values, error = self.value.fit(episodes.observations.detach(), costs)
-            value_loss = error * self.cost_scale
-            advantages = (
-                value_advantage(costs, values)
-                if self.advantage == "value"
-                else gae(costs, values, self.gae_lambda)
-            )
-        enters = torch.as_tensor(self.problem.layout.credit, dtype=costs.dtype, device=costs.device)
-        return credited(
-            advantages, enters if self.credit == "components" else torch.ones_like(enters)
-        ), value_loss
+    def _credit(self, like: Tensor) -> Tensor:
+        credit = torch.as_tensor(self.problem.layout.credit, dtype=like.dtype, device=like.device)
+        return credit if self.credit == "components" else torch.ones_like(credit)
+
+    def _branch_closing(self) -> Closing:
+        if self.branch_window is None and not self.endless:
+            return Closing()
+        return Closing(self.branch_window, self._cost_to_go)
+
+    def _cost_to_go(self, observations: Tensor) -> Tensor:
+        """Learned cost to go (...,) of observations; nothing follows the last period."""
+        values = self.value(observations).sum(-1)
+        horizon = self.problem.horizon
+        return values if horizon is None else values * (observations[..., -1] < horizon)
+
+    def _check_estimator(self) -> None:
+        if self.branch_window is not None:
+            if self.estimator != "branching":
+                raise ValueError(
+                    f"branch_window={self.branch_window} is of the estimator 'branching', not of "
+                    f"{self.estimator!r}: leave it out"
+                )
+            self.branch_window = checks.integer("branch_window", self.branch_window, low=1)
+            if self.branch_window > self.periods:
+                raise ValueError(
+                    f"branch_window={self.branch_window} is longer than the {self.periods} periods that are "
+                    "simulated: branch_window=None follows branches to the end"
+                )
+        if self.estimator == "enumeration":
+            if self.endless:
+                raise ValueError(
+                    "estimator='enumeration' needs a problem with an end, and this one has horizon=None; use "
+                    "'branching' or 'gae'"
+                )
+            check_paths(self.problem, self.periods)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem
 
-from .estimators import cost_to_go
 from .features import Features
 
 
@@ -49,7 +48,7 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
 
 
 class Value(nn.Module):
-    """Learned cost to go of observations, by component, discounted to the first period.
+    """Learned cost to go of observations, by component, in costs of the period that they are of.
 
     Standardised by the mean and spread of the first costs to go that it is fitted to. A component that hardly
     varied then is measured by a hundredth of the largest spread, lest it explode when it does vary.
@@ -66,16 +65,18 @@ class Value(nn.Module):
         self.register_buffer("mean", torch.zeros(components))
         self.register_buffer("spread", torch.zeros(components))
 
-    def fit(self, observations: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (T, m, C) of observations (T, m, n), not differentiable, and the mean squared error of fit.
+    def forward(self, observations: Tensor) -> Tensor:
+        """Values (..., C) of observations (..., n), differentiable in these but not in the parameters."""
+        parameters = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
+        standardised = torch.func.functional_call(self.net, parameters, (self.features(observations),))
+        return standardised * self.spread + self.mean
 
-        The error is in standardised units; ``costs`` (T, m, C) are discounted to the first period.
-        """
-        target = cost_to_go(costs)
+    def error(self, observations: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared error of fit to costs to go (..., C), in standardised units."""
         if not self.spread.any():
-            spread = target.std((0, 1))
-            self.mean = target.mean((0, 1))
+            every = tuple(range(targets.ndim - 1))
+            spread = targets.std(every)
+            self.mean = targets.mean(every)
             self.spread = torch.maximum(spread, 0.01 * spread.max()).clamp(min=1e-8)
         standardised = self.net(self.features(observations))
-        error = ((standardised - (target - self.mean) / self.spread) ** 2).mean()
-        return (standardised * self.spread + self.mean).detach(), error
+        return ((standardised - (targets - self.mean) / self.spread) ** 2).mean()

@@ -29,6 +29,10 @@ class Rollout(NamedTuple):
         gates: weights that were applied, shape (T, m, options).
         quantities: each in all regimes of its gate, shape (T, m, columns).
         costs: by component, discounted to the first period, shape (T, m, components).
+        final: observation after the last period, shape (m, n).
+        states: state before each period and, last, after the last one; T + 1 of them.
+        noise: that was met, shape (m, T, *noise_shape).
+        gumbel: noise by which the gates were drawn, (T, m, options), where the agent tells it.
     """
 
     observations: Tensor
@@ -36,6 +40,10 @@ class Rollout(NamedTuple):
     gates: Tensor
     quantities: Tensor
     costs: Tensor
+    final: Tensor
+    states: Sequence[Any]
+    noise: Tensor
+    gumbel: Tensor | None = None
 
 
 def rollout(
@@ -59,7 +67,7 @@ def rollout(
             Back-propagation multiplies by the policy's slope in each period; where that exceeds 1, gradients
             explode in single episodes and ruin the mean. None leaves the gradient as it is.
     """
-    observations, logits, gates, quantities, costs = [], [], [], [], []
+    observations, logits, gates, quantities, costs, states = [], [], [], [], [], [state]
     episodes, periods = noise.shape[:2]
     clamps = [] if limits is None else [_clamp(limit, episodes) for limit in limits]
     for period in range(periods):
@@ -74,10 +82,11 @@ def rollout(
         gates.append(weights)
         quantities.append(quantity)
         costs.append(cost)
+        states.append(state)
     discounts = [problem.discount**period for period in range(periods)]
     factors = torch.tensor(discounts, dtype=noise.dtype, device=noise.device)[:, None, None]
-    path = Rollout(*map(torch.stack, (observations, logits, gates, quantities, costs)))
-    return path._replace(costs=path.costs * factors)
+    stacked = map(torch.stack, (observations, logits, gates, quantities))
+    return Rollout(*stacked, torch.stack(costs) * factors, problem.observe(state), states, noise)
 
 
 def _of_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:

@@ -19,7 +19,7 @@ SETUP, MIN_ORDER, TRUCKS = IDS = [
 
 AGENTS = {
     **{
-        f"mixed-{advantage}-{cross_term}": (MixedGradient, {"advantage": advantage, "cross_term": cross_term})
+        f"mixed-{advantage}-{cross_term}": (MixedGradient, {"estimator": advantage, "cross_term": cross_term})
         for advantage in ("leave_one_out", "value", "gae")
         for cross_term in ("full", "off")
     },
@@ -123,12 +123,12 @@ def test_training_is_reproducible_bit_by_bit(cls, settings):
 def test_noise_and_weights_do_not_depend_on_the_global_random_state(cls):
     torch.manual_seed(1)
     agent = cls(SETUP, batch_size=4, hidden=(4,), seed=3)
-    first, second = agent._draw(50)[1], agent._draw(50)[1]
+    first, second = agent.start()[1], agent.start()[1]
     assert not torch.equal(first, second)
     torch.manual_seed(2)
     again = cls(SETUP, batch_size=4, hidden=(4,), seed=3)
     assert torch.equal(weights(again), weights(agent))
-    assert torch.equal(again._draw(50)[1], first)
+    assert torch.equal(again.start()[1], first)
 
 
 @EACH_CLASS
@@ -185,7 +185,7 @@ def test_a_foreign_environment_is_refused(cls, env):
         (MixedGradient, {"seed": 2**64}, ValueError, "seed=18446744073709551616 must be an integer in"),
         (MixedGradient, {"gae_lambda": 2}, ValueError, r"gae_lambda=2.0 must be a finite number in \[0, 1\]"),
         (MixedGradient, {"cross_term": "on"}, ValueError, "cross_term='on' must be one of 'full', 'off'"),
-        (MixedGradient, {"advantage": "q"}, ValueError, "advantage='q' must be one of 'leave_one_out'"),
+        (MixedGradient, {"estimator": "q"}, ValueError, "estimator='q' must be one of 'total_cost'"),
         (
             MixedGradient,
             {"quantity_head": "s"},
@@ -194,9 +194,33 @@ def test_a_foreign_environment_is_refused(cls, env):
         ),
         (MixedGradient, {"credit": "all"}, ValueError, "credit='all' must be one of 'components', 'total'"),
         (MixedGradient, {"entropy_bonus": -1}, ValueError, "entropy_bonus=-1.0 must be"),
+        (
+            MixedGradient,
+            {"window": 10},
+            ValueError,
+            "window=10 is for problems without an end; this one has hor",
+        ),
+        (MixedGradient, {"branch_window": 5}, ValueError, "branch_window=5 is of the estimator 'branching'"),
+        (
+            MixedGradient,
+            {"estimator": "branching", "branch_window": 51},
+            ValueError,
+            "branch_window=51 is longer than the 50 periods .*None follows branches to the end",
+        ),
+        (
+            MixedGradient,
+            {"estimator": "enumeration"},
+            ValueError,
+            "2 choices of the gates in each of 50 periods",
+        ),
         (MixedGradient, {"device": "warp"}, ValueError, "device='warp' must be a device .* such as cpu"),
         (GumbelSoftmax, {"device": "xpu:7"}, ValueError, "device='xpu:7' must be a device"),
-        (GumbelSoftmax, {"temperature": 0}, ValueError, "temperature=0.0 must be a finite number in"),
+        (
+            GumbelSoftmax,
+            {"temperature": 0},
+            ValueError,
+            "temperature=0 is the hard gate, .*: use MixedGradient",
+        ),
         (GumbelSoftmax, {"form": "bare"}, ValueError, "form='bare' must be one of 'guarded', 'plain'"),
         (GumbelSoftmax, {"straight_through": "no"}, ValueError, "straight_through='no' must be one of False"),
         (SmoothedCost, {"steepness": -1}, ValueError, "steepness=-1.0 must be a finite number"),

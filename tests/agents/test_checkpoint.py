@@ -25,7 +25,7 @@ AGENTS = pytest.mark.parametrize(
     ("cls", "settings"),
     [
         (MixedGradient, {}),
-        (MixedGradient, {"advantage": "gae", "quantity_head": "raw"}),
+        (MixedGradient, {"estimator": "gae", "quantity_head": "raw"}),
         (GumbelSoftmax, {"straight_through": True}),
         (SmoothedCost, {}),
     ],

@@ -119,9 +119,11 @@ PROBLEMS = pytest.mark.parametrize("problem", [tiny_setup_cost, tiny_trucks])
 
 
 @PROBLEMS
-@pytest.mark.parametrize("settings", [{"advantage": "leave_one_out"}, {"advantage": "value"}])
-def test_unbiased_estimators_agree_with_enumeration(problem, settings):
-    agent = agent_of(MixedGradient, problem(), **EXACT, **settings)
+@pytest.mark.parametrize(
+    "estimator", ["total_cost", "reward_to_go", "leave_one_out", "value", "branching", "enumeration"]
+)
+def test_unbiased_estimators_agree_with_enumeration(problem, estimator):
+    agent = agent_of(MixedGradient, problem(), **EXACT, estimator=estimator)
     assert largest_z(agent) < 4
 
 
@@ -130,7 +132,12 @@ def test_unbiased_estimators_agree_with_enumeration(problem, settings):
     ("cls", "settings"),
     [
         (MixedGradient, {**EXACT, "cross_term": "off"}),
-        (MixedGradient, {**EXACT, "advantage": "gae", "gae_lambda": 0.5}),
+        (MixedGradient, {**EXACT, "estimator": "gae", "gae_lambda": 0.5}),
+        (MixedGradient, {**EXACT, "estimator": "td"}),
+        (MixedGradient, {**EXACT, "estimator": "normalised"}),
+        (MixedGradient, {**EXACT, "estimator": "branching", "branch_window": 2}),
+        (MixedGradient, {**EXACT, "estimator": "gumbel_softmax"}),
+        (MixedGradient, {**EXACT, "estimator": "straight_through"}),
         (GumbelSoftmax, {"form": "plain"}),
         (GumbelSoftmax, {"form": "plain", "straight_through": True}),
         (GumbelSoftmax, {"form": "guarded"}),
@@ -153,15 +160,15 @@ def decouple(agent):
     return agent
 
 
-@pytest.mark.parametrize("advantage", ["leave_one_out", "value"])
+@pytest.mark.parametrize("advantage", ["leave_one_out", "value", "branching", "enumeration"])
 def test_total_credit_is_unbiased_whatever_the_policy_sees(advantage):
     problem = two_items.TwoItems()
-    assert largest_z(agent_of(MixedGradient, problem, **EXACT, credit="total", advantage=advantage)) < 4
+    assert largest_z(agent_of(MixedGradient, problem, **EXACT, credit="total", estimator=advantage)) < 4
 
 
 @pytest.mark.parametrize("advantage", ["leave_one_out", "value"])
 def test_credit_by_components_is_unbiased_where_items_are_decided_apart(advantage):
-    agent = agent_of(MixedGradient, two_items.TwoItems(), (4,), **EXACT, advantage=advantage)
+    agent = agent_of(MixedGradient, two_items.TwoItems(), (4,), **EXACT, estimator=advantage)
     assert largest_z(decouple(agent)) < 4
 
 
@@ -181,7 +188,7 @@ def test_gradient_of_an_undetached_advantage_is_wrong():
     theta = torch.tensor(0.3, requires_grad=True)
     costs = theta * torch.rand(4, 50, 1)
     gate_log_prob = theta * torch.rand(4, 50, 1)
-    advantages = leave_one_out(costs)
+    advantages = leave_one_out(cost_to_go(costs))
     right = torch.autograd.grad(surrogate_loss(costs, gate_log_prob, advantages), theta, retain_graph=True)[0]
     expected = (costs.detach() / theta).sum(0).mean() + (
         gate_log_prob.detach() / theta * advantages.detach()
@@ -193,7 +200,7 @@ def test_advantages_on_hand_computed_numbers():
     costs = torch.tensor([[1.0, 2.0, 6.0], [3.0, 5.0, 1.0]])
     values = torch.tensor([[4.0, 4.0, 4.0], [2.0, 2.0, 2.0]])
     assert cost_to_go(costs).tolist() == [[4, 7, 7], [3, 5, 1]]
-    assert leave_one_out(costs)[0].tolist() == pytest.approx([4 - 7, 7 - 5.5, 7 - 5.5])
+    assert leave_one_out(cost_to_go(costs))[0].tolist() == pytest.approx([4 - 7, 7 - 5.5, 7 - 5.5])
     # lambda = 1 is the cost to go less the value, lambda = 0 the one-step difference.
     assert torch.allclose(gae(costs, values, 1.0), cost_to_go(costs) - values)
     assert gae(costs, values, 0.0).tolist() == [[-1, 0, 4], [1, 3, -1]]

@@ -167,5 +167,5 @@ def test_mixed_gradient_learns_the_setup_cost_problem_and_does_not_always_order(
     assert ordered[0] == 1
     assert ordered[-1] == 0
     # Share of periods with an order, sampled as in training: the optimum orders in about a third.
-    gates = agent.simulate(*agent._draw(50)).gates
+    gates = agent.simulate(*agent.start()).gates
     assert 0.2 < float(gates[..., 1].mean()) < 0.6

@@ -10,7 +10,7 @@ from jumpgym.baselines import evaluate
 
 AGENTS = {
     "mixed": (MixedGradient, {}),
-    "mixed-gae": (MixedGradient, {"advantage": "gae", "cross_term": "off"}),
+    "mixed-gae": (MixedGradient, {"estimator": "gae", "cross_term": "off"}),
     "gumbel": (GumbelSoftmax, {}),
     "smoothed": (SmoothedCost, {}),
 }
