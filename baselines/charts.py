@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem
+from jumpgym.noise_inference import state_at
 
 from .evaluation import decide, evaluate
 
@@ -85,14 +86,6 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
         if len(chart["axes"]) == 1:
             drawn["quantity"].append(quantity.T.tolist())
     return drawn
-
-
-def state_at(problem: HindsightProblem, observation: NDArray[np.float64]) -> Any:
-    """States (m,) of observations (m, d), which list the entries of the state one after the other."""
-    template = problem.initial_state(np.zeros((len(observation), *problem.start_shape)))
-    sizes = [int(np.prod(entry.shape[1:])) for entry in template]
-    parts = np.split(observation, np.cumsum(sizes)[:-1], axis=1)
-    return type(template)(*(part.reshape(entry.shape) for part, entry in zip(parts, template, strict=True)))
 
 
 def _axis(seen: NDArray[np.float64], tail: float, count: int, step: float) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from .loan_brackets import LoanBracketsEnv
 from .lot_sizing import CapacitatedLotSizing, CapacitatedLotSizingEnv
 from .min_investment import MinInvestmentEnv
 from .min_order import MinOrderEnv
+from .noise_inference import infer_noise
 from .order_size_lead_time import OrderSizeLeadTimeEnv
 from .problem import HindsightProblem
 from .quantity_discount import QuantityDiscountEnv
@@ -51,6 +52,7 @@ __all__ = [
     "SwitchedLQREnv",
     "TruckCapacityEnv",
     "as_problem",
+    "infer_noise",
     "wrappers",
 ]
 

@@ -173,6 +173,14 @@ class BudgetDiscount(HindsightProblem):
             cost = cost - (self.leftover_value * ended * left)[..., None]
         return BudgetState(after.inventory, after.pipeline, left, after.period), cost
 
+    def infer_noise(self, state: BudgetState, gate: Any, quantity: Any, following: BudgetState) -> Any:
+        """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        gate, quantity = self.admit(state, gate, quantity)
+        before, after = (
+            InventoryState(each.inventory, each.pipeline, each.period) for each in (state, following)
+        )
+        return self.stock.infer_noise(before, gate, quantity, after)
+
     def observe(self, state: BudgetState) -> Any:
         """Observation (..., L + 3): net stock, orders under way by arrival, money, periods gone by."""
         inventory, pipeline, money, period = state

@@ -103,6 +103,20 @@ def _range(low: float, high: float) -> str:
     return f" of at least {low:g}" if math.isfinite(low) else ""
 
 
+def determined(name: str, known: Any, why: str) -> None:
+    """Raise unless all of ``known``, an array of NumPy or torch, are true, naming the first that is not.
+
+    Args:
+        name: of the noise that a transition determines, or not.
+        known: whether it does, for each entry of the noise.
+        why: the reason if it does not, and what to do instead.
+    """
+    if not bool(known.all()):
+        place = int((known.reshape(-1) * 1).argmin())
+        index = ", ".join(str(each) for each in np.unravel_index(place, tuple(known.shape)))
+        raise ValueError(f"infer_noise: {name}[{index}] is not determined: {why}")
+
+
 def unknown_index(name: str, value: Any, count: int, row: int | None = None) -> ValueError:
     """The error for an index that is none of 0, ..., ``count - 1``, in environment ``row`` of a batch."""
     return ValueError(f"{_action(row)}: {name}={value!r} must be an integer in [0, {count - 1}]")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from array_api_compat import array_namespace
+
+from . import checks
 from .item_noise import ItemNoise as ItemDemand
 from .item_noise import as_item_noise
 from .noise import STATIONARY_PERIODS, as_noise
@@ -14,6 +17,7 @@ from .noise import TraceNoise as TraceDemand
 from .traces import episodes, split_series
 
 __all__ = [
+    "ROUNDING",
     "STATIONARY_PERIODS",
     "ContinuousDemand",
     "Demand",
@@ -23,8 +27,35 @@ __all__ = [
     "as_demand",
     "as_item_demand",
     "episodes",
+    "from_stocks",
     "split_series",
 ]
+
+
+ROUNDING = 1e-6
+"""Relative excess of a total demand that is taken as rounding: of sums, or of float32 observations."""
+
+
+def from_stocks(at_hand: Any, left: Any, lost: bool) -> Any:
+    """Demand (...,) in units that took the stock from ``at_hand`` to what is ``left``, of those shapes.
+
+    Args:
+        at_hand: stock after arrivals.
+        left: stock at the end of the period.
+        lost: whether unmet demand is lost; then a stock that ran out tells only that demand was at least what
+            was at hand.
+
+    Raises:
+        ValueError: if demand is censored, naming the first entry.
+    """
+    if lost:
+        checks.determined(
+            "demand",
+            left > 0,
+            "the stock ran out, and with unmet_demand='lost' that tells only that demand was at least what "
+            "was at hand. Log the demand, info['noise'] of the environment, or leave such periods out",
+        )
+    return array_namespace(left).maximum(at_hand - left, 0.0 * left)
 
 
 def as_demand(demand: Any, horizon: int | None) -> Demand:

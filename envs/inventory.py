@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from . import checks
-from .demand import STATIONARY_PERIODS, Demand, as_demand
+from .demand import ROUNDING, STATIONARY_PERIODS, Demand, as_demand, from_stocks
 from .layout import ActionLayout
 from .problem import HindsightProblem
 from .regimes import RegimeTable
@@ -152,6 +152,11 @@ class SingleItemInventory(HindsightProblem):
         left = net if self.unmet_demand == "backlog" else on_hand
         return InventoryState(left, pipeline, period + 1), cost[..., None]
 
+    def infer_noise(self, state: InventoryState, gate: Any, quantity: Any, following: InventoryState) -> Any:
+        """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
+        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
+
     def observe(self, state: InventoryState) -> Any:
         """Observation (..., L + 2): net stock, orders under way by arrival, periods gone by."""
         inventory, pipeline, period = state
@@ -213,7 +218,7 @@ class SingleItemInventory(HindsightProblem):
         demand = self.noise_array(noise)
         if np.any(demand < 0):
             raise ValueError("noise: demand must be at least 0 in every period")
-        if np.any(demand.sum(axis=-1) > self.demand.max_total * (1 + 1e-9)):  # sums round differently
+        if np.any(demand.sum(axis=-1) > self.demand.max_total * (1 + ROUNDING)):
             raise ValueError(
                 f"noise: a total demand of {demand.sum(axis=-1).max():g} exceeds {self.demand.max_total:g}, "
                 "the most that the bounds of the observation allow"

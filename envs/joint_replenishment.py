@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,17 @@ class JointReplenishment(MultiItemInventory):
                 f"max_order={self.max_order.tolist()} must be at least {loads:g}, all trucks, if full_trucks"
             )
         return self.max_order
+
+    @property
+    def coupled(self) -> bool:  # type: ignore[override]
+        """Whether trucks cost or hold anything: if not, each item is a problem of its own."""
+        return self.truck_cost > 0 or self.truck_capacity < np.inf
+
+    @cached_property
+    def item_parameters(self) -> NDArray[np.float64]:
+        """Those of every item, see ``MultiItemInventory``, and the share of a truck that a period fills."""
+        filled = self.demand.mean / self.truck_capacity
+        return np.concatenate([super().item_parameters, filled[:, None]], -1)
 
     @property
     def cycles(self) -> NDArray[np.float64]:

@@ -146,6 +146,12 @@ class LoanBrackets(HindsightProblem):
         cost = cost - self.deposit_rate * deposit
         return LoanState(cash, due[..., 1:], state.period + 1), cost[..., None]
 
+    def infer_noise(self, state: LoanState, gate: Any, quantity: Any, following: LoanState) -> Any:
+        """Net cash needed (...,): the cash that is missing; see ``HindsightProblem.infer_noise``."""
+        at_hand = self.step(state, gate, quantity, 0.0 * state.cash)[0].cash
+        need = at_hand - following.cash
+        return self.constants(quantity).xp.clip(need, self.cash_need.min, self.cash_need.max)
+
     def observe(self, state: LoanState) -> Any:
         """Observation (..., longest term + 2): cash, repayments due in 0, 1, ... periods, periods gone by."""
         cash, due, period = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,15 @@ class CapacitatedLotSizing(MultiItemInventory):
                 "capacity": np.array(self.capacity),
             },
         )
+
+    @cached_property
+    def item_parameters(self) -> NDArray[np.float64]:
+        """Those of every item, see ``MultiItemInventory``, and the shares of the time that it needs.
+
+        They are those of a setup, and of the mean demand of a period, of the capacity.
+        """
+        shares = np.stack([self.setup_times, self.unit_times * self.demand.mean], -1) / self.capacity
+        return np.concatenate([super().item_parameters, shares], -1)
 
     def step(self, state: ItemsState, gate: Any, quantity: Any, noise: Any) -> tuple[ItemsState, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand of each item in units."""

@@ -117,6 +117,8 @@ class MinInvestment(HindsightProblem):
                 "zero": np.zeros(()),
                 "one": np.ones(()),
                 "least": np.array(self._least),
+                "least_return": self.returns.min,
+                "largest_return": self.returns.max,
             }
         )
 
@@ -166,6 +168,36 @@ class MinInvestment(HindsightProblem):
         value = xp.log(xp.maximum(wealth, c.least)) if self.utility == "log" else wealth
         last = xp.astype(state.period + 1 >= self.horizon, wealth.dtype)
         return InvestmentState(wealth, state.period + 1), (c.zero - last * value)[..., None]
+
+    def infer_noise(
+        self, state: InvestmentState, gate: Any, quantity: Any, following: InvestmentState
+    ) -> Any:
+        """Returns (..., v) by the change of wealth; see ``HindsightProblem.infer_noise``.
+
+        Wealth is one number, so it tells the return of one vehicle, and only while that is held: with several
+        vehicles, and in periods without an investment, returns must be logged.
+        """
+        c = self.constants(quantity)
+        xp = c.xp
+        gate, quantity = self.admit(state, gate, quantity)
+        amounts = gate[..., 1::2] * quantity[..., 1::2]
+        held = amounts > 0
+        checks.determined(
+            "return",
+            held,
+            "nothing was invested in that vehicle. Log the returns, info['noise'] of the environment, or "
+            "leave such periods out",
+        )
+        alone = xp.sum(xp.astype(held, amounts.dtype), axis=-1) == 1
+        checks.determined(
+            "return",
+            alone,
+            "several vehicles were held, and wealth tells only what they earned together. Log the returns, "
+            "info['noise'] of the environment",
+        )
+        without = self.step(state, gate, quantity, -xp.ones_like(amounts))[0].wealth
+        returned = (following.wealth - without)[..., None] / amounts - 1
+        return xp.maximum(xp.minimum(returned, c.largest_return), c.least_return)
 
     def observe(self, state: InvestmentState) -> Any:
         """Observation (..., 2): wealth, periods gone by."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import checks
 from .checks import MAX_HORIZON
-from .demand import STATIONARY_PERIODS, ItemDemand, as_item_demand
+from .demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
 from .layout import ActionLayout
 from .problem import HindsightProblem
 from .regimes import MAX_LEAD_TIME
@@ -23,6 +24,9 @@ ITEMS = 2
 
 MAX_ITEMS = 5_000
 """Most items; which gate enters which component of the cost is a matrix."""
+
+QUANTILES = 20
+"""Quantiles of demand for each period of the horizon, by which its deviation is told."""
 
 SMALLEST = 1e-30
 """Added to what is divided by, so that gradients are finite where nothing is ordered."""
@@ -163,6 +167,7 @@ class MultiItemInventory(HindsightProblem):
         self.observation_low = np.concatenate([lowest, 0 * pipeline, 0 * np.array(period)])
         self.observation_high = np.concatenate([highest, pipeline, period])
         self.charted = tuple(range(items))
+        self.item_entries = np.arange(items)[:, None] + items * np.arange(self.lead_time + 1)
         numbers = range(1, items + 1)
         self.observation_names = (
             *(f"stock {i}" for i in numbers),
@@ -214,6 +219,29 @@ class MultiItemInventory(HindsightProblem):
         costs = self.holding_cost + self.shortage_cost
         return self.demand.mean * self.holding_cost * self.shortage_cost / np.where(costs > 0, costs, 1.0)
 
+    @cached_property
+    def item_parameters(self) -> NDArray[np.float64]:
+        """What tells the items apart, without dimension, shape (n, 5).
+
+        Mean and standard deviation of demand in units of ``level_scale``; the critical ratio; ``1 / (1 +
+        cycles)``; the holding rate in units of its mean. The deviation is that of evenly spaced quantiles.
+        """
+        periods = self.horizon or STATIONARY_PERIODS
+        quantiles = (np.arange(QUANTILES * periods) + 0.5) / (QUANTILES * periods)
+        uniforms = np.broadcast_to(quantiles.reshape(-1, periods, 1), (QUANTILES, periods, self.items))
+        deviation = self.demand.sample(np.array(uniforms)).std((0, 1))
+        costs, rate = self.holding_cost + self.shortage_cost, self.holding_rate
+        return np.stack(
+            [
+                self.demand.mean / self.level_scale,
+                deviation / self.level_scale,
+                self.shortage_cost / np.where(costs > 0, costs, 1.0),
+                1 / (1 + self.cycles),
+                rate / max(rate.mean(), SMALLEST),
+            ],
+            -1,
+        )
+
     def initial_state(self, uniforms: Any) -> ItemsState:
         """State before the first period, with nothing under way, from uniforms (..., n)."""
         c = self.constants(uniforms)
@@ -251,6 +279,11 @@ class MultiItemInventory(HindsightProblem):
         left = net if self.unmet_demand == "backlog" else on_hand
         return ItemsState(left, pipeline, period + 1), cost
 
+    def infer_noise(self, state: ItemsState, gate: Any, quantity: Any, following: ItemsState) -> Any:
+        """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
+        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
+
     def observe(self, state: ItemsState) -> Any:
         """Observation (..., n * (L + 1) + 1): net stocks, orders under way by arrival, periods gone by."""
         inventory, pipeline, period = state
@@ -283,7 +316,7 @@ class MultiItemInventory(HindsightProblem):
         if np.any(demand < 0):
             raise ValueError("noise: demand must be at least 0 in every period")
         total = demand.sum(axis=-2).reshape(-1, self.items).max(axis=0, initial=0.0)
-        over = total > self.demand.max_total * (1 + 1e-9)  # sums round differently
+        over = total > self.demand.max_total * (1 + ROUNDING)
         if np.any(over):
             item = int(over.argmax())
             raise ValueError(

@@ -40,6 +40,10 @@ class HindsightProblem(ABC):
         charted: entries of an observation that a chart shows; None for all but the period.
         boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
             from the quantities.
+        coupled: whether what one gate chooses bears on what others should choose, given the observation.
+        item_entries: for a problem with items, which entries of an observation belong to each, shape
+            (items, entries); None without items. The gates, quantities and first components of the cost are
+            then those of the items, in order; before these gates and after these components are shared ones.
     """
 
     horizon: int | None
@@ -53,6 +57,13 @@ class HindsightProblem(ABC):
     noise_name: str = "noise"
     charted: tuple[int, ...] | None = None
     boundaries: tuple[NDArray[np.float64], ...] | None = None
+    coupled: bool = True
+    item_entries: NDArray[np.int64] | None = None
+
+    @cached_property
+    def item_parameters(self) -> NDArray[np.float64] | None:
+        """Numbers without dimension that tell items apart, shape (items, parameters); None without items."""
+        return None
 
     @cached_property
     def observation_scale(self) -> NDArray[np.float64]:
@@ -119,6 +130,21 @@ class HindsightProblem(ABC):
         By default all that is finite and of that shape.
         """
         return self.noise_array(noise)
+
+    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
+        """The noise (..., *noise_shape) under which a hard decision led from a state to the following one.
+
+        The inverse of ``step`` in the noise; what rounding left outside of what can occur is put back inside.
+        ``jumpgym.infer_noise`` applies it to logged episodes, and checks that they fit the problem.
+
+        Raises:
+            ValueError: if a transition does not determine its noise, naming the first one.
+            NotImplementedError: by default, for problems that do not say how to recover their noise.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}: infer_noise does not know how a transition tells its {self.noise_name}; "
+            "log it, as info['noise'] of the environment, and replay it by reset(options={'noise': trace})"
+        )
 
     def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """Gate weights and quantities that are carried out where the state admits less than was chosen.

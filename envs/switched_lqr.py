@@ -114,6 +114,7 @@ class SwitchedLQR(HindsightProblem):
                 "terminal_root": _root(self.terminal_cost).T,
                 "mode_costs": self.mode_costs,
                 "noise_root": factor,
+                "largest_noise": self._largest_noise,
                 "start": self.initial_low,
                 "width": self.initial_high - self.initial_low,
                 "quantity_scale": self.quantity_scale,
@@ -147,6 +148,15 @@ class SwitchedLQR(HindsightProblem):
         last = xp.astype(period + 1 >= self.horizon, quantity.dtype)
         cost = cost + last * xp.sum((after @ c.terminal_root) ** 2, axis=-1)
         return SwitchedLQRState(after, period + 1), cost[..., None]
+
+    def infer_noise(
+        self, state: SwitchedLQRState, gate: Any, quantity: Any, following: SwitchedLQRState
+    ) -> Any:
+        """Disturbances (..., n): how far the state is from ``A x + B u``; see ``HindsightProblem``."""
+        c = self.constants(quantity)
+        undisturbed = self.step(state, gate, quantity, 0.0 * state.x)[0].x
+        disturbance = following.x - undisturbed
+        return c.xp.maximum(c.xp.minimum(disturbance, c.largest_noise), -c.largest_noise)
 
     def observe(self, state: SwitchedLQRState) -> Any:
         """Observation (..., n + 1): state of the system, periods gone by."""

@@ -7,9 +7,10 @@ import pytest
 import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines import measure
-from jumpgym.baselines.charts import chart_around, draw_on, state_at
+from jumpgym.baselines.charts import chart_around, draw_on
 from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.policy import Policy
+from jumpgym.noise_inference import state_at
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 
