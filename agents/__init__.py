@@ -1,8 +1,25 @@
 """Agents in PyTorch that differentiate through the hindsight problem."""
 
+from .amortized_fitted_q import AmortizedFittedQ
 from .base import Agent
+from .fitted_q import FittedQ
 from .gumbel_softmax import GumbelSoftmax
+from .hpo import HPO
 from .mixed_gradient import MixedGradient
+from .nfqca import NFQCA
+from .reinforce import Reinforce
 from .smoothed_cost import SmoothedCost
+from .stochastic_value_gradient import StochasticValueGradient
 
-__all__ = ["Agent", "GumbelSoftmax", "MixedGradient", "SmoothedCost"]
+__all__ = [
+    "HPO",
+    "NFQCA",
+    "Agent",
+    "AmortizedFittedQ",
+    "FittedQ",
+    "GumbelSoftmax",
+    "MixedGradient",
+    "Reinforce",
+    "SmoothedCost",
+    "StochasticValueGradient",
+]

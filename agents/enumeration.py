@@ -11,6 +11,7 @@ from torch import Tensor
 from jumpgym import HindsightProblem
 
 from .gates import log_prob
+from .policies import Choice
 from .rollout import Policy
 
 MOST_PATHS = 2**16
@@ -23,7 +24,7 @@ def check_paths(problem: HindsightProblem, periods: int) -> None:
     if joint**periods > MOST_PATHS:
         raise ValueError(
             f"enumeration: {joint} choices of the gates in each of {periods} periods make more than "
-            f"{MOST_PATHS:,} paths; use a shorter horizon, or the estimator 'branching', which is unbiased too"
+            f"{MOST_PATHS:,} paths; use a shorter horizon, or the estimator 'branching', unbiased too"
         )
 
 
@@ -52,13 +53,17 @@ def expected_cost(problem: HindsightProblem, policy: Policy, state: Any, noise: 
         paths = len(weight)
         state = type(state)(*(entry.repeat_interleave(joint, 0) for entry in state))
         gates = choices.repeat(paths, episodes, 1)
-        logits, _, quantity = policy(problem.observe(state), lambda logits, gates=gates: gates)
+        logits, _, quantity = policy(problem.observe(state), _always(gates))
         weight = (
             weight.repeat_interleave(joint, 0) * log_prob(logits, gates, layout.gate_groups).sum(-1).exp()
         )
         state, cost = problem.step(state, gates, quantity, noise[:, period])
         expected = expected + problem.discount**period * (weight * cost.sum(-1)).sum(0)
     return expected
+
+
+def _always(gates: Tensor) -> Choice:
+    return lambda logits: gates
 
 
 def _joint_choices(problem: HindsightProblem, like: Tensor) -> Tensor:

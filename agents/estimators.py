@@ -38,18 +38,26 @@ def value_advantage(q: Tensor, values: Tensor) -> Tensor:
     return q - values
 
 
-def gae(costs: Tensor, values: Tensor, gae_lambda: float, closing: Tensor | float = 0.0) -> Tensor:
-    """Generalised advantage ``sum_l lambda^l delta_{t+l}``, ``delta_t = c_t + V(S_{t+1}) - V(S_t)``.
+def gae(
+    costs: Tensor,
+    values: Tensor,
+    gae_lambda: float,
+    closing: Tensor | float = 0.0,
+    gamma: float = 1.0,
+) -> Tensor:
+    """``sum_l (gamma lambda)^l delta_{t+l}``, ``delta_t = c_t + gamma V(S_{t+1}) - V(S_t)``, by component.
+
+    ``gamma`` discounts by the period; it is 1 where costs and values are discounted to the first already.
 
     Schulman et al. (2016), eq. 16; algorithm 24.3. Biased for lambda < 1 unless V is the true value. With
     lambda 0 it is the one-step temporal difference (algorithm 24.4).
     """
     following = torch.cat([values[1:], torch.zeros_like(values[:1]) + closing])
-    deltas = costs + following - values
+    deltas = costs + gamma * following - values
     advantages = torch.empty_like(deltas)
     running = torch.zeros_like(deltas[0])
     for t in reversed(range(len(deltas))):
-        running = advantages[t] = deltas[t] + gae_lambda * running
+        running = advantages[t] = deltas[t] + gamma * gae_lambda * running
     return advantages
 
 

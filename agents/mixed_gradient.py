@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from jumpgym import checks
+from jumpgym import HindsightProblem, as_problem, checks
 
 from . import estimators
 from .branching import Closing, option_costs
@@ -15,9 +16,11 @@ from .enumeration import check_paths, expected_cost
 from .estimators import expected_loss, pathwise_loss, score_loss
 from .gates import entropy, gumbel_noise, log_prob, probabilities, relaxed_gate, sampled_gate
 from .gumbel_softmax import GumbelSoftmax, guarded
+from .heads import SeveralHeads
+from .item_policy import ItemPolicy, ItemValue
 from .networks import Value
 from .policies import HybridPolicy, QuantityHead
-from .rollout import Rollout, rollout
+from .rollout import Policy, Rollout, rollout
 from .schedules import linear_until
 from .windows import WindowedAgent
 
@@ -36,6 +39,8 @@ Estimator = Literal[
 ]
 WITH_VALUE = ("value", "normalised", "gae", "td")
 RELAXED = ("gumbel_softmax", "straight_through")
+POLICIES = {"central": (HybridPolicy, Value), "shared": (ItemPolicy, ItemValue)}
+"""Policies and the values that go with them."""
 
 
 class MixedGradient(WindowedAgent):
@@ -58,14 +63,20 @@ class MixedGradient(WindowedAgent):
     | ``"gumbel_softmax"`` | none: relaxed gates, pathwise, see ``GumbelSoftmax`` | much |
     | ``"straight_through"`` | none: hard gates with relaxed gradients | much |
 
-    A problem without an end is learnt on windows, see ``WindowedAgent``: then what follows a window is told by
-    a learned value, and no estimator is free of bias.
+    A problem without an end is learnt on windows, see ``WindowedAgent``: then what follows a window is told
+    by a learned value, and no estimator is free of bias.
 
     Args:
         env: environment id, environment or problem.
-        estimator: of the gate's gradient, see above.
+        estimator: of the gate's gradient, see above. None: "leave_one_out", or "gae" with many items.
+        heads: levels between which the gate chooses in each regime, see ``SeveralHeads``. None: 2, or 1 with
+            many items.
+        policy: "central" for one network of all, "shared" for one that all items share, see ``ItemPolicy``.
         cross_term: "full" is the unbiased gradient of eq. 8; "off" leaves out how earlier quantities change
             the probability of later gates (eq. 4 and 6): less variance, some bias in mid-training.
+            "detached" leaves out besides how they change later levels: gradients pass through the simulator,
+            but not through the networks' inputs. Best with many items, where a network of all inputs passes
+            on the noise of each to all. None: "full", or "detached" with many items.
         gae_lambda: of "gae".
         branch_window: of "branching": periods that a branch is followed, closed by a learned value; None: to
             the end.
@@ -84,7 +95,11 @@ class MixedGradient(WindowedAgent):
         quantity_head: see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads which have lost their
             gradient, see ``HybridPolicy.revival``; annealed as the entropy bonus is.
+        batch_size: episodes in an iteration. None: 256, or 96 with many items.
+        hidden: widths of the hidden layers of each network. None: (64, 64), or (128, 128) with many items.
         **settings: of every agent, see ``WindowedAgent`` and ``Agent``.
+
+    "Many items" are ``MANY`` quantities or more.
 
     Example:
         >>> from jumpgym.agents import MixedGradient
@@ -95,13 +110,16 @@ class MixedGradient(WindowedAgent):
     name = "MixedGradient"
     REVIVAL_EPISODES = 64
     MINIBATCH = 0.25
+    MANY = 5
 
     def __init__(
         self,
         env: Any,
         *,
-        estimator: Estimator = "leave_one_out",
-        cross_term: Literal["full", "off"] = "full",
+        estimator: Estimator | None = None,
+        heads: int | None = None,
+        policy: Literal["central", "shared"] = "central",
+        cross_term: Literal["full", "off", "detached"] | None = None,
         gae_lambda: float = 0.95,
         branch_window: int | None = None,
         credit: Literal["components", "total"] = "components",
@@ -109,10 +127,25 @@ class MixedGradient(WindowedAgent):
         entropy_until: float = 0.7,
         quantity_head: QuantityHead = "problem",
         revival: float = 1.0,
+        batch_size: int | None = None,
+        hidden: Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
+        many = len(as_problem(env).layout.quantity_gate) >= self.MANY
+        if estimator is None:
+            estimator = "gae" if many else "leave_one_out"
+        if cross_term is None:
+            cross_term = "detached" if many else "full"
+        if heads is None:
+            heads = 1 if many else 2
+        if batch_size is None:
+            batch_size = 96 if many else 256
+        if hidden is None:
+            hidden = (128, 128) if many else (64, 64)
         self.estimator = checks.choice("estimator", estimator, get_args(Estimator))
-        self.cross_term = checks.choice("cross_term", cross_term, ("full", "off"))
+        self.heads = checks.integer("heads", heads, low=1, high=100)
+        self.policy_kind = checks.choice("policy", policy, tuple(POLICIES))
+        self.cross_term = checks.choice("cross_term", cross_term, ("full", "off", "detached"))
         self.credit = checks.choice("credit", credit, ("components", "total"))
         self.gae_lambda = checks.number("gae_lambda", gae_lambda, low=0, high=1)
         self.branch_window = branch_window
@@ -122,36 +155,48 @@ class MixedGradient(WindowedAgent):
         self.entropy_until = checks.number("entropy_until", entropy_until, low=1e-6, high=1)
         self.quantity_head = quantity_head
         self.revival = checks.number("revival", revival, low=0)
-        super().__init__(env, **settings)
+        super().__init__(env, batch_size=batch_size, hidden=hidden, **settings)
 
     def make_networks(self) -> dict[str, nn.Module]:
         """The policy, and the value where the estimator needs one."""
+        self.model: HindsightProblem = self.problem
+        if self.heads > 1:
+            self.model = SeveralHeads(self.problem, self.heads)
         self._check_estimator()
-        self.policy = HybridPolicy(self.problem, self.hidden, self.quantity_head)
+        make, _ = POLICIES[self.policy_kind]
+        detached = self.cross_term == "detached"
+        self.policy: HybridPolicy = make(self.model, self.hidden, self.quantity_head, detached)
         networks = {"policy": self.policy, **self.window_networks()}
         if "value" not in networks and (self.estimator in WITH_VALUE or self.branch_window is not None):
-            self.value = Value(self.problem, self.hidden)
+            self.value = self.make_value()
             networks["value"] = self.value
         return networks
 
+    def make_value(self) -> Value:
+        """The value that goes with the policy."""
+        return POLICIES[self.policy_kind][1](self.problem, self.hidden)
+
+    def settings(self) -> dict[str, Any]:
+        """See ``Persistent.settings``; the attribute ``policy`` is the network."""
+        return {**super().settings(), "policy": self.policy_kind}
+
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
         """Episodes with sampled or relaxed gates."""
-        groups = self.problem.layout.gate_groups
-        gumbel = gumbel_noise(
-            (noise.shape[1], len(noise), self.problem.layout.options), self.generator, noise
-        )
-        policy, gate = self.policy, sampled_gate(gumbel, groups)
+        groups = self.model.layout.gate_groups
+        gumbel = gumbel_noise((noise.shape[1], len(noise), self.model.layout.options), self.generator, noise)
+        policy: Policy = self.policy
+        gate = sampled_gate(gumbel, groups)
         if self.estimator in RELAXED:
             temperature = GumbelSoftmax.temperature_after(self.iterations)
             gate = relaxed_gate(gumbel, groups, temperature, self.estimator == "straight_through")
             policy = guarded(self.policy)
-        episodes = rollout(self.problem, policy, gate, state, noise, self._limits(noise))
+        episodes = rollout(self.model, policy, gate, state, noise, self._limits(noise))
         return episodes._replace(gumbel=gumbel)
 
     def loss(self, episodes: Rollout) -> Tensor:
         """Cost and score, less the entropy bonus, and the losses of revival and of the value."""
         logits = self.gate_logits(episodes)
-        undecided = entropy(logits, self.problem.layout.gate_groups)
+        undecided = entropy(logits, self.model.layout.gate_groups)
         gates = undecided.shape[-1]
         typical = 0.4 * self.cost_scale / (1 + gates)
         start = typical if self.entropy_bonus is None else self.entropy_bonus
@@ -173,26 +218,26 @@ class MixedGradient(WindowedAgent):
         )
 
     def gate_logits(self, episodes: Rollout) -> Tensor:
-        """Logits (T, m, options), connected to the states unless the cross term is off."""
-        if self.cross_term == "full":
+        """Logits (T, m, options), connected to the states if there is a cross term."""
+        if self.cross_term != "off":
             return episodes.logits
         return self.policy(episodes.observations.detach(), lambda logits: episodes.gates)[0]
 
     def surrogate(self, episodes: Rollout, logits: Tensor) -> Tensor:
         """Loss whose gradient estimates that of the expected cost (eq. 8)."""
         if self.estimator == "enumeration":
-            return expected_cost(self.problem, self.policy, episodes.states[0], episodes.noise).mean()
+            return expected_cost(self.model, self.policy, episodes.states[0], episodes.noise).mean()
         return pathwise_loss(episodes.costs, self.closing(episodes)) + self.score(episodes, logits)
 
     def score(self, episodes: Rollout, logits: Tensor) -> Tensor:
         """The part of the loss whose gradient is the score-function part; 0 for relaxations."""
-        groups = self.problem.layout.gate_groups
+        groups = self.model.layout.gate_groups
         if self.estimator in RELAXED:
             return logits.new_zeros(())
         if self.estimator == "branching":
             assert episodes.gumbel is not None
             costs = option_costs(
-                self.problem, self.policy, episodes, episodes.gumbel, episodes.noise, self._branch_closing()
+                self.model, self.policy, episodes, episodes.gumbel, episodes.noise, self._branch_closing()
             )
             return expected_loss(probabilities(logits, groups), costs)
         log_p = log_prob(logits, episodes.gates, groups)
@@ -228,7 +273,10 @@ class MixedGradient(WindowedAgent):
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The most probable regime of each gate, or a sampled one, and the quantities."""
-        return self.policy.choose(observation, self.generator, deterministic)
+        regime, quantity = self.policy.choose(observation, self.generator, deterministic)
+        if isinstance(self.model, SeveralHeads):
+            regime = self.model.regimes(regime)
+        return regime, quantity
 
     def _credit(self, like: Tensor) -> Tensor:
         credit = torch.as_tensor(self.problem.layout.credit, dtype=like.dtype, device=like.device)
@@ -264,4 +312,4 @@ class MixedGradient(WindowedAgent):
                     "estimator='enumeration' needs a problem with an end, and this one has horizon=None; use "
                     "'branching' or 'gae'"
                 )
-            check_paths(self.problem, self.periods)
+            check_paths(self.model, self.periods)

@@ -61,7 +61,7 @@ class Value(nn.Module):
         super().__init__()
         self.features = Features(problem)
         components = problem.layout.credit.shape[1]
-        self.net = mlp(self.features.dim, hidden, components)
+        self.net: nn.Module = mlp(self.features.dim, hidden, components)
         self.register_buffer("mean", torch.zeros(components))
         self.register_buffer("spread", torch.zeros(components))
 

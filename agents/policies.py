@@ -103,7 +103,10 @@ class HybridPolicy(nn.Module):
     and the quantities see what all gates chose: their choice may jump where another gate's does, which a
     smooth function of the state alone cannot follow. Shared gates decide last, since "which items" says how
     many trucks are worth while, whereas one truck is worth while only if not all items order: decided first,
-    it was never tried. With one gate there is a head for each of its regimes, and nothing to see.
+    it was never tried. With one gate there is a head for each of its regimes, and nothing to see; nor is
+    there where the problem says that its gates are not ``coupled``: then one network gives all logits and
+    quantities, and shared gates start at not standing in the way, since while they are random all items learn
+    to order in lockstep.
 
     Args:
         problem: what is decided.
@@ -112,25 +115,45 @@ class HybridPolicy(nn.Module):
             for an inventory a level y(s), quantity = y - inventory position, projected on the regime's
             interval; ``"bounded"`` (also ``"bounded_order_up_to"``): the same, with its argument kept within
             [-1, 1] by a sigmoid; ``"raw"``: the quantity itself, by a sigmoid inside the interval.
+        detached: whether the networks take observations as constants: then gradients pass through the
+            simulator and "quantity = level - inventory position" only.
     """
 
     LOGIT_SCALE = 5.0
+    AVAILABLE = 3.0
     ALIVE = 0.05
+    first_logits: Tensor
 
-    def __init__(self, problem: HindsightProblem, hidden: Sequence[int], quantity_head: QuantityHead) -> None:
+    def __init__(
+        self,
+        problem: HindsightProblem,
+        hidden: Sequence[int],
+        quantity_head: QuantityHead,
+        detached: bool = False,
+    ) -> None:
         super().__init__()
+        self.detached = detached
         self.quantity_head = HEADS[checks.choice("quantity_head", quantity_head, tuple(HEADS))]
         self.layout = layout = problem.layout
         self.features = Features(problem)
         self.quantities = Quantities(problem)
-        shared_gates = min(layout.quantity_gate)
-        self.shared = sum(layout.gates[:shared_gates])
-        self.own = layout.options - self.shared
         columns, inputs = len(layout.low), self.features.dim
-        several = len(layout.gates) > 1
-        self.net = mlp(inputs, hidden, self.own + (0 if several else columns))
-        self.follow = mlp(inputs + self.own, hidden, self.shared) if shared_gates else None
-        self.heads = mlp(inputs + layout.options, hidden, columns) if several else None
+        sequential = len(layout.gates) > 1 and problem.coupled
+        shared_gates = layout.gates[: min(layout.quantity_gate)]
+        self.shared = sum(shared_gates) if sequential else 0
+        self.own = layout.options - self.shared
+        self.net: nn.Module = mlp(inputs, hidden, self.own + (0 if sequential else columns))
+        self.follow: nn.Module | None = None
+        self.heads: nn.Module | None = None
+        if self.shared:
+            self.follow = mlp(inputs + self.own, hidden, self.shared)
+        if sequential:
+            self.heads = mlp(inputs + layout.options, hidden, columns)
+        first = torch.zeros(layout.options)
+        if not problem.coupled:
+            first[: sum(shared_gates)] = self.AVAILABLE
+            first[layout.gate_start[: len(shared_gates)]] = 0.0
+        self.register_buffer("first_logits", first, persistent=False)
 
     def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
         """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
@@ -143,9 +166,9 @@ class HybridPolicy(nn.Module):
         return logits, weights, self._quantity(observation, head)
 
     def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.features(observation)
+        features = self.features(observation.detach() if self.detached else observation)
         out = self.net(features)
-        logits = self.LOGIT_SCALE * out[..., : self.own]
+        logits = self.LOGIT_SCALE * out[..., : self.own] + self.first_logits[self.shared :]
         if self.follow is not None:
             chosen = choice(nn.functional.pad(logits, (self.shared, 0)))[..., self.shared :]
             shared = self.LOGIT_SCALE * self.follow(torch.cat([features, chosen], -1))

@@ -85,8 +85,16 @@ def rollout(
         states.append(state)
     discounts = [problem.discount**period for period in range(periods)]
     factors = torch.tensor(discounts, dtype=noise.dtype, device=noise.device)[:, None, None]
-    stacked = map(torch.stack, (observations, logits, gates, quantities))
-    return Rollout(*stacked, torch.stack(costs) * factors, problem.observe(state), states, noise)
+    return Rollout(
+        torch.stack(observations),
+        torch.stack(logits),
+        torch.stack(gates),
+        torch.stack(quantities),
+        torch.stack(costs) * factors,
+        problem.observe(state),
+        states,
+        noise,
+    )
 
 
 def _of_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:

@@ -95,9 +95,13 @@ class WindowedAgent(Agent):
         """The value that closes windows, and where they go on; nothing where there is an end."""
         if not self.endless:
             return {}
-        self.value = Value(self.problem, self.hidden)
+        self.value = self.make_value()
         self.windows = Windows(self.problem, self.batch_size)
         return {"value": self.value, "windows": self.windows}
+
+    def make_value(self) -> Value:
+        """A value that is not trained yet."""
+        return Value(self.problem, self.hidden)
 
     def start(self) -> tuple[Any, Tensor]:
         """See ``Agent.start``; without an end the states are those at which the last windows ended."""
@@ -136,10 +140,14 @@ class WindowedAgent(Agent):
 
         A differential value is known but for a constant: its mean is kept at 0, or it would drift.
         """
-        targets = costs_to_go / self.discounts(costs_to_go, len(costs_to_go))
-        if self.endless and self.problem.discount == 1:
-            targets = targets - targets.mean((0, 1))
+        targets = self.centred(costs_to_go / self.discounts(costs_to_go, len(costs_to_go)))
         return self.value.error(episodes.observations.detach(), targets) * self.cost_scale
+
+    def centred(self, costs_to_go: Tensor) -> Tensor:
+        """Costs to go (T, m, C) less what a value need not know."""
+        if self.endless and self.problem.discount == 1:
+            return costs_to_go - costs_to_go.mean(1, keepdim=True)
+        return costs_to_go
 
     @classmethod
     def _supported(cls, env: Any) -> HindsightProblem:

@@ -1,4 +1,4 @@
-"""The command line: ``jumpgym compare | train | evaluate | solve | references | list``.
+"""The command line: ``jumpgym compare | train | evaluate | solve | references | scaling | gradients | list``.
 
 PyTorch, Stable-Baselines3 and matplotlib are imported by the commands that need them only.
 """
@@ -17,6 +17,7 @@ import gymnasium as gym
 
 from jumpgym import ENVIRONMENTS, __version__, checks
 
+from .laboratory import PARTS
 from .methods import METHODS, REFERENCES
 
 
@@ -185,6 +186,32 @@ def _references(args: argparse.Namespace, command: str) -> int:
     return 1 if failed else 0
 
 
+def _gradients(args: argparse.Namespace, command: str) -> int:
+    from .laboratory.report import Options, investigate, plan
+
+    options = Options(_make(args.env, args.set), args.budget, args.seeds, args.output)
+    try:
+        names = plan(args.only, args.seed, options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    try:
+        investigate(names, args.seed, options, command)
+    except NotImplementedError as error:  # neither optimum nor classical policy is known
+        raise UsageError(error) from error
+    return 0
+
+
+def _scaling(args: argparse.Namespace, command: str) -> int:
+    from .scaling import plan, scale
+
+    try:
+        runs = plan(args.items, args.methods, args.seeds, args.budget, args.episodes)
+        failed = scale(runs, args.output, args.workers, command)
+    except (TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    return 1 if failed else 0
+
+
 def _list(args: argparse.Namespace, command: str) -> int:
     print("environments:", *(f"  {env}" for env in ENVIRONMENTS), sep="\n")
     print("methods:", *(f"  {name:14} {known.description}" for name, known in METHODS.items()), sep="\n")
@@ -262,6 +289,35 @@ def _parser() -> argparse.ArgumentParser:
     references.add_argument("--env", nargs="+", metavar="ID", help="environments; default: all")
     references.add_argument("--episodes", type=int, default=16_384, help="simulated, of each environment")
     references.add_argument("--output", type=Path, default=Path("results/references"), metavar="DIR")
+
+    gradients = commands.add_parser("gradients", help="the gradient laboratory: estimators against the truth")
+    gradients.set_defaults(run=_gradients)
+    parts = ", ".join(PARTS)
+    gradients.add_argument("--only", nargs="+", metavar="PART", help=f"of {parts}; default: all")
+    gradients.add_argument("--seed", type=int, default=0, help="of all samples and policies")
+    gradients.add_argument(
+        "--env", default="jumpgym/SetupCost-v0", metavar="ID", help="of the parts stages and training"
+    )
+    gradients.add_argument(
+        "--budget", type=float, default=30.0, metavar="SECONDS", help="CPU seconds of each training"
+    )
+    gradients.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each estimator")
+    gradients.add_argument("--output", type=Path, default=Path("results/gradients"), metavar="DIR")
+    _add_set(gradients)
+
+    scaling = commands.add_parser("scaling", help="n items that share nothing, in equal CPU time")
+    scaling.set_defaults(run=_scaling)
+    scaling.add_argument(
+        "--items", nargs="+", type=int, metavar="N", help="numbers of items; default: 1 to 100"
+    )
+    scaling.add_argument("--methods", nargs="+", metavar="NAME", help="default: all of the study")
+    scaling.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds")
+    scaling.add_argument(
+        "--budget", type=float, default=120.0, metavar="SECONDS", help="CPU, of each training"
+    )
+    scaling.add_argument("--episodes", type=int, default=16_384, help="of each final evaluation")
+    scaling.add_argument("--workers", type=int, metavar="N", help="processes; default: the number of cores")
+    scaling.add_argument("--output", type=Path, default=Path("results/scaling"), metavar="DIR")
 
     listing = commands.add_parser("list", help="environments and methods")
     listing.set_defaults(run=_list)

@@ -46,13 +46,14 @@ class Block:
     budget: float
 
 
+_STANDARD = ("mixed", "gumbel", "gumbel-plain", "smoothed", *(name for name in METHODS if "ppo" in name))
 _SINGLE_ITEM = tuple(f"jumpgym/{name}-v0" for name in ("SetupCost", "MinOrder", "TruckCapacity"))
 
 PRESETS = {
     "quick": (Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=1, budget=10.0),),
     "standard": (
-        Block(_SINGLE_ITEM, tuple(METHODS), seeds=3, budget=20.0),
-        Block(_SINGLE_ITEM[:1], tuple(METHODS), seeds=1, budget=100.0),
+        Block(_SINGLE_ITEM, _STANDARD, seeds=3, budget=20.0),
+        Block(_SINGLE_ITEM[:1], _STANDARD, seeds=1, budget=100.0),
     ),
     "full": (Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=20.0),),
 }
@@ -134,7 +135,7 @@ def compare(runs: Sequence[Run], output: Path, workers: int | None = None, comma
     Raises:
         ValueError, TypeError: if ``output`` cannot be written, or ``workers`` is none or negative.
     """
-    workers = checks.integer("--workers", _cores() if workers is None else workers, low=1)
+    workers = checks.integer("--workers", cores() if workers is None else workers, low=1)
     folder = output / "runs"
     check_writable(folder, "--output")
     records = {run: record for run in runs if (record := read_record(run, folder)) is not None}
@@ -190,5 +191,6 @@ def _outcome(record: dict[str, Any]) -> str:
     return f"gap {row['gap_percent']:.3f} % (± {row['gap_se_percent']:.3f}){note}"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -35,6 +35,19 @@ STYLES: dict[str, dict[str, Any]] = {
     "ppo-quantity": {"color": "#000000", "marker": "X", "linestyle": "--"},
     "ppo-box": {"color": "#888888", "marker": "<", "linestyle": "--"},
     "ppo-stock": {"color": "#7A4B1E", "marker": ">", "linestyle": ":"},
+    "hpo": {"color": "#000000", "marker": "*", "linestyle": "-"},
+    "svg": {"color": "#E69F00", "marker": "h", "linestyle": "-"},
+    "reinforce": {"color": "#D55E00", "marker": "d", "linestyle": "-"},
+    "reinforce-truncated": {"color": "#D55E00", "marker": "p", "linestyle": "-."},
+    "reinforce-kumaraswamy": {"color": "#D55E00", "marker": "H", "linestyle": ":"},
+    "fitted-q": {"color": "#7A4B1E", "marker": "o", "linestyle": "-."},
+    "fitted-q-amortized": {"color": "#7A4B1E", "marker": "s", "linestyle": "--"},
+    "nfqca": {"color": "#7A4B1E", "marker": "D", "linestyle": "-"},
+    "a2c": {"color": "#0072B2", "marker": "<", "linestyle": "-."},
+    "trpo": {"color": "#009E73", "marker": ">", "linestyle": "-."},
+    "ddpg": {"color": "#D55E00", "marker": "v", "linestyle": ":"},
+    "td3": {"color": "#E69F00", "marker": "^", "linestyle": ":"},
+    "sac": {"color": "#CC79A7", "marker": "s", "linestyle": ":"},
 }
 """Okabe and Ito's colours, with grey and brown; markers and dashes tell the methods apart without them."""
 
@@ -73,7 +86,7 @@ def draw_curves(env: str, curves: pd.DataFrame, classical: float | None) -> byte
     panels[0].set_ylabel(f"gap, %, drawn within {FLOOR:g} and {CEILING:g}")
     figure.suptitle(short(env))
     figure.legend(list(lines.values()), list(lines), loc="outside right center", frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_curve(axes: Axes, name: str, runs: Sequence[pd.DataFrame]) -> Any:
@@ -167,7 +180,7 @@ def draw_policies(env: str, records: Sequence[dict[str, Any]]) -> bytes:
         frameon=False,
         fontsize=9,
     )
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_lines(
@@ -236,7 +249,8 @@ def percent(gap: float) -> str:
     return f"{gap:.3f} %" if abs(gap) < 10 else f"{gap:,.1f} %"
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)

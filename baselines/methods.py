@@ -91,8 +91,8 @@ class AgentMethod(Method):
         return getattr(agents, self.agent).load(path, env)
 
 
-class PPOMethod(Method):
-    """A PPO of ``jumpgym.baselines.ppo``.
+class SB3Method(Method):
+    """A learner of ``jumpgym.baselines.sb3``.
 
     Args:
         name: its name there.
@@ -105,9 +105,9 @@ class PPOMethod(Method):
 
     def make(self, env: Any, seed: int) -> Any:
         """See ``Method.make``."""
-        from .ppo import make_ppo
+        from .sb3 import make_learner
 
-        return make_ppo(self.name, env, seed)
+        return make_learner(self.name, env, seed)
 
     def train(
         self,
@@ -126,15 +126,15 @@ class PPOMethod(Method):
         model.learn(total_timesteps, callback=on_step, cpu_seconds=cpu_seconds)
 
     def save(self, model: Any, env: Any, path: str | os.PathLike[str]) -> None:
-        """Write the policy's weights; SB3's own ``model.save`` keeps the optimizer too, but pickles."""
+        """Write the policy's weights; SB3's own ``model.save`` keeps the optimizers too, but pickles."""
         from jumpgym.agents import checkpoint
 
-        from .ppo import ppo_hyperparameters
+        from .sb3 import hyperparameters_of
 
         weights = {name: tensor.cpu().numpy() for name, tensor in model.policy.state_dict().items()}
         settings = {
             "agent": self.name,
-            "hyperparameters": ppo_hyperparameters(self.name, env),
+            "hyperparameters": hyperparameters_of(self.name, env),
             "num_timesteps": model.num_timesteps,
         }
         checkpoint.write(path, settings, weights)
@@ -149,9 +149,9 @@ class PPOMethod(Method):
         """
         import torch
 
-        from .ppo import make_ppo
+        from .sb3 import make_learner
 
-        model = make_ppo(self.name, env, hyperparameters=stored["hyperparameters"])
+        model = make_learner(self.name, env, hyperparameters=stored["hyperparameters"])
         try:
             model.policy.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except RuntimeError as error:
@@ -162,16 +162,33 @@ class PPOMethod(Method):
         return model
 
 
-METHODS: dict[str, AgentMethod | PPOMethod] = {
+METHODS: dict[str, AgentMethod | SB3Method] = {
     "mixed": AgentMethod("MixedGradient", "sampled gate with score function, quantity pathwise"),
+    "hpo": AgentMethod("HPO", "clipped loss of the gate over several epochs, quantity pathwise in the first"),
+    "svg": AgentMethod("StochasticValueGradient", "pathwise over 10 periods, then a learned critic"),
+    "reinforce": AgentMethod("Reinforce", "score function for gate and quantity, Gaussian"),
+    "reinforce-truncated": AgentMethod(
+        "Reinforce", "score function for gate and quantity, truncated normal", quantity="truncated_normal"
+    ),
+    "reinforce-kumaraswamy": AgentMethod(
+        "Reinforce", "score function for gate and quantity, Kumaraswamy", quantity="kumaraswamy"
+    ),
     "gumbel": AgentMethod("GumbelSoftmax", "relaxed gate, pathwise, guarded against explosion"),
     "gumbel-plain": AgentMethod("GumbelSoftmax", "relaxed gate, pathwise, as in the paper", form="plain"),
     "smoothed": AgentMethod("SmoothedCost", "smoothed cost, no decomposition, pathwise"),
-    "ppo-gate": PPOMethod("ppo-gate", "PPO, gate and Gaussian order-up-to level"),
-    "ppo-level": PPOMethod("ppo-level", "PPO, discretised order-up-to levels"),
-    "ppo-quantity": PPOMethod("ppo-quantity", "PPO, discretised order quantities"),
-    "ppo-box": PPOMethod("ppo-box", "PPO, one Gaussian quantity, not decomposed"),
-    "ppo-stock": PPOMethod("ppo-stock", "PPO, gate and quantity, SB3's default settings, raw observations"),
+    "fitted-q": AgentMethod("FittedQ", "fitted Q, explicit search over regimes and quantities"),
+    "fitted-q-amortized": AgentMethod("AmortizedFittedQ", "fitted Q, policy fitted to recent minimisers"),
+    "nfqca": AgentMethod("NFQCA", "fitted Q, actor for the quantities, gate by the least q"),
+    "ppo-gate": SB3Method("ppo-gate", "PPO, gate and Gaussian order-up-to level"),
+    "ppo-level": SB3Method("ppo-level", "PPO, discretised order-up-to levels"),
+    "ppo-quantity": SB3Method("ppo-quantity", "PPO, discretised order quantities"),
+    "ppo-box": SB3Method("ppo-box", "PPO, one Gaussian quantity, not decomposed"),
+    "ppo-stock": SB3Method("ppo-stock", "PPO, gate and quantity, SB3's default settings, raw observations"),
+    "a2c": SB3Method("a2c", "A2C, gate and Gaussian order-up-to level"),
+    "trpo": SB3Method("trpo", "TRPO, gate and Gaussian order-up-to level"),
+    "ddpg": SB3Method("ddpg", "DDPG, index of the regime and order-up-to level as real numbers"),
+    "td3": SB3Method("td3", "TD3, index of the regime and order-up-to level as real numbers"),
+    "sac": SB3Method("sac", "SAC, index of the regime and order-up-to level as real numbers"),
 }
 """The learned methods of the comparison."""
 
@@ -189,7 +206,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def method(name: str) -> AgentMethod | PPOMethod:
+def method(name: str) -> AgentMethod | SB3Method:
     """The learned method of a name; ValueError with the list of names if there is none."""
     return METHODS[checks.choice("agent", name, tuple(METHODS))]
 
@@ -210,6 +227,6 @@ def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:
     for known in METHODS.values():
         if isinstance(known, AgentMethod) and known.agent == kind:
             return known.agent, known.load(path, env)
-        if isinstance(known, PPOMethod) and known.name == kind:
+        if isinstance(known, SB3Method) and known.name == kind:
             return known.name, known.load(path, env, stored, arrays)
     raise ValueError(f"{path} holds {kind!r}, which is no method of this version of jumpgym")

@@ -19,7 +19,7 @@ from .charts import Drawn, draw_on
 from .classical import best_classical
 from .description import describe
 from .measure import EVALUATION_SEED, Gap, Reference
-from .methods import METHODS
+from .methods import METHODS, Method
 
 EPISODES = 16_384
 """Episodes of a final evaluation, unless said otherwise."""
@@ -33,7 +33,7 @@ CURVE_START, CURVE_FACTOR = 1.0, 1.4
 NOT_APPLICABLE = "does not apply"
 """How the note of a record begins whose method is not made for the environment."""
 
-PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "jumpgym")
+PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib", "jumpgym")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def perform(run: Run, folder: Path, command: str) -> dict[str, Any]:
     else:
         env: Any = measure.problem
         if run.method in METHODS:
-            row = _train(run, policy, measure, curve)
+            row = train(METHODS[run.method], policy, run.budget, measure, curve)
             env = policy.get_env()
             METHODS[run.method].save(policy, run.env, folder / f"{run.name}.zip")
         elif run.method == "classical":
@@ -130,7 +130,7 @@ def perform(run: Run, folder: Path, command: str) -> dict[str, Any]:
             gap, drawn = measure.own_gap(run.episodes), measure.drawn
         else:
             gap, drawn = measure.gap(policy, env, run.episodes), draw_on(measure.chart, policy, env)
-        curve.append({"cpu_seconds": row["cpu_seconds"], **_point(gap)})
+        curve.append({"cpu_seconds": row["cpu_seconds"], **point(gap)})
     record = {
         "settings": asdict(run),
         "version": jumpgym.__version__,
@@ -163,19 +163,21 @@ def _policy(run: Run, measure: Reference) -> Any:
     return best_classical(measure.problem)
 
 
-def _train(run: Run, model: Any, measure: Reference, curve: list[dict[str, float]]) -> dict[str, Any]:
-    """Train a model, and tell what that took; evaluations go to ``curve``."""
+def train(
+    method: Method, model: Any, budget: float, measure: Reference, curve: list[dict[str, float]]
+) -> dict[str, Any]:
+    """Train a model for a budget of CPU seconds, and tell what that took; evaluations go to ``curve``."""
     due = CURVE_START
     paused = 0.0
 
     def evaluate_when_due(model: Any) -> None:
         nonlocal due, paused
         elapsed = model.clock.elapsed
-        if due <= elapsed < run.budget:
+        if due <= elapsed < budget:
             start = time.perf_counter()
             with model.clock.pause():
                 gap = measure.gap(model, model.get_env(), CURVE_EPISODES)
-            curve.append({"cpu_seconds": elapsed, **_point(gap)})
+            curve.append({"cpu_seconds": elapsed, **point(gap)})
             while due <= elapsed:
                 due *= CURVE_FACTOR
             paused += time.perf_counter() - start
@@ -183,7 +185,7 @@ def _train(run: Run, model: Any, measure: Reference, curve: list[dict[str, float
     start = time.perf_counter()
     note = ""
     try:
-        METHODS[run.method].train(model, evaluate_when_due, cpu_seconds=run.budget)
+        method.train(model, evaluate_when_due, cpu_seconds=budget)
     except FloatingPointError as error:  # a method that diverges is a result, not a failure
         note = f"diverged: {error}"
     return {
@@ -194,7 +196,8 @@ def _train(run: Run, model: Any, measure: Reference, curve: list[dict[str, float
     }
 
 
-def _point(gap: Gap) -> dict[str, float]:
+def point(gap: Gap) -> dict[str, float]:
+    """What a learning curve keeps of a gap."""
     return {"gap_percent": gap.gap_percent, "gap_se_percent": gap.gap_se_percent}
 
 

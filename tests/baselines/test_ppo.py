@@ -14,7 +14,6 @@ from jumpgym import as_problem
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.ppo import METHODS, BudgetedPPO, Cosine, make_ppo, ppo_hyperparameters
-from jumpgym.baselines.tune_ppo import draw
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 
@@ -144,8 +143,3 @@ def test_hyperparameters_by_environment_over_defaults():
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match="ppo-gate"):
         make_ppo("ppo-gates", SETUP_COST)
-
-
-def test_a_trial_of_the_search_trains():
-    settings = draw(np.random.default_rng(0), "ppo-gate", horizon=50)
-    make_ppo("ppo-gate", SETUP_COST, seed=0, hyperparameters=settings).learn(total_timesteps=1)

@@ -1,0 +1,323 @@
+"""StochasticValueGradient: n steps of pathwise gradient, closed by a learned critic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jumpgym import HindsightProblem, checks
+
+from . import estimators
+from .exploration import entropy_weight, revival_loss
+from .features import Features
+from .gates import entropy, gumbel_noise, log_prob, sampled_gate
+from .networks import Value, mlp
+from .policies import Choice, HybridPolicy, Quantities
+from .rollout import Policy, Rollout, rollout
+from .schedules import linear_until
+from .windows import WindowedAgent
+
+
+class ActionFeatures(nn.Module):
+    """Observations, gate weights and quantities, side by side (..., n + options + columns), to inputs (..., dim).
+
+    A quantity enters as the level that ``problem.quantity_from`` makes it of, for an inventory the stock
+    ordered up to in units of its scale. ``quantity_from`` must be linear in the level; where it has no
+    slope, the quantity enters in multiples of its scale. Only quantities of the regimes that the gates chose
+    count.
+
+    Args:
+        problem: whose actions are meant.
+    """
+
+    def __init__(self, problem: HindsightProblem) -> None:
+        super().__init__()
+        layout = problem.layout
+        self.features = Features(problem)
+        self.quantities = Quantities(problem)
+        self.sizes = [len(problem.observation_low), layout.options, len(layout.low)]
+        counts = [layout.gates[gate] for gate in layout.quantity_gate]
+        owner = nn.functional.one_hot(torch.repeat_interleave(torch.tensor(counts))).float()
+        self.owner: Tensor
+        self.register_buffer("owner", owner, persistent=False)
+        self.dim = self.features.dim + layout.options + len(counts)
+
+    def forward(self, joined: Tensor) -> Tensor:
+        """Network inputs (..., dim)."""
+        observations, gates, quantities = joined.split(self.sizes, -1)
+        q = self.quantities
+        zero = torch.zeros_like(quantities)
+        offset = q(observations, zero)
+        slope = q(observations, zero + 1) - offset
+        levels = (quantities - offset) / torch.where(slope > 1e-6 * q.scale, slope, q.scale)
+        chosen = gates[..., q.option] * levels @ self.owner
+        return torch.cat([self.features(observations), gates, chosen], -1)
+
+
+class Critic(Value):
+    """Learned cost to go of observations and actions, by component, see ``Value`` and ``ActionFeatures``.
+
+    Its unit follows the spread of the costs to go, which falls by orders of magnitude while a policy becomes
+    sensible: what a quantity costs would be lost in the unit of the first. The last layer is rescaled so that
+    the values stay what they were (van Hasselt et al. 2016, Pop-Art).
+
+    Args:
+        problem, hidden: see ``Value``.
+    """
+
+    SPREAD_UPDATE = 0.05
+
+    def __init__(self, problem: HindsightProblem, hidden: Any) -> None:
+        super().__init__(problem, hidden)
+        self.features = ActionFeatures(problem)
+        self.net = mlp(self.features.dim, hidden, problem.layout.credit.shape[1])
+
+    def error(self, observations: Tensor, targets: Tensor) -> Tensor:
+        """See ``Value.error``."""
+        if self.spread.any():
+            spread = targets.std(tuple(range(targets.ndim - 1))).clamp(min=1e-3 * float(self.spread.max()))
+            ratio = 1 + self.SPREAD_UPDATE * (spread / self.spread - 1)
+            last = self.net[-1]
+            with torch.no_grad():
+                last.weight.div_(ratio[:, None])
+                last.bias.div_(ratio)
+            self.spread = self.spread * ratio
+        return super().error(observations, targets)
+
+
+class DisturbedPolicy(HybridPolicy):
+    """A policy whose levels can be disturbed.
+
+    Args:
+        problem, hidden, quantity_head: see ``HybridPolicy``.
+    """
+
+    def disturbed(self, deviation: float, generator: torch.Generator) -> Policy:
+        """``a_t = d(s_t) + sigma eps_t`` (section 25.2): normal noise of a standard deviation on each output.
+
+        Drawn anew at each call, and projected on the regime's interval with the level it is added to.
+        """
+        if deviation == 0:
+            return self
+
+        def forward(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+            logits, weights, head = self._outputs(observation, choice)
+            noise = torch.randn(head.shape, generator=generator, dtype=head.dtype, device=head.device)
+            return logits, weights, self._quantity(observation, head + deviation * noise)
+
+        return forward
+
+
+class StochasticValueGradient(WindowedAgent):
+    """Stochastic value gradients over n steps, SVG(n) (seed 003, 25.1 and 25.2; Heess et al. 2015).
+
+    Episodes are cut into segments of n + 1 decisions. The cost of the first n comes from the simulator, and
+    what follows from a learned critic ``Q(s_n, a_n)`` of the last one, through which the gradient passes into
+    state and action; it does not pass from one segment to the next. So each decision counts once, and with
+    the true critic the gradient is unbiased whatever n is. ``steps=0`` is SVG(0), which asks the critic alone.
+    A segment that the end of the episode cuts short needs none. ``steps=None`` follows whole episodes: SVG(inf),
+    back-propagation policy optimisation, where the gradient is that of ``MixedGradient``.
+
+    The source has continuous actions only. Here gates are sampled, and their gradient is the score function's
+    with its cross term: ``log p(a^S_t | s_t)``, connected to the states of its segment, weighs the cost to go
+    to the end of the segment with the critic there, less its mean over the other episodes.
+
+    The critic is fitted to lambda-returns of the simulated costs, as ``estimators.gae``, relative to their mean
+    in each period. It learns how the cost depends on a quantity from ``noise``; without, from how the states
+    that one level is chosen in differ, which is not enough where few steps are followed.
+
+    A problem without an end is learnt on windows (see ``WindowedAgent``), whose last segment is closed by the
+    critic too; with ``steps=None`` that is the whole window.
+
+    Args:
+        env: environment id, environment or problem.
+        steps: n, at least 0; None: infinity.
+        noise: standard deviation of the normal noise on levels in training, in units of the quantity's
+            scale, at the start; annealed as the entropy bonus is, to ``LEAST_NOISE`` of that. None: 0.1 where
+            the critic judges quantities in the midst of an episode, else 0.
+        critic_lambda: of the lambda-returns: 1 is the simulated cost to go, 0 one step and the critic.
+        critic_fits: steps of Adam on the critic in an iteration, one of them with the policy's.
+        entropy_bonus, entropy_until, revival: as of ``MixedGradient``.
+        **settings: of every agent, see ``WindowedAgent``.
+
+    Raises:
+        ValueError: also if ``steps`` is longer than the horizon, or does not fit in the window.
+
+    Example:
+        >>> from jumpgym.agents import StochasticValueGradient
+        >>> agent = StochasticValueGradient("jumpgym/SetupCost-v0", steps=10).learn(total_timesteps=25_600)
+        >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
+    """
+
+    name = "StochasticValueGradient"
+    LEAST_NOISE = 0.1
+    policy: DisturbedPolicy
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        steps: int | None = None,
+        noise: float | None = None,
+        critic_lambda: float = 0.95,
+        critic_fits: int = 1,
+        entropy_bonus: float | None = None,
+        entropy_until: float = 0.7,
+        revival: float = 1.0,
+        **settings: Any,
+    ) -> None:
+        self.steps = None if steps is None else checks.integer("steps", steps, low=0)
+        self.noise = None if noise is None else checks.number("noise", noise, low=0)
+        self.critic_lambda = checks.number("critic_lambda", critic_lambda, low=0, high=1)
+        self.critic_fits = checks.integer("critic_fits", critic_fits, low=1)
+        self.entropy_bonus = (
+            None if entropy_bonus is None else checks.number("entropy_bonus", entropy_bonus, low=0)
+        )
+        self.entropy_until = checks.number("entropy_until", entropy_until, low=1e-6, high=1)
+        self.revival = checks.number("revival", revival, low=0)
+        super().__init__(env, **settings)
+
+    def make_networks(self) -> dict[str, nn.Module]:
+        """The policy, and the critic where one is asked."""
+        self._check_steps()
+        self.policy = DisturbedPolicy(self.problem, self.hidden, "problem")
+        networks = {"policy": self.policy, **self.window_networks()}
+        self.asked = [stop - 1 for _, stop, closed in self.segments if closed]
+        if self.asked:
+            networks["critic"] = self.critic = Critic(self.problem, self.hidden)
+        return networks
+
+    @property
+    def segments(self) -> list[tuple[int, int, bool]]:
+        """First period of each segment, the one after its last, and whether the critic judges its last."""
+        length = self.periods + (not self.endless) if self.steps is None else self.steps + 1
+        starts = range(0, self.periods, length)
+        stops = [min(start + length, self.periods) for start in starts]
+        return [
+            (start, stop, self.endless or stop - start == length)
+            for start, stop in zip(starts, stops, strict=True)
+        ]
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the noise on levels at the present progress."""
+        start = (0.0 if self.steps is None or not self.asked else 0.1) if self.noise is None else self.noise
+        least = self.LEAST_NOISE * start
+        return least + linear_until(start - least, self.entropy_until, self.progress)
+
+    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+        """Episodes with sampled gates and disturbed levels, the state without gradient between segments."""
+        layout = self.problem.layout
+        gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
+        policy = self.policy.disturbed(self.deviation, self.generator)
+        parts = []
+        for start, stop, _ in self.segments:
+            gate = sampled_gate(gumbel[start:stop], layout.gate_groups)
+            part = rollout(self.problem, policy, gate, state, noise[:, start:stop], self._limits(noise))
+            parts.append(part._replace(costs=self.problem.discount**start * part.costs))
+            state = type(state)(*(entry.detach() for entry in part.states[-1]))
+        return joined(parts)
+
+    def iterate(self) -> None:
+        """See ``WindowedAgent.iterate``; further fits of the critic follow."""
+        episodes = self.simulate(*self.start())
+        self.descend(self.loss(episodes))
+        if self.asked:
+            targets = self.critic_targets(episodes)
+            for _ in range(1, self.critic_fits):
+                self.descend(self.critic_loss(episodes, targets))
+        self.finish(episodes)
+
+    def loss(self, episodes: Rollout) -> Tensor:
+        """Cost and score, less the entropy bonus, and the losses of revival and of the critic."""
+        groups = self.problem.layout.gate_groups
+        critic_loss: Tensor | float = 0.0
+        if self.asked:  # first of all: the first fit tells the scale of the critic
+            critic_loss = self.critic_loss(episodes, self.critic_targets(episodes))
+        undecided = entropy(episodes.logits, groups)
+        self.logger.record("train/entropy", float(undecided.detach().mean()))
+        bonus = entropy_weight(
+            self.entropy_bonus, self.cost_scale, undecided.shape[-1], self.entropy_until, self.progress
+        )
+        revival = linear_until(self.revival, self.entropy_until, self.progress) * self.cost_scale
+        return (
+            self.surrogate(episodes)
+            - bonus * undecided.sum(-1).sum(0).mean()
+            + revival * revival_loss(self.policy, episodes)
+            + critic_loss
+        )
+
+    def surrogate(self, episodes: Rollout) -> Tensor:
+        """``sum_i gamma^i c_i + gamma^n Q(s_n, a_n)`` of all segments, and the score of their gates."""
+        costs = self.segment_costs(episodes)
+        log_p = log_prob(episodes.logits, episodes.gates, self.problem.layout.gate_groups)
+        to_go = [estimators.cost_to_go(costs[start:stop].detach()) for start, stop, _ in self.segments]
+        advantages = estimators.leave_one_out(torch.cat(to_go))
+        credit = torch.as_tensor(self.problem.layout.credit, dtype=log_p.dtype, device=log_p.device)
+        score = estimators.score_loss(log_p, estimators.credited(advantages, credit))
+        return estimators.pathwise_loss(costs) + score
+
+    def segment_costs(self, episodes: Rollout) -> Tensor:
+        """Costs (T, m, C), with the critic's in place of the last of each segment that it closes."""
+        if not self.asked:
+            return episodes.costs
+        costs = episodes.costs.clone()
+        values = self.critic(joined_actions(episodes)[self.asked])
+        costs[self.asked] = values * self.discounts(values, len(episodes.costs))[self.asked]
+        return costs
+
+    def critic_targets(self, episodes: Rollout) -> Tensor:
+        """Lambda-returns of the decisions, without gradient and mean; without an end but for the last one."""
+        costs = self.relative(episodes.costs.detach())
+        discounts = self.discounts(costs, len(costs))
+        values = self.critic(joined_actions(episodes).detach()) * discounts
+        closing: Tensor | float = 0.0
+        if self.endless:
+            costs, values, closing = costs[:-1], values[:-1], values[-1]
+        returns = estimators.gae(costs, values, self.critic_lambda, closing) + values
+        return self.centred(returns / discounts[: len(returns)])
+
+    def critic_loss(self, episodes: Rollout, targets: Tensor) -> Tensor:
+        """Loss of the critic, in units of cost."""
+        actions = joined_actions(episodes).detach()[: len(targets)]
+        return self.critic.error(actions, targets) * self.cost_scale
+
+    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """The most probable regime of each gate, or a sampled one, and the quantities without noise."""
+        return self.policy.choose(observation, self.generator, deterministic)
+
+    def _check_steps(self) -> None:
+        if self.steps is None:
+            return
+        if not self.endless and self.steps > self.periods:
+            raise ValueError(
+                f"steps={self.steps} is longer than the horizon, {self.periods}: use None to follow episodes "
+                "to their end"
+            )
+        if self.endless and self.steps >= self.periods:
+            raise ValueError(
+                f"steps={self.steps} does not fit in a window of {self.periods} periods, whose last decision "
+                "the critic judges: use None to follow all of it, or a longer window"
+            )
+
+
+def joined_actions(episodes: Rollout) -> Tensor:
+    """What the critic sees of all decisions, see ``ActionFeatures``."""
+    return torch.cat([episodes.observations, episodes.gates, episodes.quantities], -1)
+
+
+def joined(parts: list[Rollout]) -> Rollout:
+    """Rollouts that follow one another, as one."""
+    first = parts[0]
+    stacked = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in ("observations", "logits", "gates", "quantities", "costs")
+    }
+    return first._replace(
+        **stacked,
+        final=parts[-1].final,
+        states=[*first.states[:1], *(state for part in parts for state in part.states[1:])],
+        noise=torch.cat([part.noise for part in parts], 1),
+    )

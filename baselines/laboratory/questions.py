@@ -1,0 +1,16 @@
+"""Answers to the questions of seeds 001 and 004, each by a run."""
+
+from __future__ import annotations
+
+from . import log_probability, reward_gradient
+from .report import Outcome
+
+
+def run(seed: int) -> Outcome:
+    """Both answers on one page."""
+    answers = [reward_gradient.run(seed), log_probability.run(seed)]
+    return Outcome(
+        "\n".join(answer.text for answer in answers),
+        {name: table for answer in answers for name, table in answer.tables.items()},
+        {name: picture for answer in answers for name, picture in answer.pictures.items()},
+    )

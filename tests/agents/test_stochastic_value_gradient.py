@@ -1,0 +1,184 @@
+"""SVG(n): full back-propagation at its end, unbiased with the true critic, biased with a wrong one."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+import test_estimators
+from test_estimators import agent_of, flat_gradient, largest_z, noise_values
+
+from jumpgym import InventoryState
+from jumpgym.agents import MixedGradient, StochasticValueGradient
+from jumpgym.agents.policies import HybridPolicy
+from jumpgym.agents.stochastic_value_gradient import ActionFeatures
+from jumpgym.setup_cost import setup_cost
+from jumpgym.truck_capacity import truck_capacity
+
+EXACT = {"entropy_bonus": 0, "revival": 0}
+"""Without what is added to the cost for exploration."""
+TINY = setup_cost(
+    fixed_cost=8, shortage_cost=4, demand=test_estimators.DEMAND, horizon=3, max_order=40, discount=0.9
+)
+PROBLEM = setup_cost(horizon=6, fixed_cost=8, demand=scipy.stats.poisson(5), discount=0.9)
+
+
+def gradient(cls, problem, **settings):
+    """Of the loss of an iteration, with respect to the policy, in float64, on equal random numbers."""
+    agent = agent_of(cls, problem, **EXACT, **settings)
+    uniforms = torch.rand((64, problem.horizon), generator=agent.generator, dtype=torch.float64)
+    start = problem.initial_state(torch.zeros(64, dtype=torch.float64))
+    return flat_gradient(agent.loss(agent.simulate(start, problem.noise(uniforms))), agent)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [PROBLEM, truck_capacity(horizon=5, lead_time=1, max_trucks=2, demand=scipy.stats.poisson(5))],
+    ids=["setup", "trucks"],
+)
+def test_with_n_as_long_as_the_horizon_it_is_full_back_propagation(problem):
+    full = gradient(MixedGradient, problem, heads=1)
+    scale = float(full.abs().max())
+    for steps in (problem.horizon, None):
+        svg = gradient(StochasticValueGradient, problem, steps=steps, noise=0)
+        assert float((svg - full).abs().max()) < 1e-5 * scale
+    cut = gradient(StochasticValueGradient, problem, steps=2, noise=0)  # the critic knows nothing yet
+    assert float((cut - full).abs().max()) > 0.1 * scale
+
+
+class TrueCritic(torch.nn.Module):
+    """The exact cost to go of an action on ``TINY``, by enumeration, under a policy held fixed."""
+
+    def __init__(self, problem, policy):
+        super().__init__()
+        self.problem = problem
+        self.policy = HybridPolicy(problem, (3,), "problem").double()
+        self.policy.load_state_dict(policy.state_dict())
+        self.policy.requires_grad_(False)
+
+    def value(self, state, period):
+        if period == self.problem.horizon:
+            return torch.zeros_like(state.inventory)
+        seen = self.problem.observe(state)
+        total = 0.0
+        for gate in torch.eye(2, dtype=torch.float64):
+            logits, gates, quantities = self.policy(seen, lambda logits, gate=gate: gate.expand_as(logits))
+            chance = (torch.softmax(logits, -1) * gate).sum(-1)
+            total = total + chance * self.action_value(state, gates, quantities, period)
+        return total
+
+    def action_value(self, state, gates, quantities, period):
+        total = 0.0
+        for demand, chance in zip(*noise_values(self.problem), strict=True):
+            noise = torch.full_like(state.inventory, demand)
+            after, cost = self.problem.step(state, gates, quantities, noise)
+            following = self.value(after, period + 1)
+            total = total + chance * (cost.sum(-1) + self.problem.discount * following)
+        return total
+
+    def forward(self, inputs):
+        rows = []
+        for row in inputs if inputs.ndim == 3 else [inputs]:
+            observation, gates, quantities = row.split([2, 2, 2], -1)
+            state = InventoryState(observation[:, 0], observation[:, :0], observation[:, 1])
+            rows.append(self.action_value(state, gates, quantities, int(observation[0, 1])))
+        return torch.stack(rows)[..., None]
+
+    def error(self, inputs, targets):
+        return targets.new_zeros(())
+
+
+def svg_with_true_critic(steps, error=0.0):
+    agent = agent_of(StochasticValueGradient, TINY, **EXACT, steps=steps, noise=0)
+    agent.critic_targets = lambda episodes: torch.zeros(1)
+    critic = TrueCritic(agent.problem, agent.policy)
+    agent.critic = agent.networks["critic"] = critic
+    # A wrong slope in the quantity, which the leave-one-out baseline does not cancel.
+    agent.critic.register_forward_hook(lambda module, args, q: q + error * args[0][..., -1:])
+    return agent
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_with_the_true_critic_it_is_unbiased_whatever_n_is(steps, monkeypatch):
+    monkeypatch.setattr(test_estimators, "SAMPLES", 20_000)
+    assert largest_z(svg_with_true_critic(steps)) < 4
+
+
+def test_a_wrong_critic_is_seen(monkeypatch):
+    monkeypatch.setattr(test_estimators, "SAMPLES", 20_000)
+    assert largest_z(svg_with_true_critic(1, error=1.0)) > 6
+
+
+def test_segments_have_n_simulated_decisions_and_one_that_the_critic_judges():
+    agent = StochasticValueGradient(PROBLEM, steps=3, batch_size=4, hidden=(4,))
+    assert agent.segments == [(0, 4, True), (4, 6, False)]  # nothing follows the end of the episode
+    assert StochasticValueGradient(PROBLEM, steps=2).segments == [(0, 3, True), (3, 6, True)]
+    assert StochasticValueGradient(PROBLEM, steps=6).segments == [(0, 6, False)]
+    endless = setup_cost(horizon=None)
+    assert StochasticValueGradient(endless, steps=None, window=8).segments == [(0, 8, True)]
+    assert StochasticValueGradient(endless, steps=4, window=8).segments == [(0, 5, True), (5, 8, True)]
+
+    episodes = agent.simulate(*agent.start())
+    assert episodes.costs.shape == (6, 4, 1)
+    assert len(episodes.states) == 7
+    assert [bool(state.inventory.requires_grad) for state in episodes.states] == [0, 1, 1, 1, 1, 1, 1]
+    earlier = episodes.states[2].inventory
+    assert torch.autograd.grad(episodes.costs[3].sum(), earlier, retain_graph=True)[0].any()
+    later = torch.autograd.grad(episodes.costs[4:].sum(), earlier, allow_unused=True)[0]
+    assert later is None  # no gradient passes from a segment to the one before
+
+
+def test_steps_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"steps=7 is longer than the horizon, 6: use None"):
+        StochasticValueGradient(PROBLEM, steps=7)
+    with pytest.raises(ValueError, match=r"steps=8 does not fit in a window of 8 periods"):
+        StochasticValueGradient(setup_cost(horizon=None), steps=8, window=8)
+    with pytest.raises(ValueError, match="steps=-1 must be an integer of at least 0"):
+        StochasticValueGradient(PROBLEM, steps=-1)
+
+
+def test_the_critic_sees_the_level_and_only_of_the_chosen_regime():
+    features = ActionFeatures(PROBLEM)
+    scale = PROBLEM.quantity_scale[1]
+    level = float(PROBLEM.quantity_from(np.zeros(2), np.zeros(2))[1])
+    observation = torch.tensor([[10.0, 2.0], [10.0, 2.0]])
+    gates = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    quantities = torch.tensor([[0.0, 25.0], [0.0, 25.0]])
+    levels = features(torch.cat([observation, gates, quantities], -1))[:, -1]
+    assert levels.tolist() == pytest.approx([(35 - level) / scale, (10 - level) / scale], rel=1e-5)
+
+
+def test_noise_is_on_levels_within_their_intervals_and_fades():
+    agent = StochasticValueGradient(PROBLEM, noise=0.5, hidden=(4,), batch_size=2)
+    observation = torch.tensor([[0.0, 2.0]]).expand(2000, 2)
+
+    def order(logits):
+        return torch.tensor([0.0, 1.0]).expand_as(logits)
+
+    quiet = agent.policy(observation, order)[2][0, 1]
+    loud = agent.policy.disturbed(0.1, agent.generator)(observation, order)[2][:, 1]
+    loud = loud.detach()
+    assert float(loud.std()) == pytest.approx(0.1 * PROBLEM.quantity_scale[1], rel=0.1)
+    assert float(loud.mean()) == pytest.approx(float(quiet), rel=0.02)
+    wild = agent.policy.disturbed(100.0, agent.generator)(observation, order)[2][:, 1]
+    assert (float(wild.min()), float(wild.max())) == (0.0, PROBLEM.layout.high[1])
+    decisions = [agent.predict([-5.0, 3.0], deterministic=True)[0][1] for _ in range(2)]
+    assert decisions[0] == decisions[1]
+
+
+def test_the_critic_learns_what_a_quantity_costs():
+    problem = setup_cost(
+        fixed_cost=0, holding_cost=1, shortage_cost=9, demand=scipy.stats.poisson(5), horizon=1
+    )
+    agent = StochasticValueGradient(problem, steps=0, noise=0.5, batch_size=128)
+    for _ in range(100):  # the policy stays as it is
+        episodes = agent.simulate(*agent.start())
+        agent.descend(agent.critic_loss(episodes, agent.critic_targets(episodes)))
+    observation = torch.zeros(1, 2)
+
+    def slope(quantity):
+        quantities = torch.tensor([[0.0, quantity]], requires_grad=True)
+        inputs = torch.cat([observation, torch.tensor([[0.0, 1.0]]), quantities], -1)
+        (slopes,) = torch.autograd.grad(agent.critic(inputs).sum(), quantities)
+        return float(slopes[0, 1])
+
+    assert slope(1.0) < 0 < slope(15.0)
