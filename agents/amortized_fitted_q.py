@@ -53,7 +53,7 @@ class Window(nn.Module):
 
 
 class AmortizedFittedQ(FittedQ):
-    """Fitted Q-iteration with amortised optimisation (seed 003, algorithm 20.2), for costs.
+    """Fitted Q-iteration with amortised optimisation (course notes, algorithm 20.2), for costs.
 
     As ``FittedQ``, but the least value of q is searched at a subset of the base points only. A policy
     ``d(s; w)``, logits of the joint regimes and levels in each, is fitted to the minimisers found there in

@@ -23,8 +23,8 @@ class Closing(NamedTuple):
 
     Attributes:
         window: periods of a branch; None: until the rollout ends.
-        value: cost to go, (..., m), of observations (..., m, n), in costs of the period that they are of; None
-            where nothing follows.
+        value: cost to go, (..., m), of observations (..., m, n), in costs of the period that they are of;
+            None where nothing follows.
     """
 
     window: int | None = None
@@ -98,7 +98,7 @@ def option_costs(
 
 
 class _Alternatives(NamedTuple):
-    """The options not taken in a period: Gumbel noise (each, m, options) that forces them, and their places."""
+    """The options not taken in a period: Gumbel noise (each, m, options) that forces them; their places."""
 
     gumbel: Tensor
     option: Tensor

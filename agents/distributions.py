@@ -88,10 +88,10 @@ class Gaussian(QuantityDistribution):
 class TruncatedNormal(QuantityDistribution):
     """Normal of mean ``location`` and standard deviation ``deviation``, restricted to the interval.
 
-    With the location far outside, both probabilities of ``x = Phi^-1(u Phi(b) + (1 - u) Phi(a))`` (course,
-    23.2.1.1) are 0 or 1 in floating point. Here all is measured from the end of the interval that is nearer
-    to the location, by scaled complementary error functions. That is good for locations up to ``FARTHEST``
-    deviations outside, where they are cut off.
+    With the location far outside, both probabilities of ``x = Phi^-1(u Phi(b) + (1 - u) Phi(a))`` (course
+    notes, 23.2.1.1) are 0 or 1 in floating point. Here all is measured from the end of the interval that is
+    nearer to the location, by scaled complementary error functions. That is good for locations up to
+    ``FARTHEST`` deviations outside, where they are cut off.
     """
 
     FARTHEST = 1e6
@@ -174,7 +174,7 @@ def _normal_mass(start: Tensor, steps: Tensor) -> Tensor:
 
 
 class Kumaraswamy(QuantityDistribution):
-    """``low + width x`` with ``P(x <= y) = 1 - (1 - y^alpha)^beta`` on the unit interval (course, 23.2.1.2).
+    """``low + width x`` with ``P(x <= y) = 1 - (1 - y^alpha)^beta`` on the unit interval (notes, 23.2.1.2).
 
     The interval may be far wider than sensible quantities, so that alpha and beta of order 1 would order far
     too much. So the median is the location, bent smoothly into the interval, and alpha is such that the

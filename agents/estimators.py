@@ -1,7 +1,7 @@
 """Gradient estimators: each is one short function whose lines match its equation.
 
 Equation numbers are those of the method note (Alvo, "RL with pathwise and score-function gradients", 2.1);
-algorithm numbers are those of the course (chapter 24).
+algorithm numbers are those of the course notes "Policy Parametrization Methods" (chapters 20 to 25).
 
 Costs are discounted to the first period and have shape (T, m, C): C components in T periods of m episodes.
 Values of states are discounted to the first period likewise. ``closing``, (m, C), is the value of the state
@@ -10,8 +10,14 @@ after the last period, where a window ends before the problem does; at the end o
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
+
+from jumpgym import ActionLayout
+
+Credit = Literal["components", "total"]
 
 
 def cost_to_go(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
@@ -76,14 +82,16 @@ def minibatch(shape: tuple[int, ...], share: float, generator: torch.Generator, 
     return drawn / share
 
 
-def credited(advantages: Tensor, credit: Tensor) -> Tensor:
+def credited(advantages: Tensor, layout: ActionLayout, credit: Credit = "components") -> Tensor:
     """Advantage of each gate, (T, m, G): the sum over the components that it is credited with.
 
     Args:
         advantages: of each component, shape (T, m, C).
-        credit: 1 where the gate is credited with the component, else 0; shape (G, C).
+        layout: of the action; ``layout.credit`` says which components a gate enters.
+        credit: "components" for these, "total" for all.
     """
-    return advantages @ credit.T
+    enters = torch.as_tensor(layout.credit, dtype=advantages.dtype, device=advantages.device)
+    return advantages @ (enters if credit == "components" else torch.ones_like(enters)).T
 
 
 def pathwise_loss(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:

@@ -17,7 +17,7 @@ from .schedules import linear_until
 
 
 class FittedQ(Agent):
-    """Fitted Q-iteration with explicit optimisation (seed 003, algorithm 20.1), for costs.
+    """Fitted Q-iteration with explicit optimisation (course notes, algorithm 20.1), for costs.
 
     The base points of an iteration are the transitions of ``batch_size`` episodes of all periods, simulated
     with the actions that are best under q, and exploration. Each is one sample of the noise: Monte-Carlo

@@ -30,7 +30,7 @@ class SeveralHeads(HindsightProblem):
         regime_of: the regime of ``problem`` that each option stands for, shape (options,).
     """
 
-    SPREAD = 0.5
+    SPREAD = 1.5
     """Distance of neighbouring heads at the start, in outputs of ``quantity_from``."""
 
     def __init__(self, problem: HindsightProblem, heads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from jumpgym import checks
 from . import estimators
 from .exploration import revival_loss
 from .gates import entropy, gumbel_noise, log_prob, sampled_gate
-from .networks import Value, mlp
+from .networks import mlp
 from .policies import HybridPolicy
 from .rollout import Rollout, rollout
 from .windows import WindowedAgent
@@ -111,7 +111,7 @@ class HPO(WindowedAgent):
         epochs: int = 5,
         entropy_bonus: float = 0.01,
         final_entropy_bonus: float = 0.001,
-        credit: Literal["components", "total"] = "total",
+        credit: estimators.Credit = "total",
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         max_grad_norm: float = 5.0,
@@ -133,7 +133,7 @@ class HPO(WindowedAgent):
         self.policy = SeparateNetworks(self.problem, self.hidden, "problem")
         networks = {"policy": self.policy, **self.window_networks()}
         if "value" not in networks:
-            networks["value"] = self.value = Value(self.problem, self.hidden)
+            networks["value"] = self.value = self.make_value()
         return networks
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
@@ -190,20 +190,18 @@ class HPO(WindowedAgent):
     def decisions(self, episodes: Rollout) -> Decisions:
         """All decisions of the episodes, (T m), with their advantages."""
         logits = episodes.logits.detach()
-        advantages, returns = self.advantages(episodes)
+        advantages, returns = self.advantages_and_returns(episodes)
         log_p = log_prob(logits, episodes.gates, self.problem.layout.gate_groups)
-        credit = torch.as_tensor(self.problem.layout.credit, dtype=log_p.dtype, device=log_p.device)
-        credit = credit if self.credit == "components" else torch.ones_like(credit)
         entries = (
             episodes.observations.detach(),
             episodes.gates,
             log_p,
-            estimators.credited(advantages, credit),
+            estimators.credited(advantages, self.problem.layout, self.credit),
             returns,
         )
         return Decisions(*(entry.flatten(0, 1) for entry in entries))
 
-    def advantages(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
+    def advantages_and_returns(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
         """Generalised advantages and the costs to go that follow from them, (T, m, C), by component."""
         costs = episodes.costs.detach() / self.discounts(episodes.costs, len(episodes.costs))
         values = self.value(episodes.observations.detach())

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 
-from . import estimators
 from .branching import Closing, option_costs
 from .enumeration import check_paths, expected_cost
-from .estimators import expected_loss, pathwise_loss, score_loss
+from .estimators import Credit, credited, expected_loss, minibatch, pathwise_loss, score_loss
+from .exploration import entropy_weight, revival_loss
 from .gates import entropy, gumbel_noise, log_prob, probabilities, relaxed_gate, sampled_gate
 from .gumbel_softmax import GumbelSoftmax, guarded
 from .heads import SeveralHeads
@@ -108,7 +107,6 @@ class MixedGradient(WindowedAgent):
     """
 
     name = "MixedGradient"
-    REVIVAL_EPISODES = 64
     MINIBATCH = 0.25
     MANY = 5
 
@@ -122,7 +120,7 @@ class MixedGradient(WindowedAgent):
         cross_term: Literal["full", "off", "detached"] | None = None,
         gae_lambda: float = 0.95,
         branch_window: int | None = None,
-        credit: Literal["components", "total"] = "components",
+        credit: Credit = "components",
         entropy_bonus: float | None = None,
         entropy_until: float = 0.7,
         quantity_head: QuantityHead = "problem",
@@ -197,23 +195,18 @@ class MixedGradient(WindowedAgent):
         """Cost and score, less the entropy bonus, and the losses of revival and of the value."""
         logits = self.gate_logits(episodes)
         undecided = entropy(logits, self.model.layout.gate_groups)
-        gates = undecided.shape[-1]
-        typical = 0.4 * self.cost_scale / (1 + gates)
-        start = typical if self.entropy_bonus is None else self.entropy_bonus
-        bonus = linear_until(start, self.entropy_until, self.progress)
-        self.logger.record("train/entropy", float(undecided.detach().mean()))
-        revival = self.policy.revival(
-            episodes.observations[:, : self.REVIVAL_EPISODES].detach(),
-            episodes.gates[:, : self.REVIVAL_EPISODES].detach(),
-            episodes.quantities[:, : self.REVIVAL_EPISODES].detach(),
+        bonus = entropy_weight(
+            self.entropy_bonus, self.cost_scale, undecided.shape[-1], self.entropy_until, self.progress
         )
+        revival = linear_until(self.revival, self.entropy_until, self.progress) * self.cost_scale
+        self.logger.record("train/entropy", float(undecided.detach().mean()))
         value_loss: Tensor | float = 0.0
         if "value" in self.networks:  # first of all: the first fit tells the scale of the value
             value_loss = self.value_loss(episodes, self.costs_to_go(episodes))
         return (
             self.surrogate(episodes, logits)
             - bonus * undecided.sum(-1).sum(0).mean()
-            + linear_until(self.revival, self.entropy_until, self.progress) * self.cost_scale * revival
+            + revival * revival_loss(self.policy, episodes)
             + value_loss
         )
 
@@ -242,34 +235,9 @@ class MixedGradient(WindowedAgent):
             return expected_loss(probabilities(logits, groups), costs)
         log_p = log_prob(logits, episodes.gates, groups)
         if self.estimator == "normalised":
-            log_p = log_p * estimators.minibatch(log_p.shape, self.MINIBATCH, self.generator, log_p)
-        return score_loss(log_p, estimators.credited(self.advantages(episodes), self._credit(log_p)))
-
-    def advantages(self, episodes: Rollout) -> Tensor:
-        """Advantages (T, m, C) of the costs by component, without gradient."""
-        costs, closing = self.relative(episodes.costs.detach()), self.closing(episodes).detach()
-        q = estimators.cost_to_go(costs, closing)
-        if self.estimator == "total_cost":
-            return estimators.total_cost(costs, closing)
-        if self.estimator == "reward_to_go":
-            return q
-        if self.estimator == "leave_one_out":
-            return estimators.leave_one_out(q)
-        values = self.values(episodes)
-        if self.estimator == "value":
-            return estimators.value_advantage(q, values)
-        if self.estimator == "normalised":
-            return self.cost_scale * estimators.normalised(estimators.value_advantage(q, values))
-        return estimators.gae(costs, values, 0.0 if self.estimator == "td" else self.gae_lambda, closing)
-
-    def costs_to_go(self, episodes: Rollout) -> Tensor:
-        """Costs to go (T, m, C), without gradient."""
-        return estimators.cost_to_go(self.relative(episodes.costs.detach()), self.closing(episodes).detach())
-
-    def values(self, episodes: Rollout) -> Tensor:
-        """Values (T, m, C) of the states before each period, discounted to the first, without gradient."""
-        values = self.value(episodes.observations.detach())
-        return values * self.discounts(values, len(values))
+            log_p = log_p * minibatch(log_p.shape, self.MINIBATCH, self.generator, log_p)
+        advantages = self.advantages(episodes, self.estimator, self.gae_lambda)
+        return score_loss(log_p, credited(advantages, self.problem.layout, self.credit))
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """The most probable regime of each gate, or a sampled one, and the quantities."""
@@ -277,10 +245,6 @@ class MixedGradient(WindowedAgent):
         if isinstance(self.model, SeveralHeads):
             regime = self.model.regimes(regime)
         return regime, quantity
-
-    def _credit(self, like: Tensor) -> Tensor:
-        credit = torch.as_tensor(self.problem.layout.credit, dtype=like.dtype, device=like.device)
-        return credit if self.credit == "components" else torch.ones_like(credit)
 
     def _branch_closing(self) -> Closing:
         if self.branch_window is None and not self.endless:

@@ -15,7 +15,7 @@ from .rollout import Rollout
 
 
 class NFQCA(FittedQ):
-    """Neural fitted Q-iteration with continuous actions (seed 003, algorithm 21.1), for costs.
+    """Neural fitted Q-iteration with continuous actions (course notes, algorithm 21.1), for costs.
 
     An actor ``d(s; w)`` takes the place of the search over quantities: it gives levels for every joint
     regime, and descends q along its gradient with respect to the levels. The algorithm is for continuous

@@ -105,8 +105,8 @@ class HybridPolicy(nn.Module):
     many trucks are worth while, whereas one truck is worth while only if not all items order: decided first,
     it was never tried. With one gate there is a head for each of its regimes, and nothing to see; nor is
     there where the problem says that its gates are not ``coupled``: then one network gives all logits and
-    quantities, and shared gates start at not standing in the way, since while they are random all items learn
-    to order in lockstep.
+    quantities, and shared gates are open, all but for certain: where they may learn to close, they close for
+    all items in every second period, and the items learn to order in lockstep.
 
     Args:
         problem: what is decided.
@@ -120,9 +120,9 @@ class HybridPolicy(nn.Module):
     """
 
     LOGIT_SCALE = 5.0
-    AVAILABLE = 3.0
+    OPEN = 20.0
     ALIVE = 0.05
-    first_logits: Tensor
+    opening: Tensor
 
     def __init__(
         self,
@@ -149,11 +149,11 @@ class HybridPolicy(nn.Module):
             self.follow = mlp(inputs + self.own, hidden, self.shared)
         if sequential:
             self.heads = mlp(inputs + layout.options, hidden, columns)
-        first = torch.zeros(layout.options)
+        opening = torch.zeros(layout.options)
         if not problem.coupled:
-            first[: sum(shared_gates)] = self.AVAILABLE
-            first[layout.gate_start[: len(shared_gates)]] = 0.0
-        self.register_buffer("first_logits", first, persistent=False)
+            opening[: sum(shared_gates)] = self.OPEN
+            opening[layout.gate_start[: len(shared_gates)]] = 0.0
+        self.register_buffer("opening", opening, persistent=False)
 
     def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
         """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
@@ -168,7 +168,7 @@ class HybridPolicy(nn.Module):
     def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
         features = self.features(observation.detach() if self.detached else observation)
         out = self.net(features)
-        logits = self.LOGIT_SCALE * out[..., : self.own] + self.first_logits[self.shared :]
+        logits = self.LOGIT_SCALE * out[..., : self.own] + self.opening[self.shared :]
         if self.follow is not None:
             chosen = choice(nn.functional.pad(logits, (self.shared, 0)))[..., self.shared :]
             shared = self.LOGIT_SCALE * self.follow(torch.cat([features, chosen], -1))

@@ -12,11 +12,11 @@ from jumpgym import HindsightProblem, checks
 
 from . import estimators
 from .distributions import DISTRIBUTIONS, QuantityDistribution
+from .exploration import entropy_weight
 from .gates import entropy, gumbel_noise, log_prob, most_probable, sampled_gate
 from .networks import Value
 from .policies import Choice, HybridPolicy
 from .rollout import Rollout, rollout
-from .schedules import linear_until
 from .windows import WindowedAgent
 
 Family = Literal["gaussian", "truncated_normal", "kumaraswamy"]
@@ -68,7 +68,7 @@ class StochasticPolicy(HybridPolicy):
 
 
 class Reinforce(WindowedAgent):
-    """Policy gradient by the score function alone (Williams, 1992; course, chapters 23 and 24).
+    """Policy gradient by the score function alone (Williams, 1992; course notes, chapters 23 and 24).
 
     Gates and quantities are both sampled, and both follow ``sum_t grad log pi(a_t | S_t) A_t``, where
     ``log pi`` is the sum over gates of ``log p(gate) + log p(quantities of the gate | regime chosen)``. The
@@ -80,7 +80,7 @@ class Reinforce(WindowedAgent):
         env: environment id, environment or problem.
         quantity: distribution of the quantities around what the network says, see ``distributions``:
             "gaussian" is projected on the interval of the regime after it was sampled; "truncated_normal" and
-            "kumaraswamy" live on the interval (course, 23.2.1).
+            "kumaraswamy" live on the interval (course notes, 23.2.1).
         estimator: advantages of "reward_to_go" (no baseline), "leave_one_out", "value" (these three are
             unbiased), or "gae" (less variance, some bias); see ``estimators``.
         gae_lambda: of "gae".
@@ -110,7 +110,7 @@ class Reinforce(WindowedAgent):
         quantity: Family = "gaussian",
         estimator: Estimator = "gae",
         gae_lambda: float = 0.95,
-        credit: Literal["components", "total"] = "components",
+        credit: estimators.Credit = "components",
         deviation: float = 0.2,
         final_deviation: float = 0.03,
         entropy_bonus: float | None = None,
@@ -172,18 +172,16 @@ class Reinforce(WindowedAgent):
     def loss(self, episodes: Rollout) -> Tensor:
         """Score, less the entropy bonus, and the loss of the value."""
         log_p, undecided = self.log_prob(episodes)
-        typical = 0.4 * self.cost_scale / (1 + log_p.shape[-1])
-        start = typical if self.entropy_bonus is None else self.entropy_bonus
-        bonus = linear_until(start, self.entropy_until, self.progress)
+        bonus = entropy_weight(
+            self.entropy_bonus, self.cost_scale, log_p.shape[-1], self.entropy_until, self.progress
+        )
         self.logger.record("train/entropy", float(undecided.detach().mean()))
-        costs, closing = self.relative(episodes.costs), self.closing(episodes).detach()
-        q = estimators.cost_to_go(costs, closing)
         value_loss: Tensor | float = 0.0
         if "value" in self.networks:  # first of all: the first fit tells the scale of the value
-            value_loss = self.value_loss(episodes, q)
-        advantages = self._advantages(episodes, costs, q, closing)
+            value_loss = self.value_loss(episodes, self.costs_to_go(episodes))
+        advantages = self.advantages(episodes, self.estimator, self.gae_lambda)
         return (
-            estimators.score_loss(log_p, estimators.credited(advantages, self._credit(q)))
+            estimators.score_loss(log_p, estimators.credited(advantages, self.problem.layout, self.credit))
             - bonus * undecided.sum(-1).sum(0).mean()
             + value_loss
         )
@@ -201,21 +199,6 @@ class Reinforce(WindowedAgent):
         quantity = found.centre() if deterministic else found.sample(self._uniforms(columns.shape, noise))
         low, high = self.policy.quantities.low[columns], self.policy.quantities.high[columns]
         return most_probable(weights, groups), torch.clamp(quantity, low, high)
-
-    def _advantages(self, episodes: Rollout, costs: Tensor, q: Tensor, closing: Tensor) -> Tensor:
-        """Advantages (T, m, C) of the costs by component, without gradient."""
-        if self.estimator == "reward_to_go":
-            return q
-        if self.estimator == "leave_one_out":
-            return estimators.leave_one_out(q)
-        values = self.value(episodes.observations) * self.discounts(q, len(q))
-        if self.estimator == "value":
-            return estimators.value_advantage(q, values)
-        return estimators.gae(costs, values, self.gae_lambda, closing)
-
-    def _credit(self, like: Tensor) -> Tensor:
-        credit = torch.as_tensor(self.problem.layout.credit, dtype=like.dtype, device=like.device)
-        return credit if self.credit == "components" else torch.ones_like(credit)
 
     def _deviation(self) -> float:
         return self.deviation * (self.final_deviation / self.deviation) ** self.progress

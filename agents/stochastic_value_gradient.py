@@ -17,11 +17,11 @@ from .networks import Value, mlp
 from .policies import Choice, HybridPolicy, Quantities
 from .rollout import Policy, Rollout, rollout
 from .schedules import linear_until
-from .windows import WindowedAgent
+from .windows import WindowedAgent, Windows
 
 
 class ActionFeatures(nn.Module):
-    """Observations, gate weights and quantities, side by side (..., n + options + columns), to inputs (..., dim).
+    """Observations, gate weights and quantities, side by side (..., n + options + columns), to inputs.
 
     A quantity enters as the level that ``problem.quantity_from`` makes it of, for an inventory the stock
     ordered up to in units of its scale. ``quantity_from`` must be linear in the level; where it has no
@@ -71,18 +71,19 @@ class Critic(Value):
 
     def __init__(self, problem: HindsightProblem, hidden: Any) -> None:
         super().__init__(problem, hidden)
-        self.features = ActionFeatures(problem)
-        self.net = mlp(self.features.dim, hidden, problem.layout.credit.shape[1])
+        features = ActionFeatures(problem)
+        self.add_module("features", features)
+        self.net = mlp(features.dim, hidden, problem.layout.credit.shape[1])
 
     def error(self, observations: Tensor, targets: Tensor) -> Tensor:
         """See ``Value.error``."""
         if self.spread.any():
             spread = targets.std(tuple(range(targets.ndim - 1))).clamp(min=1e-3 * float(self.spread.max()))
             ratio = 1 + self.SPREAD_UPDATE * (spread / self.spread - 1)
-            last = self.net[-1]
+            *_, weight, bias = self.net.parameters()
             with torch.no_grad():
-                last.weight.div_(ratio[:, None])
-                last.bias.div_(ratio)
+                weight.div_(ratio[:, None])
+                bias.div_(ratio)
             self.spread = self.spread * ratio
         return super().error(observations, targets)
 
@@ -111,22 +112,22 @@ class DisturbedPolicy(HybridPolicy):
 
 
 class StochasticValueGradient(WindowedAgent):
-    """Stochastic value gradients over n steps, SVG(n) (seed 003, 25.1 and 25.2; Heess et al. 2015).
+    """Stochastic value gradients over n steps, SVG(n) (course notes, 25.1 and 25.2; Heess et al. 2015).
 
     Episodes are cut into segments of n + 1 decisions. The cost of the first n comes from the simulator, and
     what follows from a learned critic ``Q(s_n, a_n)`` of the last one, through which the gradient passes into
     state and action; it does not pass from one segment to the next. So each decision counts once, and with
-    the true critic the gradient is unbiased whatever n is. ``steps=0`` is SVG(0), which asks the critic alone.
-    A segment that the end of the episode cuts short needs none. ``steps=None`` follows whole episodes: SVG(inf),
-    back-propagation policy optimisation, where the gradient is that of ``MixedGradient``.
+    the true critic the gradient is unbiased whatever n is. The first segment is of a random length. A segment
+    that the end of the episode cuts short needs no critic. ``steps=0`` is SVG(0), which asks the critic
+    alone; ``steps=None`` follows whole episodes: SVG(inf), back-propagation policy optimisation, where the
+    gradient is that of ``MixedGradient`` with leave-one-out advantages.
 
     The source has continuous actions only. Here gates are sampled, and their gradient is the score function's
     with its cross term: ``log p(a^S_t | s_t)``, connected to the states of its segment, weighs the cost to go
     to the end of the segment with the critic there, less its mean over the other episodes.
 
-    The critic is fitted to lambda-returns of the simulated costs, as ``estimators.gae``, relative to their mean
-    in each period. It learns how the cost depends on a quantity from ``noise``; without, from how the states
-    that one level is chosen in differ, which is not enough where few steps are followed.
+    The critic is fitted to lambda-returns of the simulated costs, relative to their mean in each period, on
+    which no decision depends. How the cost depends on a quantity it learns from ``noise`` on the levels.
 
     A problem without an end is learnt on windows (see ``WindowedAgent``), whose last segment is closed by the
     critic too; with ``steps=None`` that is the whole window.
@@ -135,8 +136,8 @@ class StochasticValueGradient(WindowedAgent):
         env: environment id, environment or problem.
         steps: n, at least 0; None: infinity.
         noise: standard deviation of the normal noise on levels in training, in units of the quantity's
-            scale, at the start; annealed as the entropy bonus is, to ``LEAST_NOISE`` of that. None: 0.1 where
-            the critic judges quantities in the midst of an episode, else 0.
+            scale. None: ``0.3 / sqrt(n + 1)``: the more is left to the critic, the more it must know about
+            quantities.
         critic_lambda: of the lambda-returns: 1 is the simulated cost to go, 0 one step and the critic.
         critic_fits: steps of Adam on the critic in an iteration, one of them with the policy's.
         entropy_bonus, entropy_until, revival: as of ``MixedGradient``.
@@ -152,8 +153,9 @@ class StochasticValueGradient(WindowedAgent):
     """
 
     name = "StochasticValueGradient"
-    LEAST_NOISE = 0.1
     policy: DisturbedPolicy
+    critic: Critic
+    segments: list[tuple[int, int, bool]]
 
     def __init__(
         self,
@@ -162,7 +164,7 @@ class StochasticValueGradient(WindowedAgent):
         steps: int | None = None,
         noise: float | None = None,
         critic_lambda: float = 0.95,
-        critic_fits: int = 1,
+        critic_fits: int = 4,
         entropy_bonus: float | None = None,
         entropy_until: float = 0.7,
         revival: float = 1.0,
@@ -183,35 +185,33 @@ class StochasticValueGradient(WindowedAgent):
         """The policy, and the critic where one is asked."""
         self._check_steps()
         self.policy = DisturbedPolicy(self.problem, self.hidden, "problem")
-        networks = {"policy": self.policy, **self.window_networks()}
-        self.asked = [stop - 1 for _, stop, closed in self.segments if closed]
-        if self.asked:
+        networks: dict[str, nn.Module] = {"policy": self.policy}
+        if self.endless:
+            networks["windows"] = self.windows = Windows(self.problem, self.batch_size)
+        if self.endless or (self.steps is not None and self.steps < self.periods):
             networks["critic"] = self.critic = Critic(self.problem, self.hidden)
         return networks
 
-    @property
-    def segments(self) -> list[tuple[int, int, bool]]:
-        """First period of each segment, the one after its last, and whether the critic judges its last."""
-        length = self.periods + (not self.endless) if self.steps is None else self.steps + 1
-        starts = range(0, self.periods, length)
-        stops = [min(start + length, self.periods) for start in starts]
-        return [
-            (start, stop, self.endless or stop - start == length)
-            for start, stop in zip(starts, stops, strict=True)
-        ]
+    def cut(self) -> list[tuple[int, int, bool]]:
+        """First period of each segment, the one after its last, and whether the critic judges its last.
 
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of the noise on levels at the present progress."""
-        start = (0.0 if self.steps is None or not self.asked else 0.1) if self.noise is None else self.noise
-        least = self.LEAST_NOISE * start
-        return least + linear_until(start - least, self.entropy_until, self.progress)
+        The first segment is of a random length, lest the critic alone judge some periods for good.
+        """
+        length = self.periods + (not self.endless) if self.steps is None else self.steps + 1
+        if length >= self.periods + (not self.endless):
+            return [(0, self.periods, self.endless)]
+        drawn = torch.randint(1, length + 1, (), generator=self.generator, device=self.generator.device)
+        starts = [0, *range(int(drawn), self.periods, length)]
+        stops = [*starts[1:], self.periods]
+        closed = [True] * (len(starts) - 1) + [self.endless or stops[-1] - starts[-1] == length]
+        return list(zip(starts, stops, closed, strict=True))
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
         """Episodes with sampled gates and disturbed levels, the state without gradient between segments."""
         layout = self.problem.layout
         gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
         policy = self.policy.disturbed(self.deviation, self.generator)
+        self.segments = self.cut()
         parts = []
         for start, stop, _ in self.segments:
             gate = sampled_gate(gumbel[start:stop], layout.gate_groups)
@@ -220,11 +220,25 @@ class StochasticValueGradient(WindowedAgent):
             state = type(state)(*(entry.detach() for entry in part.states[-1]))
         return joined(parts)
 
+    @property
+    def asked(self) -> list[int]:
+        """Periods whose decision the critic judges."""
+        return [stop - 1 for _, stop, closed in self.segments if closed]
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the noise on levels."""
+        if self.noise is not None:
+            return self.noise
+        if "critic" not in self.networks:
+            return 0.0
+        return 0.3 / (self.periods if self.steps is None else self.steps + 1) ** 0.5
+
     def iterate(self) -> None:
         """See ``WindowedAgent.iterate``; further fits of the critic follow."""
         episodes = self.simulate(*self.start())
         self.descend(self.loss(episodes))
-        if self.asked:
+        if "critic" in self.networks:
             targets = self.critic_targets(episodes)
             for _ in range(1, self.critic_fits):
                 self.descend(self.critic_loss(episodes, targets))
@@ -234,7 +248,7 @@ class StochasticValueGradient(WindowedAgent):
         """Cost and score, less the entropy bonus, and the losses of revival and of the critic."""
         groups = self.problem.layout.gate_groups
         critic_loss: Tensor | float = 0.0
-        if self.asked:  # first of all: the first fit tells the scale of the critic
+        if "critic" in self.networks:  # first of all: the first fit tells the scale of the critic
             critic_loss = self.critic_loss(episodes, self.critic_targets(episodes))
         undecided = entropy(episodes.logits, groups)
         self.logger.record("train/entropy", float(undecided.detach().mean()))
@@ -255,8 +269,7 @@ class StochasticValueGradient(WindowedAgent):
         log_p = log_prob(episodes.logits, episodes.gates, self.problem.layout.gate_groups)
         to_go = [estimators.cost_to_go(costs[start:stop].detach()) for start, stop, _ in self.segments]
         advantages = estimators.leave_one_out(torch.cat(to_go))
-        credit = torch.as_tensor(self.problem.layout.credit, dtype=log_p.dtype, device=log_p.device)
-        score = estimators.score_loss(log_p, estimators.credited(advantages, credit))
+        score = estimators.score_loss(log_p, estimators.credited(advantages, self.problem.layout))
         return estimators.pathwise_loss(costs) + score
 
     def segment_costs(self, episodes: Rollout) -> Tensor:

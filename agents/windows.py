@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 
+from . import estimators
 from .base import Agent
 from .networks import Value
 from .rollout import Rollout, draw
@@ -121,8 +122,34 @@ class WindowedAgent(Agent):
             self.windows.go_on(episodes)
 
     def relative(self, costs: Tensor) -> Tensor:
-        """Costs (T, m, C) that estimators take: less the average where neither an end nor a discount is."""
-        return costs - self.windows.average if self.endless and self.problem.discount == 1 else costs
+        """Costs (T, m, C) that estimators take: less the average where neither an end nor a discount is.
+
+        For the first windows the average is their own.
+        """
+        if not self.endless or self.problem.discount < 1:
+            return costs
+        return costs - torch.where(self.windows.begun, self.windows.average, costs.mean((0, 1)))
+
+    def advantages(self, episodes: Rollout, estimator: str, gae_lambda: float) -> Tensor:
+        """Advantages (T, m, C) of the costs by component, without gradient; see ``estimators``."""
+        costs, closing = self.relative(episodes.costs.detach()), self.closing(episodes).detach()
+        q = estimators.cost_to_go(costs, closing)
+        if estimator == "total_cost":
+            return estimators.total_cost(costs, closing)
+        if estimator == "reward_to_go":
+            return q
+        if estimator == "leave_one_out":
+            return estimators.leave_one_out(q)
+        values = self.value(episodes.observations.detach()) * self.discounts(q, len(q))
+        if estimator == "value":
+            return estimators.value_advantage(q, values)
+        if estimator == "normalised":
+            return self.cost_scale * estimators.normalised(estimators.value_advantage(q, values))
+        return estimators.gae(costs, values, 0.0 if estimator == "td" else gae_lambda, closing)
+
+    def costs_to_go(self, episodes: Rollout) -> Tensor:
+        """Costs to go (T, m, C) of the costs by component, without gradient."""
+        return estimators.cost_to_go(self.relative(episodes.costs.detach()), self.closing(episodes).detach())
 
     def discounts(self, like: Tensor, periods: int) -> Tensor:
         """``discount^t`` for t < periods, shape (periods, 1, 1)."""
@@ -138,13 +165,16 @@ class WindowedAgent(Agent):
     def value_loss(self, episodes: Rollout, costs_to_go: Tensor) -> Tensor:
         """Loss of the value, in units of cost; ``costs_to_go`` (T, m, C) are discounted to the first period.
 
-        A differential value is known but for a constant: its mean is kept at 0, or it would drift.
+        A differential value is known but for a constant: its mean is kept at 0, see ``centred``.
         """
         targets = self.centred(costs_to_go / self.discounts(costs_to_go, len(costs_to_go)))
         return self.value.error(episodes.observations.detach(), targets) * self.cost_scale
 
     def centred(self, costs_to_go: Tensor) -> Tensor:
-        """Costs to go (T, m, C) less what a value need not know."""
+        """Costs to go (T, m, C) that a value is fitted to: a differential one less the mean of each period.
+
+        Its constant would drift otherwise; by period, since an error of the average adds up over a window.
+        """
         if self.endless and self.problem.discount == 1:
             return costs_to_go - costs_to_go.mean(1, keepdim=True)
         return costs_to_go

@@ -32,7 +32,7 @@ class Part:
 
 
 PARTS = {
-    "table": Part("Three estimators of one gradient: the table of seed 003, 23.3", "table"),
+    "table": Part("Three estimators of one gradient: the table of the course notes, 23.3", "table"),
     "stages": Part("Every estimator at three stages of training", "stages", ("env",)),
     "temperatures": Part("Relaxations: bias and variance against the temperature", "temperatures"),
     "training": Part("Cost against CPU time, by estimator", "training", ("env", "budget", "seeds", "output")),

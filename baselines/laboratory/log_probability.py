@@ -1,4 +1,4 @@
-"""Seed 004: the log-probability of a reparameterised sample, and which of the two estimators to use."""
+"""The log-probability of a reparameterised sample, and which of the two estimators to use."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _text(derivatives: pd.DataFrame, estimators: pd.DataFrame) -> str:
     ratio = (found.sd["smooth", score] / found.sd["smooth", path]) ** 2
     jump = found.loc[("with a jump", path)]
     return f"""
-## Seed 004: why has the log_prob of a reparameterised sample no gradient in the mean?
+## Why has the log_prob of a reparameterised sample no gradient in the mean?
 
 `x ~ N(mu, sigma^2)` at mu = {MEAN:g}, sigma = {SIGMA:g}; derivatives by PyTorch, {SAMPLES:,} samples.
 

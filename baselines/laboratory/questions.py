@@ -1,4 +1,4 @@
-"""Answers to the questions of seeds 001 and 004, each by a run."""
+"""Answers to the two questions often asked, each by a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seed 001: where the gradient of the reward goes in a policy gradient, and what the deterministic case does.
+"""Where the gradient of the reward goes in a policy gradient, and what the deterministic case does.
 
 A known, differentiable system: ``s' = s + a``, cost ``s'^2 + 0.2 a^2``, and the policy ``a = -theta s + sigma
 epsilon`` with ``epsilon ~ N(0, 1)``. As sigma falls the policy becomes the deterministic ``a = -theta s``.
@@ -166,7 +166,7 @@ def _text(table: pd.DataFrame, own: float) -> str:
     limit = by.exact["pathwise", 0.0]
     score, path = by.sd["score function"], by.sd["pathwise"]
     return f"""
-## Seed 001: where does the gradient of the reward go?
+## Where does the gradient of the reward go?
 
 A known, differentiable system: `s' = s + a`, cost `s'^2 + {CONTROL_COST:g} a^2`, {PERIODS} periods from `s =
 {START:g}`, policy `a = -theta s + sigma epsilon`, theta = {THETA:g}. {TRAJECTORIES:,} trajectories for each
@@ -198,5 +198,5 @@ the computational graph of the deterministic system means.
 **If the environment is known and differentiable, use that.** The same number comes from `sum_t (dmu/dtheta)
 (dQ/da)`, {by["mean"]["sum of dmu/dtheta dQ/da", 0.0]:.6g}, the deterministic policy gradient: where the model
 is not known, a learned Q stands for the part of the graph behind the action. What jumps with the action, such
-as a fixed cost, has no derivative to pass on; for that the probabilities are needed, see seed 004 below.
+as a fixed cost, has no derivative to pass on; for that the probabilities are needed, see the next question.
 """

@@ -200,7 +200,7 @@ no limit on the gradient of states here.
 Policies are those of one training of the default agent; all estimators have the same weights. The value was
 fitted by {FITTING} steps of Adam to fresh episodes of the frozen policy. Relaxations have the temperature of
 the stage's iteration. They and enumeration differentiate one cost, called pathwise here, and have no score
-part and no cross term.
+part and no cross term. Where a row is empty, gradients overflowed.
 
 ![Bias and standard deviation](stages.png)
 
@@ -212,7 +212,7 @@ def _section(
 ) -> str:
     agent = agents[UNIT]
     episodes = agent.simulate(*agent.start())
-    undecided = float(entropy(episodes.logits.detach(), agent.problem.layout.gate_groups).mean())
+    undecided = float(entropy(episodes.logits.detach(), agent.model.layout.gate_groups).mean())
     limit = MixedGradient(agent.problem).state_gradient_limit
     largest = largest_state_gradient(agents["leave_one_out"])
     acts = "acts here" if limit is not None and largest > limit else "does not act here"

@@ -1,4 +1,4 @@
-"""Three Monte Carlo estimators of one gradient: the demonstration of seed 003, section 23.3.
+"""Three Monte Carlo estimators of one gradient: the demonstration of the course notes, section 23.3.
 
 The objective is ``J(theta) = E[x^2 theta]`` with ``x ~ N(theta, 1)``, so ``J = theta (1 + theta^2)``. Each
 estimator is a mean over N samples whose derivative in theta is the estimate.
@@ -66,7 +66,7 @@ def exact_moments(name: str) -> tuple[float, float]:
 
 
 def run(seed: int) -> Outcome:
-    """Mean, bias, variance and mean squared error of the estimators, beside theory and the seed's figures."""
+    """Mean, bias, variance and mean squared error, beside theory and the figures printed in the notes."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((TRIALS, BATCH), generator=generator, dtype=torch.float64)
     found = {name: estimates(name, noise) for name in ESTIMATORS}
@@ -119,7 +119,7 @@ for all estimators.
   that of the reparameterisation (exactly {exact_ratio:.2f} times): it takes as many times more samples for
   the same accuracy.
 
-The figures that seed 003 prints, of its own random numbers:
+The figures that the course notes print, of their own random numbers:
 
 {markdown(seeds)}
 """

@@ -118,7 +118,7 @@ def test_a_baseline_that_the_node_does_not_influence_is_harmless():
 
 
 def not_detached(log_probs, costs):
-    """Seed 002, slide 40: the product rule adds a term."""
+    """Van Krieken (2020), Deep Learning, lecture 9, slide 40: the product rule adds a term."""
     credit = {node: sum(costs[cost] for cost in DOWNSTREAM[node]) for node in NODES}
     return sum(log_probs[node] * credit[node] for node in NODES) + sum(costs.values())
 
@@ -180,15 +180,14 @@ def test_the_loss_of_a_rollout_is_a_special_case(problem, baseline):
     state, noise = agent.start()
     episodes = agent.simulate(type(state)(*(entry.double() for entry in state)), noise.double())
     log_p = log_prob(episodes.logits, episodes.gates, layout.gate_groups)
-    enters = torch.as_tensor(layout.credit, dtype=torch.float64)
     q = cost_to_go(episodes.costs)
     advantages = q if baseline == "none" else leave_one_out(q)
-    expected = rollout_loss(episodes.costs, log_p, credited(advantages, enters))
+    expected = rollout_loss(episodes.costs, log_p, credited(advantages, layout))
 
     edges = gate_edges(layout, periods)
     log_probs = {("gate", t, g): log_p[t, :, g] for t in range(periods) for g in range(gates)}
     costs = {("cost", t, c): episodes.costs[t, :, c] for t in range(periods) for c in range(components)}
-    others = credited((q.sum(1, keepdim=True) - q) / (q.shape[1] - 1), enters)
+    others = credited((q.sum(1, keepdim=True) - q) / (q.shape[1] - 1), layout)
     baselines = {("gate", t, g): others[t, :, g] for t in range(periods) for g in range(gates)}
     loss = surrogate_loss(
         log_probs,

@@ -215,12 +215,12 @@ def test_detached_gradients_pass_through_the_simulator_alone():
             assert len(gradient[:, :2].unique()) > 4
 
 
-def test_where_nothing_couples_items_one_network_decides_and_trucks_are_open_at_first():
+def test_where_nothing_couples_items_one_network_decides_and_trucks_are_open():
     policy = HybridPolicy(separate(3), HIDDEN, "problem")
     assert policy.heads is None
     assert policy.follow is None
     logits = policy(observations(separate(3)), most_likely(separate(3)))[0]
-    assert (logits[:, 1] - logits[:, 0]).min() > 2
+    assert (logits[:, 1] - logits[:, 0]).min() > 15
     assert logits[:, 2:].abs().max() < 2
     coupled = HybridPolicy(trucks(3), HIDDEN, "problem")
     assert coupled.heads is not None

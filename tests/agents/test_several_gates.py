@@ -60,8 +60,10 @@ def test_gates_are_sampled_independently_from_their_own_softmax():
 
 def test_a_gate_is_credited_with_the_components_it_enters():
     advantages = torch.tensor([[[1.0, 20.0, 300.0]]])
-    credit = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
-    assert credited(advantages, credit).tolist() == [[[301, 320, 321]]]
+    credit = [[1, 0, 1], [0, 1, 1], [1, 1, 1]]
+    layout = ActionLayout((2, 2, 2), (0, 1, 2), np.zeros(6), np.ones(6), credit)
+    assert credited(advantages, layout).tolist() == [[[301, 320, 321]]]
+    assert credited(advantages, layout, "total").tolist() == [[[321, 321, 321]]]
 
 
 @pytest.mark.parametrize(("problem", "same"), [(setup_cost(horizon=6), True), (TwoItems(6), False)])
@@ -77,7 +79,7 @@ def test_the_two_credits_are_the_same_for_one_component_alone(problem, same):
 def test_the_surrogate_of_a_single_item_is_that_of_a_plain_implementation(advantage):
     """One gate, one quantity, lists instead of groups, by the formulas of the method note."""
     problem = setup_cost(horizon=7, discount=0.95)
-    agent = new(problem=problem, estimator=advantage, entropy_bonus=3.0, revival=0)
+    agent = new(problem=problem, estimator=advantage, heads=1, entropy_bonus=3.0, revival=0)
     agent.networks.double()
     state, noise = draw(problem, 16, 7, agent.generator)
     state, noise = type(state)(*(entry.double() for entry in state)), noise.double()

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import scipy.stats
-import torch
 import test_estimators
+import torch
 from test_estimators import agent_of, flat_gradient, largest_z, noise_values
 
 from jumpgym import InventoryState
 from jumpgym.agents import MixedGradient, StochasticValueGradient
 from jumpgym.agents.policies import HybridPolicy
-from jumpgym.agents.stochastic_value_gradient import ActionFeatures
+from jumpgym.agents.stochastic_value_gradient import ActionFeatures, Critic
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
 
@@ -109,22 +109,29 @@ def test_a_wrong_critic_is_seen(monkeypatch):
 
 
 def test_segments_have_n_simulated_decisions_and_one_that_the_critic_judges():
-    agent = StochasticValueGradient(PROBLEM, steps=3, batch_size=4, hidden=(4,))
-    assert agent.segments == [(0, 4, True), (4, 6, False)]  # nothing follows the end of the episode
-    assert StochasticValueGradient(PROBLEM, steps=2).segments == [(0, 3, True), (3, 6, True)]
-    assert StochasticValueGradient(PROBLEM, steps=6).segments == [(0, 6, False)]
+    agent = StochasticValueGradient(PROBLEM, steps=2, batch_size=4, hidden=(4,))
+    cuts = {tuple(agent.cut()) for _ in range(50)}
+    assert cuts == {
+        ((0, 3, True), (3, 6, True)),
+        ((0, 2, True), (2, 5, True), (5, 6, False)),  # nothing follows the end of the episode
+        ((0, 1, True), (1, 4, True), (4, 6, False)),
+    }
+    assert agent_of(StochasticValueGradient, PROBLEM, steps=6).cut() == [(0, 6, False)]
     endless = setup_cost(horizon=None)
-    assert StochasticValueGradient(endless, steps=None, window=8).segments == [(0, 8, True)]
-    assert StochasticValueGradient(endless, steps=4, window=8).segments == [(0, 5, True), (5, 8, True)]
+    assert StochasticValueGradient(endless, window=8).cut() == [(0, 8, True)]
+    cuts = {tuple(StochasticValueGradient(endless, steps=4, window=8, seed=i).cut()) for i in range(20)}
+    assert ((0, 2, True), (2, 7, True), (7, 8, True)) in cuts
 
+
+def test_no_gradient_passes_from_a_segment_to_the_one_before():
+    agent = StochasticValueGradient(PROBLEM, steps=3, batch_size=4, hidden=(4,))
+    agent.cut = lambda: [(0, 4, True), (4, 6, False)]
     episodes = agent.simulate(*agent.start())
     assert episodes.costs.shape == (6, 4, 1)
     assert len(episodes.states) == 7
-    assert [bool(state.inventory.requires_grad) for state in episodes.states] == [0, 1, 1, 1, 1, 1, 1]
     earlier = episodes.states[2].inventory
     assert torch.autograd.grad(episodes.costs[3].sum(), earlier, retain_graph=True)[0].any()
-    later = torch.autograd.grad(episodes.costs[4:].sum(), earlier, allow_unused=True)[0]
-    assert later is None  # no gradient passes from a segment to the one before
+    assert not torch.autograd.grad(episodes.costs[4:].sum(), earlier)[0].any()
 
 
 def test_steps_that_do_not_fit_are_refused():
@@ -147,22 +154,38 @@ def test_the_critic_sees_the_level_and_only_of_the_chosen_regime():
     assert levels.tolist() == pytest.approx([(35 - level) / scale, (10 - level) / scale], rel=1e-5)
 
 
-def test_noise_is_on_levels_within_their_intervals_and_fades():
+def test_noise_is_on_levels_within_their_intervals_and_in_training_alone():
     agent = StochasticValueGradient(PROBLEM, noise=0.5, hidden=(4,), batch_size=2)
+    assert agent.deviation == 0.5
+    assert StochasticValueGradient(PROBLEM, steps=0).deviation > 0
+    assert StochasticValueGradient(PROBLEM).deviation == 0
     observation = torch.tensor([[0.0, 2.0]]).expand(2000, 2)
 
     def order(logits):
         return torch.tensor([0.0, 1.0]).expand_as(logits)
 
-    quiet = agent.policy(observation, order)[2][0, 1]
+    quiet = agent.policy(observation, order)[2][0, 1].detach()
     loud = agent.policy.disturbed(0.1, agent.generator)(observation, order)[2][:, 1]
     loud = loud.detach()
     assert float(loud.std()) == pytest.approx(0.1 * PROBLEM.quantity_scale[1], rel=0.1)
     assert float(loud.mean()) == pytest.approx(float(quiet), rel=0.02)
-    wild = agent.policy.disturbed(100.0, agent.generator)(observation, order)[2][:, 1]
+    wild = agent.policy.disturbed(100.0, agent.generator)(observation, order)[2][:, 1].detach()
     assert (float(wild.min()), float(wild.max())) == (0.0, PROBLEM.layout.high[1])
     decisions = [agent.predict([-5.0, 3.0], deterministic=True)[0][1] for _ in range(2)]
     assert decisions[0] == decisions[1]
+
+
+def test_values_stay_what_they_are_while_their_unit_follows_the_spread():
+    critic = Critic(PROBLEM, (4,))
+    inputs = torch.rand(5, 20, 6)
+    with torch.no_grad():
+        critic.error(inputs, 1000 * torch.randn(5, 20, 1))
+        values, unit = critic(inputs), float(critic.spread)
+        for _ in range(100):
+            critic.error(inputs, torch.randn(5, 20, 1))
+        assert torch.allclose(critic(inputs), values, rtol=1e-4)
+    assert unit > 700
+    assert float(critic.spread) < 20
 
 
 def test_the_critic_learns_what_a_quantity_costs():
@@ -170,7 +193,7 @@ def test_the_critic_learns_what_a_quantity_costs():
         fixed_cost=0, holding_cost=1, shortage_cost=9, demand=scipy.stats.poisson(5), horizon=1
     )
     agent = StochasticValueGradient(problem, steps=0, noise=0.5, batch_size=128)
-    for _ in range(100):  # the policy stays as it is
+    for _ in range(200):  # the policy stays as it is
         episodes = agent.simulate(*agent.start())
         agent.descend(agent.critic_loss(episodes, agent.critic_targets(episodes)))
     observation = torch.zeros(1, 2)

@@ -41,7 +41,7 @@ def weights(problem):
 @pytest.fixture(scope="module")
 def table(problem, weights):
     with torch.random.fork_rng():
-        found, reference, _ = stages.measure(problem, weights, 3, estimates=40, reference=50, batch=600)
+        found, reference, _ = stages.measure(problem, weights, 3, estimates=40, reference=40, batch=400)
     assert reference.standard_error < 0.02
     return found.set_index("estimator")
 
@@ -54,7 +54,7 @@ def test_unbiased_estimators_are_found_unbiased(table, name):
 
 @pytest.mark.parametrize("name", BIASED)
 def test_biased_estimators_are_found_biased(table, name):
-    assert table.bias_z[name] > 6
+    assert table.bias_z[name] > 4
     assert table.bias[name] > 0.1
 
 

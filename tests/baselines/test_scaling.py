@@ -175,7 +175,7 @@ def test_table(tmp_path):
     np.testing.assert_array_equal(times.fillna(-1), [20, 20, 40, 40, -1, 40])
 
 
-def test_ppo_starts_with_open_trucks_and_the_networks_are_as_wide():
+def test_ppo_has_open_trucks_and_the_networks_are_as_wide():
     problem = make_problem(2)
     model = METHODS["ppo"].make(problem, 0)
     np.testing.assert_allclose(model.policy.action_net.bias[:4].detach(), [0, scaling.ScaledPPO.OPEN, 0, 0])
