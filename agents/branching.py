@@ -12,7 +12,7 @@ from torch import Tensor
 from jumpgym import HindsightProblem
 
 from .gates import sampled_gate
-from .rollout import Policy, Rollout
+from .rollout import Policy, Rollout, at_period
 
 FORCED = 1e9
 """Added to the Gumbel noise of the option that a branch takes: no logit comes near it."""
@@ -78,7 +78,7 @@ def option_costs(
             state = fresh if running is None else _joined(running, fresh)
             shared = gumbel[period].expand((period - first) * each, *gumbel.shape[1:])
             gate = sampled_gate(torch.cat([shared, forced[period].gumbel])[None], groups)
-            _, weights, quantity = policy(problem.observe(state), lambda logits, gate=gate: gate(logits, 0))
+            _, weights, quantity = policy(problem.observe(state), at_period(gate, 0))
             state, cost = problem.step(state, weights, quantity, noise[:, period])
             discounted = problem.discount**period * cost.sum(-1)
             total[first : period + 1] += discounted.reshape(-1, each, m)

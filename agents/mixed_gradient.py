@@ -68,8 +68,8 @@ class MixedGradient(WindowedAgent):
     Args:
         env: environment id, environment or problem.
         estimator: of the gate's gradient, see above. None: "leave_one_out", or "gae" with many items.
-        heads: levels between which the gate chooses in each regime, see ``SeveralHeads``. None: 2, or 1 with
-            many items.
+        heads: levels between which the gate chooses in each regime, see ``SeveralHeads``: 2 where the cost of
+            a quantity has several local minima inside a regime.
         policy: "central" for one network of all, "shared" for one that all items share, see ``ItemPolicy``.
         cross_term: "full" is the unbiased gradient of eq. 8; "off" leaves out how earlier quantities change
             the probability of later gates (eq. 4 and 6): less variance, some bias in mid-training.
@@ -115,7 +115,7 @@ class MixedGradient(WindowedAgent):
         env: Any,
         *,
         estimator: Estimator | None = None,
-        heads: int | None = None,
+        heads: int = 1,
         policy: Literal["central", "shared"] = "central",
         cross_term: Literal["full", "off", "detached"] | None = None,
         gae_lambda: float = 0.95,
@@ -134,8 +134,6 @@ class MixedGradient(WindowedAgent):
             estimator = "gae" if many else "leave_one_out"
         if cross_term is None:
             cross_term = "detached" if many else "full"
-        if heads is None:
-            heads = 1 if many else 2
         if batch_size is None:
             batch_size = 96 if many else 256
         if hidden is None:

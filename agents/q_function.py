@@ -57,8 +57,8 @@ class JointRegimes(nn.Module):
         owner = np.repeat(np.eye(columns.shape[1]), [layout.gates[gate] for gate in layout.quantity_gate], 0)
         for name, array in (("one_hot", one_hot), ("owner", owner)):
             self.register_buffer(name, torch.tensor(array, dtype=torch.float32), persistent=False)
-        for name, array in (("regimes", regimes), ("columns", columns)):
-            self.register_buffer(name, torch.tensor(array), persistent=False)
+        for name, indices in (("regimes", regimes), ("columns", columns)):
+            self.register_buffer(name, torch.tensor(indices), persistent=False)
         free = (layout.low < layout.high)[columns]
         self.free = [np.flatnonzero(free[:, j]).tolist() for j in range(columns.shape[1])]
         """For each quantity the joint regimes in which it is not fixed by its interval."""

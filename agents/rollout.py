@@ -75,7 +75,7 @@ def rollout(
             if clamp is not None and entry.requires_grad:
                 entry.register_hook(clamp)
         observation = problem.observe(state)
-        period_logits, weights, quantity = policy(observation, _of_period(gate, period))
+        period_logits, weights, quantity = policy(observation, at_period(gate, period))
         state, cost = problem.step(state, weights, quantity, noise[:, period])
         observations.append(observation)
         logits.append(period_logits)
@@ -97,7 +97,8 @@ def rollout(
     )
 
 
-def _of_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:
+def at_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:
+    """The gate of one period: from logits to weights, (..., options)."""
     return lambda logits: gate(logits, period)
 
 

@@ -233,7 +233,8 @@ def _make(env_id: str, assignments: Sequence[str]) -> Any:
         try:
             parameters[name] = ast.literal_eval(value)
         except (SyntaxError, ValueError):
-            parameters[name] = value  # text needs no quotes, as in unmet_demand=lost
+            # Text needs no quotes, as in unmet_demand=lost.
+            parameters[name] = float(value) if value == "inf" else value
     try:
         checks.choice("environment", env_id, ENVIRONMENTS)
         return gym.make(env_id, **parameters)

@@ -35,6 +35,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "ppo-quantity": {"color": "#000000", "marker": "X", "linestyle": "--"},
     "ppo-box": {"color": "#888888", "marker": "<", "linestyle": "--"},
     "ppo-stock": {"color": "#7A4B1E", "marker": ">", "linestyle": ":"},
+    "mixed-heads": {"color": "#0072B2", "marker": "8", "linestyle": "--"},
     "hpo": {"color": "#000000", "marker": "*", "linestyle": "-"},
     "svg": {"color": "#E69F00", "marker": "h", "linestyle": "-"},
     "reinforce": {"color": "#D55E00", "marker": "d", "linestyle": "-"},

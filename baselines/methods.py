@@ -164,6 +164,7 @@ class SB3Method(Method):
 
 METHODS: dict[str, AgentMethod | SB3Method] = {
     "mixed": AgentMethod("MixedGradient", "sampled gate with score function, quantity pathwise"),
+    "mixed-heads": AgentMethod("MixedGradient", "as mixed, with two quantities in each regime", heads=2),
     "hpo": AgentMethod("HPO", "clipped loss of the gate over several epochs, quantity pathwise in the first"),
     "svg": AgentMethod("StochasticValueGradient", "pathwise over 5 periods, then a learned critic", steps=5),
     "reinforce": AgentMethod("Reinforce", "score function for gate and quantity, Gaussian"),

@@ -164,6 +164,22 @@ def read_record(run: ScalingRun, folder: Path) -> dict[str, Any] | None:
     return record if complete and same else None
 
 
+def all_records(folder: Path) -> list[dict[str, Any]]:
+    """The records of all runs in a folder, in order; without those that are damaged or of another version."""
+    runs = []
+    for path in folder.glob("*.json"):
+        try:
+            runs.append(ScalingRun(**json.loads(path.read_bytes())["settings"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    order = {name: place for place, name in enumerate(METHODS)}
+    known = sorted(
+        (run for run in runs if run.method in order),
+        key=lambda run: (run.budget, run.items, order[run.method], run.seed),
+    )
+    return [record for run in known if (record := read_record(run, folder)) is not None]
+
+
 def plan(
     items: Sequence[int] | None = None,
     methods: Sequence[str] | None = None,
@@ -201,7 +217,7 @@ def planned_seconds(run: ScalingRun) -> float:
 
 
 def scale(runs: Sequence[ScalingRun], output: Path, workers: int | None = None, command: str = "") -> int:
-    """Do the runs that ``output`` does not hold yet, and write table and pictures of all.
+    """Do the runs that ``output`` does not hold yet, and write table and pictures of all that it then holds.
 
     Args:
         runs: see ``plan``.
@@ -240,7 +256,7 @@ def scale(runs: Sequence[ScalingRun], output: Path, workers: int | None = None, 
             done = len(records) + len(failures)
             console.print(f"[{done}/{len(runs)}] {run.name}: {outcome}", markup=False)
     if records:
-        write_scaling([records[run] for run in runs if run in records], output)
+        write_scaling(all_records(folder), output)
         console.print(f"table and pictures are in {output}")
     if failures:
         names = ", ".join(run.name for run in failures)

@@ -58,7 +58,7 @@ def make_problem(items: int) -> JointReplenishment:
     drawn = draw_items(items)
     return JointReplenishment(
         items=items,
-        item_costs=drawn.item_cost,
+        item_costs=drawn.item_cost.tolist(),
         truck_cost=0.0,
         truck_capacity=np.inf,
         holding_cost=drawn.holding_cost,

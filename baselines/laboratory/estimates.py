@@ -24,6 +24,9 @@ parameters, the states held fixed. ``cross``: of these probabilities through the
 earlier quantities. Relaxations and enumeration differentiate one cost: all of it is called pathwise.
 """
 
+PLAIN: dict[str, Any] = {"heads": 1, "cross_term": "full"}
+"""Settings of all agents here: the problem's own regimes, and all of the gradient, however many items."""
+
 ROUNDS = 15
 """Repetitions of which the time of an estimate is the median."""
 
@@ -37,6 +40,9 @@ def estimators(problem: HindsightProblem) -> dict[str, dict[str, Any]]:
     settings["gae, no cross term"] = {"estimator": "gae", "cross_term": "off"}
     settings["branching"] = {"estimator": "branching"}
     settings[f"branching, {window} periods"] = {"estimator": "branching", "branch_window": window}
+    if len(problem.layout.gates) > 1:
+        for name in ("leave_one_out", "gae"):
+            settings[f"{name}, total credit"] = {"estimator": name, "credit": "total"}
     settings |= {name: {"estimator": name} for name in RELAXED}
     if enumerable(problem):
         settings["enumeration"] = {"estimator": "enumeration"}
@@ -46,7 +52,7 @@ def estimators(problem: HindsightProblem) -> dict[str, dict[str, Any]]:
 def enumerable(problem: HindsightProblem) -> bool:
     """Whether the paths of the gates are few enough for the exact expectation over them."""
     try:
-        MixedGradient(problem, estimator="enumeration", batch_size=2)
+        MixedGradient(problem, estimator="enumeration", batch_size=2, **PLAIN)
     except ValueError:
         return False
     return True
@@ -67,7 +73,7 @@ class Weights(NamedTuple):
 
     def agent(self, problem: HindsightProblem, seed: int = 0, **settings: Any) -> MixedGradient:
         """An agent with these weights, and no limit on the state's gradient, which would add a bias."""
-        agent = MixedGradient(problem, seed=seed, state_gradient_limit=None, **settings)
+        agent = MixedGradient(problem, seed=seed, state_gradient_limit=None, **{**PLAIN, **settings})
         own = agent.networks.state_dict()
         agent.networks.load_state_dict({name: self.networks[name] for name in own})
         agent.cost_scale, agent.iterations = self.cost_scale, self.iterations

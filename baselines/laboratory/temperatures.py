@@ -52,7 +52,7 @@ def tiny_policy(problem: HindsightProblem, seed: int) -> HybridPolicy:
         torch.manual_seed(seed)
         policy = HybridPolicy(problem, (3,), "problem").double()
     with torch.no_grad():
-        last = policy.net[-1]
+        *_, last = policy.net.children()
         assert isinstance(last, nn.Linear)
         last.weight.mul_(4)
     return policy

@@ -11,7 +11,7 @@ from jumpgym import as_problem
 from jumpgym.agents import MixedGradient
 from jumpgym.agents.networks import Value
 
-from .estimates import Weights
+from .estimates import PLAIN, Weights
 
 STAGES = {"start": 0, "middle": 15, "near the optimum": 400}
 """Iterations of the default agent at each stage, the last being all of its training."""
@@ -21,14 +21,16 @@ FITTING = 200
 
 
 def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights]:
-    """The default agent at given iterations of one training, with a value fitted to each frozen policy.
+    """The default agent, but for ``PLAIN``, at given iterations of one training.
+
+    The value is fitted to each frozen policy.
 
     Args:
         env: environment or problem with an end.
         seed: of the training.
         iterations: at each stage, increasing; the last ones are all of the training.
     """
-    agent = MixedGradient(env, seed=seed)
+    agent = MixedGradient(env, seed=seed, **PLAIN)
     kept = {name: _weights(agent) for name, count in iterations.items() if count == 0}
 
     def keep(agent: MixedGradient) -> None:

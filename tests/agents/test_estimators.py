@@ -207,7 +207,7 @@ def test_advantages_on_hand_computed_numbers():
 
 
 def test_revival_draws_a_dead_head_back_and_leaves_living_ones_alone():
-    agent = MixedGradient("jumpgym/MinOrder-v0", hidden=(3,))
+    agent = MixedGradient("jumpgym/MinOrder-v0", hidden=(3,), heads=1)
     policy, low = agent.policy, agent.problem.regimes.low[1]
     observations = torch.tensor([[[10.0, 5.0], [30.0, 5.0]]])
     order = torch.tensor([0.0, 1.0]).expand(1, 2, 2)

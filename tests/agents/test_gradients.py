@@ -79,7 +79,7 @@ def test_the_rollouts_gradient_is_that_of_finite_differences(variant, quantity_h
         horizon=6, discount=0.95, demand=scipy.stats.gamma(4, scale=5), initial_inventory=30, **variant
     )
     agent = MixedGradient(
-        problem, batch_size=2, hidden=(4,), quantity_head=quantity_head, state_gradient_limit=None
+        problem, batch_size=2, hidden=(4,), heads=1, quantity_head=quantity_head, state_gradient_limit=None
     )
     agent.networks.double()
     policy = agent.policy

@@ -22,7 +22,9 @@ SLICES = (slice(0, 2), slice(2, 5), slice(5, 8))
 
 
 def new(cls=MixedGradient, problem=None, **settings):
-    return cls(TwoItems(6) if problem is None else problem, **{"batch_size": 16, "hidden": (8,), **settings})
+    plain = {"heads": 1} if cls is MixedGradient else {}
+    small = {"batch_size": 16, "hidden": (8,)}
+    return cls(TwoItems(6) if problem is None else problem, **{**plain, **small, **settings})
 
 
 def observations(problem, count=50):
@@ -79,7 +81,7 @@ def test_the_two_credits_are_the_same_for_one_component_alone(problem, same):
 def test_the_surrogate_of_a_single_item_is_that_of_a_plain_implementation(advantage):
     """One gate, one quantity, lists instead of groups, by the formulas of the method note."""
     problem = setup_cost(horizon=7, discount=0.95)
-    agent = new(problem=problem, estimator=advantage, heads=1, entropy_bonus=3.0, revival=0)
+    agent = new(problem=problem, estimator=advantage, entropy_bonus=3.0, revival=0)
     agent.networks.double()
     state, noise = draw(problem, 16, 7, agent.generator)
     state, noise = type(state)(*(entry.double() for entry in state)), noise.double()

@@ -9,8 +9,8 @@ from test_estimators import agent_of, flat_gradient, largest_z, noise_values
 
 from jumpgym import InventoryState
 from jumpgym.agents import MixedGradient, StochasticValueGradient
+from jumpgym.agents.critic import ActionFeatures, Critic
 from jumpgym.agents.policies import HybridPolicy
-from jumpgym.agents.stochastic_value_gradient import ActionFeatures, Critic
 from jumpgym.setup_cost import setup_cost
 from jumpgym.truck_capacity import truck_capacity
 

@@ -144,6 +144,16 @@ def test_finished_runs_are_skipped_and_damaged_ones_repeated(finished, capfd):
     assert read_record(run, path.parent)["settings"]["items"] == 1
 
 
+def test_the_tables_hold_all_runs_of_the_folder(finished):
+    folder = finished / "runs"
+    (folder / "foreign.json").write_text('{"settings": {"items": "many"}}')
+    (folder / "cut.json").write_text("{")
+    names = [record["settings"]["items"] for record in scaling.all_records(folder)]
+    assert names == [1, 2]
+    assert main([*TINY, "--items", "1", "--methods", "mixed", "--output", str(finished)]) == 0
+    assert list(pd.read_csv(finished / "scaling.csv")["items"]) == [1, 2]
+
+
 def record(items, method, seed, gaps):
     curve = [
         {"cpu_seconds": 10.0 * 2**k, "gap_percent": gap, "gap_se_percent": 0.0} for k, gap in enumerate(gaps)
