@@ -74,8 +74,10 @@ class MixedGradient(WindowedAgent):
         cross_term: "full" is the unbiased gradient of eq. 8; "off" leaves out how earlier quantities change
             the probability of later gates (eq. 4 and 6): less variance, some bias in mid-training.
             "detached" leaves out besides how they change later levels: gradients pass through the simulator,
-            but not through the networks' inputs. Best with many items, where a network of all inputs passes
-            on the noise of each to all. None: "full", or "detached" with many items.
+            but not through the networks' inputs. Best with several items, where a network of all inputs
+            passes on the noise of each to all. It is biased away from the optimum only: there, later
+            decisions being best, how they react changes the cost to second order. None: "detached" for
+            several items, else "full".
         gae_lambda: of "gae".
         branch_window: of "branching": periods that a branch is followed, closed by a learned value; None: to
             the end.
@@ -129,11 +131,13 @@ class MixedGradient(WindowedAgent):
         hidden: Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
-        many = len(as_problem(env).layout.quantity_gate) >= self.MANY
+        problem = as_problem(env)
+        quantities = len(problem.layout.quantity_gate)
+        many = quantities >= self.MANY
         if estimator is None:
             estimator = "gae" if many else "leave_one_out"
         if cross_term is None:
-            cross_term = "detached" if many else "full"
+            cross_term = "detached" if quantities > 1 and problem.item_entries is not None else "full"
         if batch_size is None:
             batch_size = 96 if many else 256
         if hidden is None:

@@ -55,7 +55,7 @@ PRESETS = {
         Block(_SINGLE_ITEM, _STANDARD, seeds=3, budget=20.0),
         Block(_SINGLE_ITEM[:1], _STANDARD, seeds=1, budget=100.0),
     ),
-    "full": (Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=20.0),),
+    "full": (Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=8.0),),
 }
 """The comparisons by name."""
 

@@ -17,7 +17,7 @@ from jumpgym.baselines import comparison, runs
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.comparison import PRESETS, compare, plan
 from jumpgym.baselines.measure import Reference
-from jumpgym.baselines.methods import METHODS
+from jumpgym.baselines.methods import METHODS, REFERENCES
 from jumpgym.baselines.progress import OWN_SECONDS, planned_seconds
 from jumpgym.baselines.report import COLUMNS, first_time, write_report
 from jumpgym.baselines.runs import Run, perform, read_record, read_reference
@@ -276,7 +276,9 @@ def test_presets():
         "jumpgym/TruckCapacity-v0",
     }
     assert {block.seeds for block in PRESETS["standard"]} == {3, 1}
-    assert len(standard) == 3 * (3 * len(METHODS) + 2) + len(METHODS)
+    methods = {run.method for run in standard} - set(REFERENCES)
+    assert {"mixed", "gumbel-plain", "smoothed", "ppo-stock"} < methods < set(METHODS)
+    assert len(standard) == 3 * (3 * len(methods) + 2) + len(methods)
     overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, 64)
     assert {(run.method, run.seed, run.budget) for run in overridden} == {
         ("optimum", 0, 0.0),
