@@ -177,7 +177,8 @@ def _index(rows: pd.DataFrame) -> str:
         lines += [f"      {row.command}", ""]
     used = rows.drop(columns=["part", "seed", "cpu_seconds", "command", "hardware"])
     told = dict.fromkeys(
-        ", ".join(f"{name} {version}" for name, version in each.items()) for each in used.to_dict("records")
+        ", ".join(f"{name} {version}" for name, version in each.items() if isinstance(version, str))
+        for each in used.to_dict("records")
     )
     machines = "; ".join(dict.fromkeys(rows.hardware))
     lines += [f"Versions: {'; '.join(told)}. Hardware: {machines}; one thread.", ""]
