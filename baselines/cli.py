@@ -69,7 +69,10 @@ def _train(args: argparse.Namespace, command: str) -> int:
         raise UsageError(error) from error
     env = _make(args.env, args.set)
     one_thread()
-    model = learned.make(env, args.seed)
+    try:
+        model = learned.make(env, args.seed)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UsageError(error) from error
     with Progress(disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(args.agent, total=1.0)
 
@@ -214,8 +217,8 @@ def _scaling(args: argparse.Namespace, command: str) -> int:
 
 def _list(args: argparse.Namespace, command: str) -> int:
     print("environments:", *(f"  {env}" for env in ENVIRONMENTS), sep="\n")
-    print("methods:", *(f"  {name:14} {known.description}" for name, known in METHODS.items()), sep="\n")
-    print("references:", *(f"  {name:14} {text}" for name, text in REFERENCES.items()), sep="\n")
+    print("methods:", *(f"  {name:21} {known.description}" for name, known in METHODS.items()), sep="\n")
+    print("references:", *(f"  {name:21} {text}" for name, text in REFERENCES.items()), sep="\n")
     return 0
 
 

@@ -95,6 +95,25 @@ def test_references(capsys, tmp_path, monkeypatch):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["gumbel", "ppo-gate"])
+def test_training_what_a_method_cannot_learn_is_one_line(name, capsys, tmp_path):
+    command = [
+        "train",
+        SETUP_COST,
+        "--agent",
+        name,
+        "--set",
+        "horizon=None",
+        "--save",
+        str(tmp_path / "a.zip"),
+    ]
+    assert main([*command, "--cpu-seconds", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jumpgym train: ")
+    assert "horizon=None" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize("name", ["mixed", "ppo-level"])
 def test_train_and_evaluate(checkpoints, capsys, name):
     path = checkpoints / f"{name}.zip"
