@@ -146,6 +146,10 @@ class Agent(Persistent):
         """One iteration of training: simulate, back-propagate, step."""
         episodes = self.simulate(*self.start())
         self.descend(self.loss(episodes))
+        self.finish(episodes)
+
+    def finish(self, episodes: Rollout) -> None:
+        """Account for an iteration."""
         self.count(episodes.costs)
 
     def descend(self, loss: Tensor) -> None:

@@ -166,7 +166,7 @@ class StochasticValueGradient(WindowedAgent):
         return 0.3 / (self.periods if self.steps is None else self.steps + 1) ** 0.5
 
     def iterate(self) -> None:
-        """See ``WindowedAgent.iterate``; further fits of the critic follow."""
+        """See ``Agent.iterate``; further fits of the critic follow."""
         episodes = self.simulate(*self.start())
         self.descend(self.loss(episodes))
         if "critic" in self.networks:

@@ -109,15 +109,9 @@ class WindowedAgent(Agent):
         state, noise = draw(self.problem, self.batch_size, self.periods, self.generator)
         return (self.windows.state if self.endless and self.windows.begun else state), noise
 
-    def iterate(self) -> None:
-        """See ``Agent.iterate``."""
-        episodes = self.simulate(*self.start())
-        self.descend(self.loss(episodes))
-        self.finish(episodes)
-
     def finish(self, episodes: Rollout) -> None:
         """Account for an iteration, and go on from where its windows end."""
-        self.count(episodes.costs)
+        super().finish(episodes)
         if self.endless:
             self.windows.go_on(episodes)
 

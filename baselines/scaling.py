@@ -218,7 +218,7 @@ def plan(
 
 def planned_seconds(run: ScalingRun) -> float:
     """Wall seconds that a run is expected to take in a process of its own."""
-    points = len(range(int(np.ceil(np.log(max(run.budget, 1.0)) / np.log(1.4)))))
+    points = np.ceil(np.log(max(run.budget, 1.0)) / np.log(1.4))
     evaluation = points * POINT_SECONDS + FINAL_SECONDS * run.episodes / EPISODES
     return run.budget + START_SECONDS + run.items * evaluation
 
