@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 FORMAT = "jumpgym-agent-1"
 SETTINGS = "settings.json"
+LARGEST = 2**31
+"""Most bytes that a checkpoint holds, unpacked; a zip file of a megabyte may claim to hold thousands."""
+LARGEST_SETTINGS = 2**26
+"""Most of these that are settings."""
 
 
 def with_suffix(path: str | os.PathLike[str]) -> Path:
@@ -33,8 +38,15 @@ def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[s
 
     Raises:
         OSError: naming the path, if it cannot be written; what was there before is left whole.
+        ValueError: if the arrays take more than ``LARGEST`` bytes.
     """
     path = with_suffix(path)
+    size = sum(np.asarray(array).nbytes for array in arrays.values())
+    if size > LARGEST - LARGEST_SETTINGS:
+        raise ValueError(
+            f"{path}: arrays of {size:,} bytes must have at most {LARGEST - LARGEST_SETTINGS:,}: use fewer "
+            "weights, or a smaller buffer of experience"
+        )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -80,14 +92,30 @@ def _parse(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         names = archive.namelist()
         if SETTINGS not in names:
             raise ValueError(f"it has no {SETTINGS}")
+        _check_size("unpacked it", sum(entry.file_size for entry in archive.infolist()), LARGEST)
+        _check_size(SETTINGS, archive.getinfo(SETTINGS).file_size, LARGEST_SETTINGS)
         settings = json.loads(archive.read(SETTINGS))
         if not isinstance(settings, dict) or settings.get("format") != FORMAT:
             raise ValueError(f"its format must be {FORMAT!r}")
-        arrays = {
-            name.removesuffix(".npy"): np.lib.format.read_array(
-                io.BytesIO(archive.read(name)), allow_pickle=False
-            )
-            for name in names
-            if name != SETTINGS
-        }
+        arrays = {name.removesuffix(".npy"): _read_array(archive, name) for name in names if name != SETTINGS}
     return settings, arrays
+
+
+def _check_size(name: str, size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"{name} has {size:,} bytes, more than {most:,}")
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array of numbers, if it is as long as it says: NumPy would allocate first, and then read."""
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise ValueError(f"{name} has version {version} of the .npy format, not (1, 0)")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        size, there = math.prod(shape) * dtype.itemsize, archive.getinfo(name).file_size - file.tell()
+    if dtype.kind not in "biuf" or size != there:
+        raise ValueError(f"{name} has {there:,} bytes, and is to be an array of shape {shape} of {dtype}")
+    with archive.open(name) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array

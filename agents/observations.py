@@ -1,4 +1,4 @@
-"""The observations that ``predict`` takes."""
+"""The observations that ``predict`` takes, as networks take them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, observations
 
 
 def checked_observation(problem: HindsightProblem, observation: Any) -> NDArray[np.float32]:
-    """An observation (n,) or a batch (m, n) as an array.
+    """An observation (n,) or a batch (m, n), in the type of the networks.
 
     Raises:
-        ValueError: if it has another shape, is not finite, or its period is not in [0, horizon].
+        ValueError: as ``jumpgym.observations.checked_observation``.
     """
-    array = np.asarray(observation, dtype=np.float32)
-    length = len(problem.observation_low)
-    if array.ndim not in (1, 2) or array.shape[-1] != length:
-        raise ValueError(f"observation of shape {array.shape} must have shape ({length},) or (m, {length})")
-    if not np.isfinite(array).all():
-        raise ValueError(f"observation={array[~np.isfinite(array).all(-1)]} must be finite")
-    horizon = problem.horizon
-    if horizon is not None:
-        outside = (array[..., -1] < 0) | (array[..., -1] > horizon)
-        if outside.any():
-            raise ValueError(
-                f"observation: period {array[..., -1][outside].flat[0]} must be in [0, {horizon}]"
-            )
-    return array
+    return observations.checked_observation(problem, observation).astype(np.float32)

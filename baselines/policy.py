@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym.actions import format_action
+from jumpgym.observations import checked_observation
 
 
 class Policy(ABC):
-    """A deterministic policy for environments with actions (regime, quantity)."""
+    """A deterministic policy for environments with actions (regime, quantity).
+
+    Attributes:
+        problem: what it decides for, a hindsight problem of the family of the policy.
+    """
+
+    problem: Any
 
     @abstractmethod
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -40,10 +47,9 @@ class Policy(ABC):
             The action in the form of ``jumpgym.actions.format_action``, and ``state``.
 
         Raises:
-            ValueError: if the observation has neither one axis nor two.
+            ValueError: if the observation has another shape, is not finite, or its period is not in
+                [0, horizon].
         """
-        batch = np.asarray(observation, dtype=np.float64)
-        if batch.ndim not in (1, 2):
-            raise ValueError(f"observation of shape {batch.shape} must have shape (d,) or (m, d)")
+        batch = checked_observation(self.problem, observation)
         regime, quantity = self.decide(np.atleast_2d(batch))
         return format_action(regime, quantity, batch.ndim == 2, episode_start), state

@@ -62,14 +62,24 @@ def sequence(name: str, value: Any) -> list[Any]:
     raise TypeError(f"{name}={value!r} must be a sequence, such as a tuple or a list")
 
 
+def array(name: str, value: Any) -> NDArray[Any]:
+    """Return ``value`` as an array of any type; raise, naming ``name``, if it is none or is masked."""
+    if np.ma.is_masked(value):  # NumPy would take what lies under the mask
+        raise ValueError(f"{name}={value!r} must be numbers: entries are masked")
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(f"{name}={value!r} must be numbers: {error}") from None
+
+
 def real_array(name: str, value: Any) -> NDArray[np.float64]:
     """Return ``value`` as an array of real numbers; otherwise raise, naming ``name``."""
+    given = array(name, value)
     try:
-        given = np.asarray(value)
         if given.dtype.kind in "cmM":
             raise TypeError(f"real ones, not {given.dtype}")
         return given.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"{name}={value!r} must be numbers: {error}") from None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
@@ -24,17 +26,41 @@ def build_problem(
     make_problem: Callable[..., HindsightProblem], parameters: dict[str, Any]
 ) -> HindsightProblem:
     """Call ``make_problem``; an unknown keyword is refused with the list of the known ones."""
+    _check_known(make_problem, parameters)
+    return make_problem(**parameters)
+
+
+def _check_known(make_problem: Callable[..., HindsightProblem], parameters: Mapping[str, Any]) -> None:
     known = inspect.signature(make_problem).parameters
     for name in parameters:
         if name not in known:
             raise TypeError(f"unknown parameter {name}={parameters[name]!r}; allowed are {', '.join(known)}")
-    return make_problem(**parameters)
+
+
+def make_env(env_id: str, parameters: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    """``gym.make`` with parameters of the problem only, and with the environment's own errors.
+
+    ``gym.make`` takes more, such as ``max_episode_steps``, which is no part of the problem, and wraps errors.
+
+    Raises:
+        TypeError, ValueError: naming the parameter, its value and what is allowed.
+    """
+    make: Any = load_env_creator(cast(str, gym.spec(env_id).entry_point))
+    _check_known(make.make_problem, parameters)
+    try:
+        return gym.make(env_id, **parameters)
+    except (OSError, TypeError, ValueError) as error:
+        raise error.__cause__ or error from None
 
 
 def check_options(
-    options: dict[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)
-) -> dict[str, Any]:
-    """The options of ``reset``; an unknown key is refused."""
+    options: Mapping[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)
+) -> Mapping[str, Any]:
+    """The options of ``reset``; an unknown key is refused, and what is no dict."""
+    if not isinstance(options, (Mapping, NoneType)):
+        raise TypeError(
+            f"reset: options={options!r} must be a dict, such as {{{allowed[0]!r}: trace}}, or None"
+        )
     for key in options or {}:
         if key not in allowed:
             raise ValueError(f"reset: unknown option {key!r}; allowed are {', '.join(map(repr, allowed))}")
@@ -117,18 +143,21 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             seed: seeds ``np_random``.
             options: ``{"noise": trace}`` replays a trace of shape (horizon, *noise_shape); of a stationary
                 problem one of any length, after which noise is drawn again.
+
+        Raises:
+            ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
         """
+        problem, trace = self.problem, None
+        checked = check_options(options)
+        if NOISE_OPTION in checked:
+            trace = problem.check_noise(checked[NOISE_OPTION])
+            if trace.ndim != 1 + len(problem.noise_shape):
+                expected = (len(trace) if problem.horizon is None else problem.horizon, *problem.noise_shape)
+                raise ValueError(f"noise of shape {trace.shape} must have shape {expected}")
         super().reset(seed=seed)
-        options = check_options(options)
-        problem = self.problem
         self._state = problem.initial_state(np.asarray(self.np_random.random(problem.start_shape)))
         drawn = draw_noise(problem, self.np_random)
-        if NOISE_OPTION in options:
-            drawn = problem.check_noise(options[NOISE_OPTION])
-            if drawn.ndim != 1 + len(problem.noise_shape):
-                expected = (len(drawn) if problem.horizon is None else problem.horizon, *problem.noise_shape)
-                raise ValueError(f"noise of shape {drawn.shape} must have shape {expected}")
-        self._noise = drawn
+        self._noise = drawn if trace is None else trace
         self._place = 0
         self._period = 0
         self._trajectory = Trajectory()
@@ -197,7 +226,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         try:
             regime, quantity = action
             gates, count = len(self.problem.layout.gates), len(self.problem.layout.quantity_gate)
-            return np.asarray(regime).reshape(1, gates), np.asarray(quantity).reshape(1, count)
+            regimes, asked = checks.array("regime", regime), checks.array("quantity", quantity)
+            return regimes.reshape(1, gates), asked.reshape(1, count)
         except (TypeError, ValueError):
             raise ValueError(
                 f"action={action!r} must be a pair (regime, quantity) of {self.action_space}"
@@ -219,10 +249,11 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         try:
             index = regime if type(regime) is int else np.asarray(regime).item()
             known = 0 <= index < count and index == int(index)
-            if np.iscomplexobj(quantity):  # NumPy would drop the imaginary part
+            # NumPy would drop the imaginary part, and the mask.
+            if np.iscomplexobj(quantity) or np.ma.is_masked(quantity) or np.ma.is_masked(regime):
                 raise TypeError
             asked = np.asarray(quantity, dtype=np.float64).item()
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, ArithmeticError):
             raise ValueError(
                 f"action={action!r} must be one regime index and one quantity of shape (1,)"
             ) from None

@@ -49,7 +49,8 @@ class CapacitatedLotSizing(MultiItemInventory):
                 f"setup_times={self.setup_times.tolist()} must be less than capacity={self.capacity:g}, or "
                 "the item can never be made"
             )
-        largest = (self.capacity - self.setup_times) / self.unit_times
+        with np.errstate(over="ignore"):  # infinity is refused
+            largest = (self.capacity - self.setup_times) / self.unit_times
         checks.number("capacity / unit_times", float(largest.max()))
         self._arrange(
             largest,

@@ -336,7 +336,8 @@ def economic_cycles(
     it a lower bound: P. Jackson, W. Maxwell and J. Muckstadt (1985), The joint replenishment problem with a
     powers-of-two restriction, IIE Transactions 17(1).
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # no holding cost or no demand: never order
+    # Without holding cost or demand, or next to none: never order.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         own = np.nan_to_num(np.sqrt(2 * item_costs / holding_rate), nan=np.inf, posinf=np.inf)
         first = np.argsort(own)
         shared = np.sqrt(2 * (shared_cost + item_costs[first].cumsum()) / holding_rate[first].cumsum())

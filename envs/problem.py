@@ -11,6 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
+from . import checks
 from .layout import ActionLayout
 
 
@@ -184,12 +185,12 @@ class HindsightProblem(ABC):
 
     def noise_array(self, noise: Any) -> NDArray[np.float64]:
         """``noise`` as a finite array of shape (..., horizon, *noise_shape); else ValueError."""
-        array = np.asarray(noise, dtype=np.float64)
-        periods = "periods" if self.horizon is None else self.horizon
+        array = checks.real_array("noise", noise)
+        periods = "1 or more" if self.horizon is None else self.horizon
         named = ", ".join(map(str, ("...", periods, *self.noise_shape)))
         trailing = array.shape[max(array.ndim - 1 - len(self.noise_shape), 0) :]
         fits = len(trailing) == 1 + len(self.noise_shape) and trailing[1:] == self.noise_shape
-        if not fits or self.horizon not in (None, trailing[0]):
+        if not fits or self.horizon not in (None, trailing[0]) or trailing[0] == 0:
             raise ValueError(f"noise of shape {array.shape} must have shape ({named})")
         if not np.all(np.isfinite(array)):
             raise ValueError("noise must be finite in every period")

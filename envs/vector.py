@@ -113,18 +113,19 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
                 ``{"reset_mask": mask}`` resets only the copies where the boolean array (num_envs,) is True.
 
         Raises:
-            ValueError, TypeError: for an unknown option, or one of the wrong shape or type.
+            ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
         """
-        super().reset(seed=seed)
-        options = check_options(options, (NOISE_OPTION, MASK_OPTION))
-        mask = self._check_mask(options[MASK_OPTION]) if MASK_OPTION in options else None
+        checked = check_options(options, (NOISE_OPTION, MASK_OPTION))
+        mask = self._check_mask(checked[MASK_OPTION]) if MASK_OPTION in checked else None
         noise = None
-        if NOISE_OPTION in options:
-            noise = self.problem.check_noise(options[NOISE_OPTION])
-            periods = noise.shape[1] if mask is None and noise.ndim > 1 else len(self._noise)
+        if NOISE_OPTION in checked:
+            noise = self.problem.check_noise(checked[NOISE_OPTION])
+            whole = mask is None or bool(mask.all())
+            periods = noise.shape[1] if whole and noise.ndim > 1 else len(self._noise)
             expected = (self.num_envs, periods, *self.problem.noise_shape)
             if noise.shape != expected:
                 raise ValueError(f"noise of shape {noise.shape} must have shape {expected}")
+        super().reset(seed=seed)
         self._restart(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, noise)
         return self._observe(), {}
 

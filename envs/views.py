@@ -298,9 +298,9 @@ def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
 
 
 def _indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]:
-    given = np.asarray(values)
+    given = checks.array(f"action: {name}", values)
     if given.dtype.kind not in "iu":
-        given = checks.real_array(f"action: {name}", values)
+        given = checks.real_array(f"action: {name}", given)
     given = _columns(name, given, len(counts))
     index = given
     wrong = (given < 0) | (given >= np.array(counts))

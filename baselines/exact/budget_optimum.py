@@ -71,16 +71,18 @@ class BudgetOptimum(Policy):
         """Optimal regime (m,) and quantity (m,) of observations (m, n)."""
         process, problem = self._process, self.problem
         position = problem.position(observation)
-        stock = np.clip(np.round(position / self.step).astype(int) - process.low, 0, process.stock_points - 1)
+        stock = np.round(position / self.step) - process.low
+        stock = np.clip(stock, 0, process.stock_points - 1).astype(int)
         above = self.step * (stock + process.low) - position
-        money = np.floor(problem.money(observation) / self.money_step + FLOAT32).astype(int)
+        money = np.floor(problem.money(observation) / self.money_step + FLOAT32)
         period = np.zeros(len(observation), dtype=int)
         if problem.horizon is not None:
             period = np.clip(np.round(observation[:, -1]), 0, problem.horizon - 1).astype(int)
         order = np.empty(len(observation), dtype=int)
         for now in np.unique(period):
             rows, decision = period == now, self._decisions[now]
-            order[rows] = decision[stock[rows], np.minimum(money[rows], decision.shape[1] - 1)]
+            owned = np.clip(money[rows], 0, decision.shape[1] - 1).astype(int)
+            order[rows] = decision[stock[rows], owned]
         regime, units = process.orders[order].T
         quantity = np.where(regime > 0, self.step * units + above, 0.0)
         return regime, problem.brackets.project(regime, quantity)

@@ -52,8 +52,8 @@ class JointOptimum(Policy):
         index = np.zeros((2, len(position)), dtype=np.int64)
         level = np.zeros((2, len(position)))
         for item, lattice in enumerate(self._process.items[: self.problem.items]):
-            place = np.round(position[:, item] / lattice.step).astype(int) - lattice.low
-            index[item] = np.clip(place, 0, len(lattice.points) - 1)
+            place = np.round(position[:, item] / lattice.step) - lattice.low
+            index[item] = np.clip(place, 0, len(lattice.points) - 1).astype(int)
         orders = np.zeros(len(position), dtype=np.int64)
         target = np.zeros(len(position), dtype=np.int64)
         periods = np.zeros(len(position), dtype=int)

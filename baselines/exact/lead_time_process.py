@@ -157,10 +157,9 @@ class LeadTimeProcess:
         stocks = observation[:, : self.problem.max_lead_time + 1]
         lumped = stocks[:, : self.base + 2].sum(axis=1, keepdims=True)
         state = np.concatenate([lumped, stocks[:, self.base + 2 :]], axis=1) / self.step
-        nearest = np.round(state).astype(int)
-        index = np.clip(
-            nearest - np.array([self.low, *[0] * (self.entries - 1)]), 0, np.array(self.shape) - 1
-        )
+        nearest = np.round(state)
+        place = nearest - np.array([self.low, *[0] * (self.entries - 1)])
+        index = np.clip(place, 0, np.array(self.shape) - 1).astype(int)
         return tuple(index.T), self.step * (nearest - state).sum(axis=1)
 
 

@@ -125,7 +125,7 @@ class LoanOptimum(Policy):
     def _interpolated(self, values: NDArray[np.float64], cash: NDArray[np.float64]) -> NDArray[np.float64]:
         """``values`` of the grid at ``cash``: linear between its points and beyond its ends."""
         place = cash / self.step - self._low
-        below = np.clip(place.astype(int), 0, len(values) - 2)
+        below = np.clip(place, 0, len(values) - 2).astype(int)
         result: NDArray[np.float64] = values[below] + (place - below) * np.diff(values)[below]
         return result
 

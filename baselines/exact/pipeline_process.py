@@ -146,6 +146,6 @@ class PipelineProcess(StockProcess):
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
         """Index of the nearest state, and zeros, of observations (m, n)."""
         stock = self.nearest(observation[:, 0] + observation[:, 1])
-        pipeline = np.round(observation[:, 2 : self.lead_time + 1] / self.step).astype(int)
-        pipeline = np.clip(pipeline, 0, len(self.quantities) - 1)
+        orders = np.round(observation[:, 2 : self.lead_time + 1] / self.step)
+        pipeline = np.clip(orders, 0, len(self.quantities) - 1).astype(int)
         return (stock, *pipeline.T), np.zeros(len(observation))

@@ -126,7 +126,8 @@ class StockProcess(ABC):
 
     def nearest(self, stock: NDArray[np.float64]) -> NDArray[np.int64]:
         """Index of the lattice point nearest to the stock."""
-        return np.clip(np.round(stock / self.step).astype(int) - self.low, 0, len(self.points) - 1)
+        # Cut before the cast: integers overflow where the stock is out of any range.
+        return np.clip(np.round(stock / self.step) - self.low, 0, len(self.points) - 1).astype(int)
 
     def mean_at_start(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean over the initial inventory of values (..., n), linear between lattice points."""

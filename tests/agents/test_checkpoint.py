@@ -4,6 +4,9 @@ import io
 import json
 import os
 import pickle
+import re
+import time
+import tracemalloc
 import zipfile
 
 import gymnasium as gym
@@ -148,7 +151,7 @@ def test_a_policy_keeps_its_own_scale_in_another_environment_and_respects_its_in
 
 
 class Payload:
-    """Makes a file when it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = str(marker)
@@ -157,24 +160,58 @@ class Payload:
         return os.mkdir, (self.marker,)
 
 
-def object_array(path, payload):
-    def change(entries):
-        name = next(n for n in entries if n.startswith("networks/"))
-        entries[name] = array_bytes(np.array([payload], dtype=object), allow_pickle=True)
-
-    rewrite(path, change)
+def first_weights(entries):
+    return next(name for name in entries if name.startswith("networks/"))
 
 
-def settings_pickle(path, payload):
-    rewrite(path, lambda entries: entries.update({checkpoint.SETTINGS: pickle.dumps(payload)}))
+def object_array(payload):
+    return array_bytes(np.array([payload], dtype=object), allow_pickle=True)
 
 
-def whole_pickle(path, payload):
-    path.write_bytes(pickle.dumps(payload))
+def npy(header, content=b"", version=b"\x01\x00"):
+    """A ``.npy`` file with a header of one's own."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + content
 
 
-def torch_file(path, payload):
-    torch.save({"state": payload}, path)
+def numbers_header(dtype="<f4", shape="(8,)"):
+    return f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}}}"
+
+
+IN_THE_ZIP = {
+    "objects for numbers": lambda e, p: e.update({first_weights(e): object_array(p)}),
+    "objects that say they are numbers": lambda e, p: e.update(
+        {first_weights(e): npy(numbers_header(), pickle.dumps(p))}
+    ),
+    "numbers that say they are objects": lambda e, p: e.update(
+        {first_weights(e): npy(numbers_header("|O"), pickle.dumps(p))}
+    ),
+    "records with objects": lambda e, p: e.update(
+        {first_weights(e): array_bytes(np.array([(p,)], dtype=[("a", object)]), allow_pickle=True)}
+    ),
+    "pickle for an array": lambda e, p: e.update({first_weights(e): pickle.dumps(p)}),
+    "pickle for the settings": lambda e, p: e.update({checkpoint.SETTINGS: pickle.dumps(p)}),
+    "objects for the settings": lambda e, p: e.update({checkpoint.SETTINGS: object_array(p)}),
+    "one more array": lambda e, p: e.update({"networks/more.npy": object_array(p)}),
+    "one more pickle": lambda e, p: e.update({"archive/data.pkl": pickle.dumps(p)}),
+    "pickle as a name": lambda e, p: e.update({pickle.dumps(p, 0).decode() + ".npy": object_array(p)}),
+    "expression for a header": lambda e, p: e.update(
+        {first_weights(e): npy(f"__import__('os').mkdir({p.marker!r})")}
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", IN_THE_ZIP.values(), ids=IN_THE_ZIP)
+def test_a_pickle_in_a_checkpoint_is_refused_and_not_run(saved, tmp_path, attack):
+    marker = tmp_path / "executed"
+    rewrite(saved, lambda entries: attack(entries, Payload(marker)))
+    with pytest.raises(ValueError, match=r"agent\.zip is damaged or not a jumpgym checkpoint: "):
+        MixedGradient.load(saved, PROBLEM)
+    assert not marker.exists()
+
+
+def torch_legacy(path, payload):
+    torch.save({"state": payload}, path, _use_new_zipfile_serialization=False)
 
 
 def numpy_file(path, payload):
@@ -182,20 +219,166 @@ def numpy_file(path, payload):
         np.savez(file, **{"settings.json": np.array([payload], dtype=object)}, allow_pickle=True)
 
 
-@pytest.mark.parametrize("attack", [object_array, settings_pickle, whole_pickle, torch_file, numpy_file])
-def test_a_pickle_in_a_checkpoint_is_refused_and_not_run(saved, tmp_path, attack):
+FOR_THE_FILE = {
+    "pickle": lambda path, payload: path.write_bytes(pickle.dumps(payload)),
+    "pickle before the zip": lambda path, payload: path.write_bytes(
+        pickle.dumps(payload) + path.read_bytes()
+    ),
+    "torch": lambda path, payload: torch.save({"state": payload}, path),
+    "torch, before version 1.6": torch_legacy,
+    "savez": numpy_file,
+}
+
+
+@pytest.mark.parametrize("attack", FOR_THE_FILE.values(), ids=FOR_THE_FILE)
+def test_a_file_of_pickles_is_not_run(saved, tmp_path, attack):
     marker = tmp_path / "executed"
     attack(saved, Payload(marker))
-    with pytest.raises(ValueError, match=r"agent\.zip is damaged or not a jumpgym checkpoint: "):
+    try:
         MixedGradient.load(saved, PROBLEM)
+    except ValueError as error:
+        assert "agent.zip is damaged or not a jumpgym checkpoint: " in str(error)  # noqa: PT017 (see below)
+    else:
+        assert attack is FOR_THE_FILE["pickle before the zip"]  # zip files may have anything before them
     assert not marker.exists()
 
 
-def test_a_checkpoint_of_stable_baselines_is_refused(tmp_path):
+@pytest.mark.parametrize("form", ["pickle", "npy"])
+def test_the_payload_does_run_where_pickles_are_read(tmp_path, form):
+    marker = tmp_path / "executed"
+    if form == "pickle":
+        pickle.loads(pickle.dumps(Payload(marker)))
+    else:
+        np.load(io.BytesIO(object_array(Payload(marker))), allow_pickle=True)
+    assert marker.is_dir()
+
+
+def test_a_checkpoint_of_stable_baselines_is_refused_and_not_run(tmp_path):
     sb3 = pytest.importorskip("stable_baselines3")
-    sb3.PPO("MlpPolicy", gym.make("CartPole-v1"), device="cpu").save(tmp_path / "ppo.zip")
+    model, marker = sb3.PPO("MlpPolicy", gym.make("CartPole-v1"), device="cpu"), tmp_path / "executed"
+    model.payload = Payload(marker)  # SB3 writes what JSON cannot hold with cloudpickle
+    model.save(tmp_path / "ppo.zip")
     with pytest.raises(ValueError, match=r"ppo\.zip is damaged or not a jumpgym checkpoint: it has no"):
         MixedGradient.load(tmp_path / "ppo.zip", PROBLEM)
+    with zipfile.ZipFile(tmp_path / "ppo.zip") as archive:
+        data = archive.read("data")
+
+    def with_its_data(entries):
+        entries[checkpoint.SETTINGS] = data
+
+    new().save(tmp_path / "agent.zip")
+    rewrite(tmp_path / "agent.zip", with_its_data)
+    with pytest.raises(ValueError, match="its format must be"):
+        MixedGradient.load(tmp_path / "agent.zip", PROBLEM)
+    assert not marker.exists()
+    sb3.PPO.load(tmp_path / "ppo.zip")  # SB3 itself runs it
+    assert marker.is_dir()
+
+
+def peak_bytes(path):
+    """What refusing a checkpoint allocates."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"agent\.zip is damaged or not a jumpgym checkpoint: ") as error:
+            checkpoint.read(path)
+        return tracemalloc.get_traced_memory()[1], str(error.value)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        numbers_header(shape="(1000000000000,)"),
+        numbers_header(shape="(20000000000,)"),
+        numbers_header(shape=f"({10**200},)"),
+        numbers_header(shape="(-8,)"),
+        numbers_header(shape="(8, 0)"),
+        numbers_header("|S0", shape="(1000000000000,)"),
+        numbers_header("|V9999999999"),
+        numbers_header(shape="(" + "1, " * 100_000 + ")"),
+    ],
+)
+def test_an_array_that_is_not_as_long_as_it_says_is_refused_at_once(saved, header):
+    content = npy(header[:60_000], bytes(32))
+    rewrite(saved, lambda entries: entries.update({first_weights(entries): content}))
+    began = time.process_time()
+    peak, _ = peak_bytes(saved)
+    assert peak < 20e6
+    assert time.process_time() - began < 10
+
+
+def zeros(archive, name, size):
+    """Add an entry of so many zeros, a thousand times smaller in the file."""
+    with archive.open(name, "w") as file:
+        for _ in range(size // 2**20):
+            file.write(bytes(2**20))
+
+
+def settings_of_zeros(archive, kept):
+    zeros(archive, checkpoint.SETTINGS, checkpoint.LARGEST_SETTINGS + 2**20)
+
+
+def array_of_zeros(archive, kept):
+    archive.writestr(checkpoint.SETTINGS, kept)
+    zeros(archive, "generator.npy", 2**27)
+
+
+def more_than_the_largest(archive, kept):
+    archive.writestr(checkpoint.SETTINGS, kept)
+    for number in range(3):
+        archive.writestr(f"{number}.npy", npy(numbers_header(), bytes(32)))
+        archive.getinfo(f"{number}.npy").file_size = checkpoint.LARGEST // 3 + 1
+
+
+def less_than_there_is(archive, kept):
+    archive.writestr(checkpoint.SETTINGS, kept)
+    zeros(archive, "generator.npy", 2**27)
+    archive.getinfo("generator.npy").file_size = 8
+
+
+@pytest.mark.parametrize(
+    ("bomb", "reason"),
+    [
+        (settings_of_zeros, r"settings\.json has 68,157,440 bytes, more than 67,108,864"),
+        (array_of_zeros, "magic string is not correct"),
+        (more_than_the_largest, r"unpacked it has 2,147,4\d\d,\d\d\d bytes, more than 2,147,483,648"),
+        (less_than_there_is, "magic string|EOF|CRC"),
+    ],
+)
+def test_a_zip_bomb_is_refused_without_unpacking_it(saved, bomb, reason):
+    with zipfile.ZipFile(saved) as archive:
+        kept = archive.read(checkpoint.SETTINGS)
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+        bomb(archive, kept)
+    assert saved.stat().st_size < 1e6
+    peak, message = peak_bytes(saved)
+    assert re.search(reason, message), message
+    assert peak < 20e6
+
+
+def test_more_than_can_be_read_is_not_written(tmp_path):
+    huge = np.broadcast_to(np.float32(0), (2**29,))
+    with pytest.raises(ValueError, match=r"agent\.zip: arrays of 2,147,483,648 bytes must have at most"):
+        checkpoint.write(tmp_path / "agent.zip", {}, {"huge": huge})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.npy", "/tmp/outside.npy", "..\\outside.npy", "networks/../../outside.npy"]
+)
+def test_names_that_lead_out_of_the_folder_are_only_names(saved, tmp_path, name):
+    before = sorted(tmp_path.parent.rglob("*outside*"))
+    content = array_bytes(np.zeros(3))
+    rewrite(saved, lambda entries: entries.update({name: content}))
+    _, arrays = checkpoint.read(saved)
+    assert name.removesuffix(".npy") in arrays
+    if name.startswith("networks/"):  # no weight of this network
+        with pytest.raises(ValueError, match="Unexpected key"):
+            MixedGradient.load(saved, PROBLEM)
+    else:
+        MixedGradient.load(saved, PROBLEM)
+    assert sorted(tmp_path.parent.rglob("*outside*")) == before
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -1000, -1])
@@ -251,7 +434,10 @@ def edit_array(name, edit):
         ),
         (lambda entries: entries.pop(checkpoint.SETTINGS), "it has no settings.json"),
         (edit_array("networks/policy.net.0.weight", lambda a: a[:, 1:]), "size mismatch"),
-        (edit_array("networks/policy.net.0.bias", lambda a: a.astype("U8")), "can't convert np.ndarray"),
+        (
+            edit_array("networks/policy.net.0.bias", lambda a: a.astype("U8")),
+            r"is to be an array of shape \(8,\) of <U8",
+        ),
         (edit_array("optimizer/0/exp_avg", lambda a: a[:1]), "exp_avg of the optimizer has shape"),
         (edit_array("generator", lambda a: a[:-1]), "does not fit"),
         (edit_array("generator", lambda a: a.astype(float)), "does not fit"),

@@ -129,6 +129,8 @@ def test_ignoring_the_jump_is_costly():
     """The figure in the docstring: the best constant order-up-to level in every period."""
 
     class OrderUpTo(Policy):
+        problem = order_size_lead_time()
+
         def __init__(self, level):
             self.level = level
 
@@ -136,7 +138,7 @@ def test_ignoring_the_jump_is_costly():
             quantity = np.clip(self.level - problem.position(observation), 0, 100)
             return problem.regimes.membership(quantity), quantity
 
-    problem = order_size_lead_time()
+    problem = OrderUpTo.problem
     levels = [evaluate(OrderUpTo(level), problem, 512).mean for level in (46, 47, 48)]
     optimum = evaluate(solve_order_size_lead_time(problem), problem, 512).mean
     assert 0.29 < min(levels) / optimum - 1 < 0.33

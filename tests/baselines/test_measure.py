@@ -19,7 +19,8 @@ class Cycling(Policy):
     """All regimes in turn, and half of each quantity's range."""
 
     def __init__(self, env):
-        self.layout = as_problem(env).layout
+        self.problem = as_problem(env)
+        self.layout = self.problem.layout
 
     def decide(self, observation):
         regime = np.arange(len(observation))[:, None] % np.array(self.layout.gates)

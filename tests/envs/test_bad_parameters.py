@@ -1,13 +1,12 @@
-"""Parameters that make no sense are refused by name; all others give an environment that works."""
+"""Parameters, options and actions that make no sense, and the errors that name them; see test_fuzz.py."""
 
-import warnings
+import copy
+import decimal
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from suite import SINGLE_ITEM, defaults_of, every_environment
+from suite import defaults_of
 
 import jumpgym
 
@@ -85,42 +84,94 @@ def test_an_unknown_render_mode():
         jumpgym.SetupCostEnv(render_mode="human")
 
 
-hostile = st.one_of(
-    st.floats(),
-    st.floats(0.0, 1e3),
-    st.integers(-5, 60),
-    st.integers(),
-    st.text(max_size=3),
-    st.none(),
-    st.booleans(),
-    st.lists(st.floats(), max_size=3),
-    st.tuples(st.floats(-100.0, 100.0), st.floats(-100.0, 100.0)),
-    st.sampled_from([np.float32(2.5), np.int64(3), np.nan, 1j, b"x", {}, object(), np.ones((2, 50))]),
+def snapshot(env):
+    """An observation and what a step would return."""
+    return env.observation.tolist(), copy.deepcopy(env).step(env.action_space.sample())[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (5, TypeError, r"reset: options=5 must be a dict, such as \{'noise': trace\}, or None"),
+        ("noise", TypeError, "reset: options='noise' must be a dict"),
+        ({"trace": [1.0]}, ValueError, "reset: unknown option 'trace'; allowed are 'noise'"),
+        ({"noise": "x"}, ValueError, "noise='x' must be numbers"),
+        ({"noise": object()}, ValueError, "noise=<object .*> must be numbers"),
+        ({"noise": [10**400] * 50}, ValueError, "noise=.* must be numbers"),
+        ({"noise": np.ones(49)}, ValueError, r"noise of shape \(49,\) must have shape \(\.\.\., 50\)"),
+        ({"noise": np.full(50, np.nan)}, ValueError, "noise must be finite"),
+        (
+            {"noise": np.ma.array(np.ones(50), mask=True)},
+            ValueError,
+            "(?s)noise=.* must be numbers: entries are masked",
+        ),
+    ],
 )
-
-
-@every_environment
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(data=st.data())
-def test_any_value_is_refused_by_name_or_works(env_id, data):
-    names = data.draw(st.lists(st.sampled_from([*defaults_of(env_id)]), min_size=1, max_size=2, unique=True))
-    parameters = {name: data.draw(hostile, label=name) for name in names}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        refusal = ""
-        try:
-            env = gym.make(env_id, **parameters)
-        except (ValueError, TypeError) as error:
-            refusal = str(error)
-        if refusal:
-            assert any(name in refusal for name in defaults_of(env_id)), refusal
-            return
+def test_a_reset_that_is_refused_changes_nothing(options, error, message):
+    env = jumpgym.SetupCostEnv()
+    env.reset(seed=0)
+    for _ in range(2):
         env.action_space.seed(0)
-        observation, _ = env.reset(seed=0)
-        for _ in range(3):
-            assert env.observation_space.contains(observation)
-            observation, reward, terminated, _, _ = env.step(env.action_space.sample())
-            assert np.isfinite(reward)
-            assert reward <= 0 or env_id not in SINGLE_ITEM
-            if terminated:
-                break
+        before = snapshot(env)
+        with pytest.raises(error, match=message):
+            env.reset(seed=1, options=options)
+        env.action_space.seed(0)
+        assert snapshot(env) == before
+        env.step((1, [30.0]))
+
+
+def make_batch(**parameters):
+    return gym.make_vec(SETUP, 2, vectorization_mode="vector_entry_point", **parameters)
+
+
+def test_the_first_reset_of_a_batch_takes_a_mask_of_all_with_noise():
+    envs, traces = make_batch(), np.full((2, 50), 4.0)
+    envs.reset(options={"noise": traces, "reset_mask": np.array([True, True])})
+    assert envs.step((np.zeros(2, int), np.zeros((2, 1))))[4]["noise"].tolist() == [4.0, 4.0]
+
+
+def test_noise_of_no_periods_is_refused():
+    for env, shape in ((jumpgym.SetupCostEnv(horizon=None), (0,)), (make_batch(horizon=None), (2, 0))):
+        with pytest.raises(ValueError, match=r"must have shape \(\.\.\., 1 or more\)"):
+            env.reset(options={"noise": np.ones(shape)})
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (([[0], [0, 1]], [[1.0], [1.0]]), r"action: regime=\[\[0\], \[0, 1\]\] must be numbers"),
+        (([0, 1], np.ma.array([[1.0], [1.0]], mask=[[0], [1]])), "action: quantity=.*entries are masked"),
+    ],
+)
+def test_actions_of_a_batch_that_are_no_arrays_are_refused_by_name(actions, message):
+    envs = make_batch()
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        envs.step(actions)
+
+
+@pytest.mark.parametrize("env_id", [SETUP, "jumpgym/JointReplenishment-v0"])
+def test_a_quantity_that_is_masked_is_refused(env_id):
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    regimes, asked = env.action_space.sample()
+    with pytest.raises(ValueError, match="action="):
+        env.step((regimes, np.ma.array(asked, mask=True)))
+
+
+@pytest.mark.parametrize("env_id", [SETUP, "jumpgym/MinInvestment-v0"])
+def test_a_signalling_nan_is_refused_as_an_action(env_id):
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    regimes, asked = env.action_space.sample()
+    bad = decimal.Decimal("sNaN")
+    for action in ((bad, asked), (regimes, [bad] * len(asked)), ([bad] * np.size(regimes), asked)):
+        with pytest.raises(ValueError, match="action"):
+            env.step(action)
+
+
+@pytest.mark.filterwarnings("error")
+def test_costs_and_times_next_to_nothing_do_not_overflow_with_a_warning():
+    assert jumpgym.JointReplenishmentEnv(holding_cost=1e-300, item_costs=1e12).problem.horizon
+    with pytest.raises(ValueError, match="capacity / unit_times=inf must be a finite number"):
+        jumpgym.CapacitatedLotSizingEnv(unit_times=1e-320)
