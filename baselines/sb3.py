@@ -210,6 +210,7 @@ def make_learner(
     """
     problem = as_problem(env)
     settings = {**hyperparameters_of(name, env), **(hyperparameters or {}), **kwargs}
+    hyperparameters = dict(settings)  # a checkpoint keeps them; from the rest all other keywords follow
     learner = LEARNERS[name]
     reward_scale = settings.pop("reward_scale", 1.0)
     if reward_scale == "auto":
@@ -234,9 +235,11 @@ def make_learner(
         mean = np.zeros(get_action_dim(vec_env.action_space))
         settings["action_noise"] = NormalActionNoise(mean, mean + settings["action_noise"])
     algorithm: Any = learner.algorithm
-    return algorithm(
+    model: Budgeted = algorithm(
         learner.policy, vec_env, seed=seed, device="cpu", policy_kwargs=policy_kwargs, **settings
     )
+    model.hyperparameters = hyperparameters
+    return model
 
 
 def _check_keywords(name: str, maker: type[Any], keywords: dict[str, Any]) -> None:
