@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .figures import FLOOR, png
-from .report import first_time
-from .runs import PACKAGES, replace_file
+from .files import replace_file
+from .provenance import PACKAGES
+from .report.rows import first_time
+from .report.statistics import FLOOR
+from .report.styles import png
 from .scaling import BASELINE, METHODS
 
 Record = dict[str, Any]

@@ -15,9 +15,10 @@ import pandas as pd
 
 from jumpgym import as_problem, checks
 
-from ..comparison import check_writable
+from ..files import replace_file
 from ..methods import one_thread
-from ..runs import hardware, replace_file, versions
+from ..plans import check_writable
+from ..provenance import hardware, versions
 from . import PARTS
 
 INDEX = "index.csv"

@@ -15,7 +15,7 @@ from jumpgym.agents import MixedGradient
 from jumpgym.agents.device import one_thread
 from jumpgym.agents.gates import entropy
 
-from ..figures import png
+from ..report.styles import png
 from .estimates import (
     ROUNDS,
     SPLIT,

@@ -15,10 +15,13 @@ from matplotlib.ticker import LogLocator, NullFormatter
 import jumpgym
 from jumpgym import as_problem
 
-from ..figures import CEILING, FLOOR, png
+from ..files import replace_file
 from ..measure import Reference
 from ..methods import AgentMethod
-from ..runs import CURVE_FACTOR, EPISODES, point, replace_file, short, train
+from ..report.statistics import CEILING, FLOOR
+from ..report.styles import png
+from ..runs import EPISODES, short
+from ..training import CURVE_FACTOR, point, train
 from .estimates import estimators
 from .pictures import COLOURS, DASHES, MARKERS
 from .report import Outcome, markdown
@@ -94,9 +97,9 @@ def _record(
     method = AgentMethod("MixedGradient", name, **settings)
     model = method.make(env, seed)
     curve: list[dict[str, float]] = []
-    row = train(method, model, budget, measure, curve)
+    row = train(method, model, measure, curve, cpu_seconds=budget)
     gap = measure.gap(model, model.get_env(), EPISODES)
-    curve.append({"cpu_seconds": row["cpu_seconds"], **point(gap)})
+    curve.append(point(model, gap))
     record = {"settings": asked, "row": {**asdict(gap), **row}, "curve": curve}
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(record).encode())

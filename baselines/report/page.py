@@ -1,0 +1,119 @@
+"""A comparison as one HTML file for people who cite it: tables that sort, charts that answer, no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from ..methods import METHODS, REFERENCES, tuning
+from ..provenance import PACKAGES
+from .page_data import budgets_by_size, chart_data, to_json
+from .page_tables import described, headlines, numbers, pairs
+from .statistics import CEILING, FLOOR, ranks, summary
+from .tables import PROBLEM, Tables, learned, title
+
+
+def page(tables: Tables) -> bytes:
+    """A self-contained HTML page of a comparison.
+
+    It loads nothing from a network: its content security policy forbids that, and lets no scripts run but its
+    own two.
+
+    Args:
+        tables: see ``tables.read_tables``.
+    """
+    assets = files(__package__) / "assets"
+    plotly, script = get_plotlyjs(), (assets / "page.js").read_text("utf-8")
+    comparison = tables.comparison
+    problems = [(str(env), str(parameters)) for env, parameters in tables.environments[PROBLEM].to_numpy()]
+    medians, order = summary(comparison), ranks(comparison)
+    names = [name for name in (*REFERENCES, *METHODS) if name in set(comparison.method)]
+    filled = {
+        "security": _security([plotly, script]),
+        "title": f"jumpgym: {learned(comparison).method.nunique()} methods on {len(problems)} problems",
+        "statement": _statement(tables),
+        "style": (assets / "page.css").read_text("utf-8"),
+        "script": script,
+        "plotly": plotly,
+        "data": to_json(chart_data(tables, medians, order)),
+        "headline": headlines(comparison, medians, order, problems),
+        "numbers": numbers(comparison, medians, problems),
+        "problem_options": _options([title(*problem) for problem in problems]),
+        "method_options": _options(names),
+        "budget_options": _options([name for name, _ in budgets_by_size(comparison)]),
+        "floor": f"{FLOOR:g}",
+        "ceiling": f"{CEILING:,g}",
+        "pairs": pairs(comparison),
+        "measured": _measured(comparison),
+        "methods": _definitions({name: described(name) for name in names}, "method-"),
+    }
+    return Template((assets / "page.html").read_text("utf-8")).substitute(filled).encode()
+
+
+def _security(scripts: Sequence[str]) -> str:
+    """A content security policy under which these scripts run and no others, and nothing is loaded."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _statement(tables: Tables) -> str:
+    rows = learned(tables.comparison)
+    return (
+        f"How much more the policies of {rows.method.nunique()} learned methods and of the best classical "
+        "policy cost than the optimal policy, in per cent of its cost, on "
+        f"{len(tables.environments)} problems whose jumps are known in advance, over "
+        f"{_episodes(tables.comparison)} episodes that no method trains on."
+    )
+
+
+def _episodes(comparison: pd.DataFrame) -> str:
+    return " or ".join(f"{number:,}" for number in sorted(comparison.episodes.unique()))
+
+
+def _measured(comparison: pd.DataFrame) -> str:
+    """Rules of the comparison, then versions, machines and commands."""
+    rules = {
+        "Gap": "mean difference of the cost of an episode to that of the optimal policy (or of the reference "
+        "that the problem names in its place), in per cent of the absolute value of its expected cost: a "
+        "positive gap is a worse policy, also where costs are negative",
+        "Equal noise": f"all policies are judged on the same {_episodes(comparison)} episodes, whose noise "
+        "no method trains on",
+        "Policies": "deterministic when judged, also where training samples them",
+        "Standard error (±)": "of the gap over the episodes, median over the seeds",
+        "Time": "CPU seconds of one process of one thread, without the evaluations; transitions are those "
+        "simulated in training; the time to a gap is that of the first evaluation at or below it, median "
+        "over the seeds",
+        "Hyperparameters": tuning(),
+    }
+    listed = {name: _listed(comparison[name]) for name in ("code", "python", *PACKAGES, "hardware")}
+    used = {name: values for name, values in listed.items() if values}
+    return (
+        f"{_definitions(rules)}<h3>Versions, machines and commands</h3>{_definitions(used)}"
+        f"<pre>{escape(_listed(comparison.command, chr(10)))}</pre>"
+    )
+
+
+def _listed(values: Iterable[str], between: str = "; ") -> str:
+    """Different values, each once."""
+    return between.join(dict.fromkeys(str(value) for value in values if value))
+
+
+def _definitions(texts: Mapping[str, str], mark: str | None = None) -> str:
+    """Names and what they mean; with ``mark`` each name can be linked to."""
+    lines = []
+    for name, text in texts.items():
+        of_id = "" if mark is None else f' id="{escape(mark + name)}"'
+        lines.append(f"<dt{of_id}>{escape(name)}</dt><dd>{escape(text)}</dd>")
+    return f"<dl>{''.join(lines)}</dl>"
+
+
+def _options(values: Iterable[str]) -> str:
+    return "".join(f"<option>{escape(value)}</option>" for value in dict.fromkeys(values))

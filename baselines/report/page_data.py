@@ -1,0 +1,290 @@
+"""What the charts of the page are drawn from, as plain JSON values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from numpy.typing import NDArray
+
+from ..methods import METHODS
+from ..runs import NOT_APPLICABLE, short
+from .statistics import CEILING, DIVERGED, FLOOR, bands, performance_profile
+from .styles import MOST, STYLES
+from .tables import PROBLEM, Tables, budgets, learned, of_problem, spent, title
+
+DIGITS = 5
+"""Significant digits of what is drawn."""
+
+SYMBOLS = {
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "D": "diamond",
+    "d": "diamond-tall",
+    "P": "cross",
+    "X": "x",
+    "*": "star",
+    "8": "octagon",
+    "h": "hexagon",
+    "H": "hexagon2",
+    "p": "pentagon",
+}
+"""Plotly's names of matplotlib's markers."""
+
+DASHES = {"-": ("solid", ""), "--": ("dash", "6 3"), ":": ("dot", "2 2"), "-.": ("dashdot", "6 2 2 2")}
+"""Plotly's and SVG's names of matplotlib's lines."""
+
+Json = dict[str, Any]
+
+
+def chart_data(tables: Tables, medians: pd.DataFrame, order: pd.DataFrame) -> Json:
+    """All that page.js draws.
+
+    Args:
+        tables: of a comparison.
+        medians: ``statistics.summary`` of the comparison.
+        order: its ``statistics.ranks``.
+    """
+    names = _best_first(tables.comparison, order)
+    problems = tables.environments[PROBLEM].itertuples(index=False)
+    return {
+        "floor": FLOOR,
+        "ceiling": CEILING,
+        "order": names,
+        "shown": MOST,
+        "methods": {name: _method(name) for name in names},
+        "problems": [_problem(tables, medians, str(env), str(parameters)) for env, parameters in problems],
+        "profiles": _profiles(tables.comparison),
+    }
+
+
+def to_json(value: Any) -> str:
+    """JSON that may stand within a script element; what is not a finite number is null."""
+    return json.dumps(_plain(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def budgets_by_size(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """As ``tables.budgets``, the one with most runs first."""
+    return sorted(budgets(comparison), key=lambda budget: -len(budget[1]))
+
+
+def rows_of(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, whose columns are their attributes."""
+    return list(table.itertuples(index=False))
+
+
+def key(env: str, parameters: str) -> str:
+    """What stands for a problem in the page's address."""
+    return f"{short(env)}?{parameters}" if parameters else short(env)
+
+
+def _best_first(comparison: pd.DataFrame, order: pd.DataFrame) -> list[str]:
+    """Methods by their mean rank at the budget with most runs, then those without a run there."""
+    found = [name for name, _ in budgets_by_size(comparison)]
+    ranked = [
+        str(row.method)
+        for row in rows_of(order)
+        if spent(row.budget_seconds, row.budget_timesteps) == found[0]
+    ]
+    present = set(comparison.method)
+    return ranked + [name for name in METHODS if name in present and name not in ranked]
+
+
+def _method(name: str) -> Json:
+    style = STYLES[name]
+    dash, dashes = DASHES[style["linestyle"]]
+    return {
+        "description": METHODS[name].description,
+        "color": style["color"],
+        "dash": dash,
+        "dashes": dashes,
+        "symbol": SYMBOLS[style["marker"]],
+        "path": _outline(style["marker"]),
+    }
+
+
+def _outline(marker: str) -> str:
+    """A marker as the outline of an SVG path around (0, 0), about 8 wide."""
+    drawn = MarkerStyle(marker)
+    outline = drawn.get_path().transformed(drawn.get_transform())
+    outline = Path(np.asarray(outline.vertices) * [8, -8], outline.codes)  # y points down in SVG
+    polygons: list[Any] = outline.to_polygons(closed_only=False)
+    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
+
+
+def _problem(tables: Tables, medians: pd.DataFrame, env: str, parameters: str) -> Json:
+    rows = of_problem(tables.comparison, env, parameters)
+    facts = of_problem(tables.environments, env, parameters).iloc[0]
+    is_optimum = facts.reference == "optimum"
+    classical = rows[(rows.method == "classical") & is_optimum].gap_percent.dropna()
+    return {
+        "key": key(env, parameters),
+        "title": title(env, parameters),
+        "facts": _facts(rows, facts),
+        "reference": "optimum" if is_optimum else f"{facts.reference}, the reference",
+        "classical": classical.iloc[0] if len(classical) else None,
+        "curves": _curves(of_problem(tables.curves, env, parameters)),
+        "budgets": _gap_by_budget(of_problem(medians, env, parameters)),
+        "decisions": _decisions(of_problem(tables.policies, env, parameters), facts),
+    }
+
+
+def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
+    """What is known of a problem, each with what it is called."""
+    cost, horizon = float(facts.reference_cost), int(facts.horizon)
+    told = [
+        (
+            "Optimum"
+            if facts.reference == "optimum"
+            else f"Reference, in place of the optimum: {facts.note}",
+            f"expected cost {cost:.7g} an episode of {horizon} periods, {cost / horizon:.6g} a period",
+        ),
+        ("Exactness", str(facts.exactness)),
+    ]
+    for name, called in (("classical", "Best classical policy"), ("hindsight", "Hindsight bound")):
+        for row in rows_of(rows[rows.method == name]):
+            parts = [f"gap {row.gap_percent:.3g} ± {row.gap_se_percent:.2g} %"]
+            if math.isnan(row.gap_percent):
+                parts = []
+            elif name == "hindsight":
+                parts.insert(0, f"expected cost {facts.hindsight_cost:.7g} if all noise were known")
+            told.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
+    for start, called in ((NOT_APPLICABLE, "Not applicable"), (DIVERGED, "Diverged")):
+        affected = learned(rows[rows.note.str.startswith(start)])
+        for reason, own in affected.groupby("note", sort=False):
+            names = ", ".join(dict.fromkeys(own.method))
+            told.append((called, f"{names}: {str(reason).removeprefix(start).removeprefix(':').strip()}"))
+    return told
+
+
+def _curves(curves: pd.DataFrame) -> dict[str, list[Json]]:
+    """Learning curves by budget: of each method the median and the band, against both units."""
+    both = {unit: bands(curves, unit) for unit in ("cpu_seconds", "transitions")}
+    found: dict[str, list[Json]] = {}
+    for budget, of_budget in budgets(both["cpu_seconds"]):
+        found[budget] = [{"method": name} for name in dict.fromkeys(of_budget.method)]
+    for unit, table in both.items():
+        for budget, of_budget in budgets(table):
+            for line in found[budget]:
+                line[unit] = _line(of_budget[of_budget.method == line["method"]], "spent", "median")
+    return found
+
+
+def _gap_by_budget(medians: pd.DataFrame) -> list[Json]:
+    """Final gaps against the budget, in the unit that has more budgets; none if there is only one."""
+    table = learned(medians)
+    unit, of = max(
+        (("cpu_seconds", "budget_seconds"), ("transitions", "budget_timesteps")),
+        key=lambda u: table[u[1]].nunique(),
+    )
+    if table[of].nunique() < 2:
+        return []
+    table = table[table[of].notna()].assign(low=table.best, high=table.worst)
+    return [
+        {"method": name, unit: _line(own.sort_values(of), of, "median")}
+        for name, own in table.groupby("method", sort=False)
+    ]
+
+
+def _profiles(comparison: pd.DataFrame) -> dict[str, list[Json]]:
+    """Performance profiles by budget."""
+    table = performance_profile(comparison)
+    return {
+        budget: [
+            {"method": name, **_line(own, "threshold", "share")}
+            for name, own in of_budget.groupby("method", sort=False)
+        ]
+        for budget, of_budget in budgets_by_size(table)
+    }
+
+
+def _line(table: pd.DataFrame, x: str, middle: str) -> Json:
+    """A line and its band, which is the line itself where there is none."""
+    low, high = (table[name].where(table[name].notna(), table[middle]) for name in ("low", "high"))
+    columns = {"x": table[x], "middle": table[middle], "low": low, "high": high}
+    return {name: column.astype(float).tolist() for name, column in columns.items()}
+
+
+def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
+    """Decisions of each method at the points of the chart, or None if none are drawn."""
+    by_method = dict(iter(policies.groupby("method", sort=False)))
+    if facts.reference not in by_method:
+        return None
+    first = by_method[facts.reference]
+    lines = bool(first.y.isna().all())
+    gates = {name: _by_period(own, "gate").astype(int) for name, own in by_method.items()}
+    every = np.concatenate([own.swapaxes(1, 2).reshape(-1, own.shape[1]) for own in gates.values()])
+    seen = [tuple(point) for point in np.unique(every, axis=0).tolist()]
+    letters = {point: chr(ord("0") + i) for i, point in enumerate(seen)}
+    x, y = first.x.unique().tolist(), [] if lines else first.y.unique().tolist()
+    quantities = first[first.kind == "quantity"].drop_duplicates("index")
+    return {
+        "reference": facts.reference,
+        "names": [facts.x_name] if lines else [facts.x_name, facts.y_name],
+        "x": x,
+        "y": y,
+        "logarithmic": [_logarithmic(values) for values in (x, y)],
+        "periods": sorted(first.period.unique().tolist()),
+        "horizon": int(facts.horizon),
+        "quantities": quantities.name.tolist(),
+        "combinations": [", ".join(map(str, point)) for point in seen],
+        "methods": {
+            name: {
+                "about": _about(own, str(facts.reference)),
+                "regimes": [
+                    "".join(letters[point] for point in zip(*of_period, strict=True))
+                    for of_period in gates[name].tolist()
+                ],
+                "quantities": _by_period(own, "quantity").tolist() if lines else [],
+            }
+            for name, own in by_method.items()
+        },
+    }
+
+
+def _about(own: pd.DataFrame, reference: str) -> str:
+    """Which run of a method is drawn."""
+    run = own.iloc[0]
+    if run.method not in METHODS:
+        return f"{run.method}, by which gaps are measured" if run.method == reference else str(run.method)
+    return f"{run.method}, seed {run.seed}, {spent(run.budget_seconds, run.budget_timesteps)}"
+
+
+def _by_period(own: pd.DataFrame, kind: str) -> NDArray[np.float64]:
+    """Decisions of a method by period, then gate or quantity, then point."""
+    rows = own[own.kind == kind].sort_values(["period", "index"], kind="stable")
+    return rows.value.to_numpy().reshape(rows.period.nunique(), rows["index"].nunique(), -1)
+
+
+def _logarithmic(values: Sequence[float]) -> bool:
+    """Whether values are spaced by a factor."""
+    return len(values) > 2 and values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0])
+
+
+def _plain(value: Any) -> Any:
+    """Dicts, lists, text, and numbers with the digits that are drawn; None for what is not finite."""
+    if isinstance(value, dict):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, Iterable):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    number = float(f"{number:.{DIGITS}g}")
+    return int(number) if number.is_integer() and abs(number) < 1e9 else number

@@ -1,0 +1,302 @@
+"""The tables of the page, as HTML that is complete without its script."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..methods import METHODS, REFERENCES
+from ..runs import NOT_APPLICABLE
+from .page_data import budgets_by_size, key, rows_of
+from .statistics import BASELINE, CONFIDENCE, paired_differences
+from .tables import BUDGET, THRESHOLDS, learned, of_problem, spent, title
+
+NONE = '<td class="none">&ndash;</td>'
+
+
+def headlines(
+    comparison: pd.DataFrame, medians: pd.DataFrame, order: pd.DataFrame, problems: Sequence[tuple[str, str]]
+) -> str:
+    """A table of methods by problems for each budget, the budget with most runs first.
+
+    Args:
+        comparison: see ``tables.COLUMNS``.
+        medians: its ``statistics.summary``.
+        order: its ``statistics.ranks``.
+        problems: environment id and parameters of each.
+    """
+    parts = []
+    for name, of_budget in budgets_by_size(comparison):
+        parts.append(_headline(name, of_budget, _at(name, medians), _at(name, order), comparison, problems))
+    return "\n".join(parts)
+
+
+def _at(budget: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a budget."""
+    names = [spent(*values) for values in zip(table.budget_seconds, table.budget_timesteps, strict=True)]
+    return table[[name == budget for name in names]]
+
+
+def _headline(
+    budget: str,
+    runs: pd.DataFrame,
+    medians: pd.DataFrame,
+    order: pd.DataFrame,
+    comparison: pd.DataFrame,
+    problems: Sequence[tuple[str, str]],
+) -> str:
+    problems = [problem for problem in problems if len(of_problem(runs, *problem))]
+    least = {problem: of_problem(medians, *problem)["median"].min() for problem in problems}
+    heads = [
+        '<th class="text" scope="col">Method</th>',
+        '<th scope="col" title="mean of its ranks on the problems it applies to">rank</th>',
+        *(_problem_head(env, parameters) for env, parameters in problems),
+    ]
+    body = []
+    for name in (name for name in ("hindsight", "classical") if name in set(comparison.method)):
+        cells = [_reference_cell(of_problem(comparison, *problem), name) for problem in problems]
+        body.append(_line([_method(name), NONE, *cells], "reference"))
+    for row in rows_of(order):
+        own, of_method = medians[medians.method == row.method], runs[runs.method == row.method]
+        cells = []
+        for problem in problems:
+            cells.append(
+                _gap_cell(of_problem(own, *problem), of_problem(of_method, *problem), least[problem])
+            )
+        body.append(_line([_method(row.method), f"<td>{row.rank:.1f}</td>", *cells]))
+    missing = set(runs.method) - set(order.method)
+    for name in (name for name in METHODS if name in missing):
+        of_method = runs[runs.method == name]
+        cells = [_gap_cell(medians[:0], of_problem(of_method, *problem), 0.0) for problem in problems]
+        body.append(_line([_method(name), NONE, *cells]))
+    several = runs.seed.nunique() > 1
+    shown = "the median of the seeds, the worst smaller beneath it" if several else "one seed"
+    caption = (
+        f"After {budget}, in per cent: {shown}; the least in bold. Methods in the order of their mean rank, "
+        "best first. Hindsight is a bound: the cost if all noise were known. n/a: does not apply; D: "
+        "diverged; point at the cell for more."
+    )
+    return _table("headline", caption, heads, body)
+
+
+def _problem_head(env: str, parameters: str) -> str:
+    name, _, settings = title(env, parameters).partition(" ")
+    broken = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", escape(name))
+    small = f"<small>{escape(settings)}</small>" if settings else ""
+    address = escape(key(env, parameters))
+    return f'<th class="problem" scope="col"><a href="#{address}">{broken}</a>{small}</th>'
+
+
+def _reference_cell(rows: pd.DataFrame, name: str) -> str:
+    """The gap of a reference in the headline."""
+    own = rows[rows.method == name]
+    if own.empty:
+        return NONE
+    (row,) = rows_of(own)
+    if math.isnan(row.gap_percent):
+        return _unavailable(row.note)
+    return f'<td title="{escape(row.note)}">{_short(row.gap_percent)}</td>'
+
+
+def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
+    """Median and worst gap of the seeds in the headline."""
+    if runs.empty:
+        return NONE
+    if median.empty:
+        return _unavailable(runs.note.iloc[0])
+    (row,) = rows_of(median)
+    middle, worst = _short(row.median), _short(row.worst)
+    middle = f"<b>{middle}</b>" if row.median == least else middle
+    beneath = f"<small>{worst}</small>" if row.runs > 1 else ""
+    return f"<td{_lost(row, runs)}>{middle}{beneath}</td>"
+
+
+def _lost(row: Any, runs: pd.DataFrame) -> str:
+    """A tooltip that says how many runs diverged, and why."""
+    if not row.diverged:
+        return ""
+    notes = "; ".join(dict.fromkeys(note for note in runs.note if note))
+    return f' title="{row.diverged} of {row.runs} runs diverged. {escape(notes)}"'
+
+
+def _unavailable(note: str) -> str:
+    return f'<td class="none" title="{escape(note)}">n/a</td>'
+
+
+def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[tuple[str, str]]) -> str:
+    """The long table: a row for each problem, budget and method.
+
+    Args:
+        comparison: see ``tables.COLUMNS``.
+        medians: its ``statistics.summary``.
+        problems: environment id and parameters of each.
+    """
+    per_cent = f"{100 * CONFIDENCE:g} % interval"
+    times = [f"CPU s to {threshold:g} %" for threshold in THRESHOLDS]
+    numeric = ["seeds", "median", "mean", per_cent, "worst", "best", "±", *times, "transitions"]
+    heads = [_sorter(name, "text") for name in ("problem", "method", "budget")]
+    body = []
+    for problem in problems:
+        rows = of_problem(comparison, *problem)
+        references = rows[rows.method.isin(list(REFERENCES))]
+        body += [_reference_line(row, problem) for row in rows_of(references)]
+        for _, row in of_problem(medians, *problem).iterrows():
+            body.append(_numbers_line(row, _runs(rows, row), problem))
+        refused = learned(rows)[lambda own: own.note.str.startswith(NOT_APPLICABLE)]
+        for _, own in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
+            body.append(_refused_line(own.iloc[0], problem, len(numeric)))
+    caption = (
+        "Gaps in per cent; the interval is that of the mean over the seeds, by bootstrap; ± is the standard "
+        "error of the evaluation, median over the seeds. A column's name sorts by it, and again in reverse."
+    )
+    return _table("sortable", caption, heads + [_sorter(name) for name in numeric], body, "scroll tall")
+
+
+def _runs(rows: pd.DataFrame, row: Any) -> pd.DataFrame:
+    """The runs behind a row of ``statistics.summary``."""
+    budget = spent(row.budget_seconds, row.budget_timesteps)
+    return _at(budget, rows[rows.method == row.method])
+
+
+def _numbers_line(row: pd.Series[Any], runs: pd.DataFrame, problem: tuple[str, str]) -> str:
+    cells = [
+        _number(row.runs, f"{row.runs}"),
+        _number(row["median"], _digits(row["median"]), _lost(row, runs)),
+        _number(row["mean"], _digits(row["mean"])),
+        _interval(row.low, row.high, _digits),
+        *(_number(row[name], _digits(row[name])) for name in ("worst", "best", "se")),
+        *(_time(row[f"cpu_to_{threshold:g}_percent"]) for threshold in THRESHOLDS),
+        _number(row.transitions, f"{row.transitions:,.0f}"),
+    ]
+    return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
+
+
+def _reference_line(row: Any, problem: tuple[str, str]) -> str:
+    if math.isnan(row.gap_percent):
+        cells = [_unavailable(row.note)] * 2
+    else:
+        gap = _number(row.gap_percent, _digits(row.gap_percent), f' title="{escape(row.note)}"')
+        cells = [gap, gap]
+    cells = [NONE, *cells, *[NONE] * 3, _number(row.gap_se_percent, _digits(row.gap_se_percent))]
+    return _data_line(problem, row.method, "", cells + [NONE] * (len(THRESHOLDS) + 1), "reference")
+
+
+def _refused_line(row: pd.Series[Any], problem: tuple[str, str], columns: int) -> str:
+    cells = [NONE, *[_unavailable(row.note)] * 2, *[NONE] * (columns - 3)]
+    return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
+
+
+def _data_line(
+    problem: tuple[str, str], method: str, budget: str, cells: Sequence[str], kind: str = ""
+) -> str:
+    name = title(*problem)
+    data = "".join(
+        f' data-{of}="{escape(value)}"'
+        for of, value in (("problem", name), ("method", method), ("budget", budget))
+    )
+    first = f'<th scope="row">{escape(name)}</th>'
+    return _line(
+        [first, f'<td class="text">{link(method)}</td>', f'<td class="text">{escape(budget)}</td>', *cells],
+        kind,
+        data,
+    )
+
+
+def pairs(comparison: pd.DataFrame) -> str:
+    """Each method against the baseline."""
+    table = paired_differences(comparison)
+    if table.empty:
+        return f'<p class="note">No method has a run of {BASELINE} beside it.</p>'
+    per_cent = f"{100 * CONFIDENCE:g} % interval"
+    names = ["problems", "pairs", "difference", per_cent, "better in", per_cent]
+    heads = [_sorter(name, "text") for name in ("method", "budget")] + [_sorter(name) for name in names]
+    body = []
+    for row in rows_of(table):
+        budget = escape(spent(row.budget_seconds, row.budget_timesteps))
+        cells = [
+            _method(row.method),
+            f'<td class="text">{budget}</td>',
+            _number(row.problems, f"{row.problems}"),
+            _number(row.pairs, f"{row.pairs}"),
+            _number(row.difference, _digits(row.difference)),
+            _interval(row.low, row.high, _digits),
+            _number(row.better, f"{100 * row.better:.0f} %"),
+            _interval(row.better_low, row.better_high, lambda share: f"{100 * share:.0f}"),
+        ]
+        body.append(_line(cells))
+    caption = (
+        f"Gap of each method less that of {BASELINE} on the same problem, seed and noise, in percentage "
+        "points: above 0 is worse. Better in: share of the pairs in which the method has the smaller gap."
+    )
+    return _table("sortable", caption, heads, body)
+
+
+def link(method: str) -> str:
+    """The name of a method, linked to its description, which is also its tooltip."""
+    description = escape(described(method))
+    return f'<a href="#method-{escape(method)}" title="{description}">{escape(method)}</a>'
+
+
+def described(method: str) -> str:
+    """One line on a method or reference."""
+    return METHODS[method].description if method in METHODS else REFERENCES[method]
+
+
+def _method(name: str) -> str:
+    """The head of a row."""
+    return f'<th scope="row">{link(name)}</th>'
+
+
+def _table(kind: str, caption: str, heads: Sequence[str], body: Sequence[str], box: str = "scroll") -> str:
+    """A table in a box that scrolls, which keys reach."""
+    rows = "\n".join(body)
+    return (
+        f'<figure class="table"><figcaption class="note">{escape(caption)}</figcaption>'
+        f'<div class="{box}" tabindex="0"><table class="{kind}"><thead><tr>{"".join(heads)}</tr></thead>'
+        f"<tbody>\n{rows}\n</tbody></table></div></figure>"
+    )
+
+
+def _line(cells: Sequence[str], kind: str = "", data: str = "") -> str:
+    of_class = f' class="{kind}"' if kind else ""
+    return f"<tr{of_class}{data}>{''.join(cells)}</tr>"
+
+
+def _sorter(name: str, kind: str = "number") -> str:
+    """The head of a column by which rows can be sorted."""
+    return f'<th class="{kind}" scope="col"><button type="button">{escape(name)}</button></th>'
+
+
+def _number(value: float, text: str, title: str = "") -> str:
+    """A cell that is sorted by its value; those that are not numbers come last."""
+    value = float(value)
+    key = "" if math.isnan(value) else f' data-v="{"Infinity" if math.isinf(value) else f"{value:.6g}"}"'
+    return f"<td{key}{title}>{text}</td>"
+
+
+def _interval(low: float, high: float, form: Callable[[float], str]) -> str:
+    return _number(low, f"{form(low)} to {form(high)}") if math.isfinite(low) else NONE
+
+
+def _time(seconds: float) -> str:
+    return _number(seconds, f"{seconds:.1f}" if np.isfinite(seconds) else "never")
+
+
+def _short(gap: float) -> str:
+    """A gap in the headline: hundredths of a per cent, about what the evaluation can tell apart."""
+    if math.isinf(gap):
+        return "D"
+    return f"{gap:.2f}" if abs(gap) < 99.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.0e}"
+
+
+def _digits(gap: float) -> str:
+    """A gap where there is room."""
+    if math.isinf(gap):
+        return "D"
+    return f"{gap:.3f}" if abs(gap) < 999.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.1e}"

@@ -1,0 +1,136 @@
+"""Rows of the tables of a comparison, of its records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jumpgym import ENVIRONMENTS
+
+from ..methods import METHODS, REFERENCES
+from ..runs import applies
+
+Record = dict[str, Any]
+
+THRESHOLDS = (1.0, 0.3)
+"""Gaps in per cent, whose first time is reported."""
+
+
+def first_time(
+    curve: Sequence[Mapping[str, float]], threshold: float, unit: str = "cpu_seconds"
+) -> float | int:
+    """When a curve is first at a gap of at most ``threshold`` per cent, in ``unit``; NaN if it never is."""
+    return next((p[unit] for p in curve if p["gap_percent"] <= threshold), float("nan"))
+
+
+def place(record: Record) -> tuple[Any, ...]:
+    """Where a record stands among others: in the order of the registered environments and methods."""
+    settings = record["settings"]
+    env, method = (
+        order.index(name) if name in order else len(order)
+        for name, order in ((settings["env"], ENVIRONMENTS), (settings["method"], [*REFERENCES, *METHODS]))
+    )
+    budget = settings["budget_seconds"] or 0, settings["budget_timesteps"] or 0
+    return env, settings["env"], _parameters(record), method, settings["method"], budget, settings["seed"]
+
+
+def _run(record: Record) -> dict[str, Any]:
+    settings = record["settings"]
+    own = settings["method"] in METHODS
+    return {
+        "env": settings["env"],
+        "parameters": _parameters(record),
+        "method": settings["method"],
+        "seed": settings["seed"] if own else None,
+        "budget_seconds": settings["budget_seconds"] if own else None,
+        "budget_timesteps": settings["budget_timesteps"] if own else None,
+    }
+
+
+def _parameters(record: Record) -> str:
+    given = record["settings"]["parameters"]
+    return json.dumps(given, sort_keys=True) if given else ""
+
+
+def comparison_row(record: Record) -> dict[str, Any]:
+    """The row of ``comparison``."""
+    curve, reference = record["curve"], record["reference"]
+    return {
+        **_run(record),
+        "episodes": record["settings"]["episodes"],
+        **record["row"],
+        **{f"cpu_to_{t:g}_percent": first_time(curve, t) for t in THRESHOLDS},
+        **{f"transitions_to_{t:g}_percent": first_time(curve, t, "transitions") for t in THRESHOLDS},
+        "reference": reference["kind"],
+        "reference_cost": reference["cost"],
+        "exactness": reference["exactness"],
+        "code": record["code"],
+        **record["versions"],
+        "hardware": record["hardware"],
+        "command": record["command"],
+    }
+
+
+def curve_rows(record: Record) -> list[dict[str, Any]]:
+    """The rows of ``curves``."""
+    return [_run(record) | point for point in record["curve"]]
+
+
+def drawn_records(records: Sequence[Record]) -> list[Record]:
+    """The record of each problem and method whose decisions are kept."""
+    chosen: dict[tuple[str, ...], Record] = {}
+    for record in sorted(records, key=_first_seed_and_largest_budget):
+        if record["drawn"] is not None:
+            settings = record["settings"]
+            chosen.setdefault((settings["env"], _parameters(record), settings["method"]), record)
+    return [record for record in records if any(record is kept for kept in chosen.values())]
+
+
+def _first_seed_and_largest_budget(record: Record) -> tuple[float, ...]:
+    settings = record["settings"]
+    return settings["seed"], -(settings["budget_seconds"] or 0), -(settings["budget_timesteps"] or 0)
+
+
+def policy_rows(record: Record) -> pd.DataFrame:
+    """The rows of ``policies``: the decisions of a record in long form."""
+    chart, drawn = record["chart"], record["drawn"]
+    points = [axis.ravel() for axis in np.meshgrid(*chart["axes"], indexing="ij")]
+    x, y = points if len(points) == 2 else (points[0], np.nan)
+    parts = []
+    for kind, key in (("gate", "regime"), ("quantity", "quantity")):
+        for period, of_period in zip(chart["periods"], drawn[key], strict=False):  # maps have no quantities
+            for index, values in enumerate(of_period):
+                name = chart["quantities"][index] if kind == "quantity" else ""
+                columns = {"period": period, "x": x, "y": y, "kind": kind, "index": index, "name": name}
+                parts.append(pd.DataFrame({**columns, "value": np.asarray(values, dtype=np.float64)}))
+    return pd.concat(parts, ignore_index=True).assign(**_run(record))
+
+
+def environment_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The rows of ``environments``, one of each problem."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records:
+        env, parameters = record["settings"]["env"], _parameters(record)
+        reference, chart = record["reference"], record["chart"]
+        row = rows.setdefault(
+            (env, parameters),
+            {
+                "env": env,
+                "parameters": parameters,
+                "reference": reference["kind"],
+                "reference_cost": reference["cost"],
+                "exactness": reference["exactness"],
+                "note": reference["note"],
+                "horizon": chart["horizon"],
+                "x_name": chart["names"][0],
+                "y_name": chart["names"][1] if len(chart["names"]) > 1 else "",
+                "hindsight_cost": None,
+            },
+        )
+        if record["settings"]["method"] == "hindsight" and applies(record):
+            row["hindsight_cost"] = reference["cost"] + record["row"]["difference"]
+    return list(rows.values())

@@ -1,0 +1,241 @@
+"""The tables of a comparison: all that its summary, its pictures and its page are made of, as CSV files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..files import replace_file
+from ..methods import METHODS
+from ..provenance import PACKAGES
+from ..runs import NOT_APPLICABLE, short
+from .rows import (
+    THRESHOLDS,
+    Record,
+    comparison_row,
+    curve_rows,
+    drawn_records,
+    environment_rows,
+    place,
+    policy_rows,
+)
+
+DIGITS = 7
+"""Significant digits of numbers in the tables."""
+
+PROBLEM = ["env", "parameters"]
+"""Columns that tell problems apart."""
+
+BUDGET = ["budget_seconds", "budget_timesteps"]
+"""Columns that tell budgets apart; one of both is empty."""
+
+_RUN = {
+    "env": "text",
+    "parameters": "text",
+    "method": "text",
+    "seed": "integer",
+    "budget_seconds": "number",
+    "budget_timesteps": "integer",
+}
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "comparison": _RUN
+    | {"episodes": "integer"}
+    | dict.fromkeys(("mean_cost", "standard_error", "difference", "difference_se"), "number")
+    | dict.fromkeys(("gap_percent", "gap_se_percent"), "number")
+    | {f"cpu_to_{threshold:g}_percent": "number" for threshold in THRESHOLDS}
+    | {f"transitions_to_{threshold:g}_percent": "integer" for threshold in THRESHOLDS}
+    | {"transitions": "integer", "cpu_seconds": "number", "wall_seconds": "number", "note": "text"}
+    | {"reference": "text", "reference_cost": "number", "exactness": "text", "code": "text"}
+    | dict.fromkeys(("python", *PACKAGES, "hardware", "command"), "text"),
+    "curves": _RUN
+    | {
+        "cpu_seconds": "number",
+        "transitions": "integer",
+        "gap_percent": "number",
+        "gap_se_percent": "number",
+    },
+    "policies": _RUN
+    | {"period": "integer", "x": "number", "y": "number"}
+    | {"kind": "text", "index": "integer", "name": "text", "value": "number"},
+    "environments": {"env": "text", "parameters": "text"}
+    | {"reference": "text", "reference_cost": "number", "exactness": "text", "note": "text"}
+    | {"horizon": "integer", "x_name": "text", "y_name": "text", "hindsight_cost": "number"},
+}
+"""Columns of each table, and what they hold: text (empty rather than missing), integers or numbers."""
+
+FILES = {
+    "comparison": "comparison.csv",
+    "curves": "curves.csv",
+    "policies": "policies.csv.gz",
+    "environments": "environments.csv",
+}
+"""Where each table is kept; results/README.md documents the columns."""
+
+_TYPES: dict[str, Any] = {"text": str, "integer": "Int64", "number": np.float64}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables of a comparison, whose columns are ``COLUMNS``.
+
+    Attributes:
+        comparison: a row per run.
+        curves: a row per evaluation during training.
+        policies: decisions at the points of a chart, of the smallest seed and largest budget of each method.
+        environments: a row per problem, which is an environment with certain parameters.
+    """
+
+    comparison: pd.DataFrame
+    curves: pd.DataFrame
+    policies: pd.DataFrame
+    environments: pd.DataFrame
+
+
+def tables_of(records: Sequence[Record]) -> Tables:
+    """The tables of records, sorted by environment, method, budget and seed.
+
+    Args:
+        records: see ``runs.perform``.
+    """
+    records = sorted(records, key=place)
+    return Tables(
+        comparison=_table("comparison", [pd.DataFrame([comparison_row(record) for record in records])]),
+        curves=_table("curves", [pd.DataFrame([p for record in records for p in curve_rows(record)])]),
+        policies=_table("policies", [policy_rows(record) for record in drawn_records(records)]),
+        environments=_table("environments", [pd.DataFrame(environment_rows(records))]),
+    )
+
+
+def write_tables(tables: Tables, output: Path) -> list[Path]:
+    """Write the tables into a folder that exists, each file atomically; returns the files."""
+    paths = []
+    for name, file in FILES.items():
+        content = _as_text(getattr(tables, name)).to_csv(index=False, lineterminator="\n").encode()
+        replace_file(output / file, gzip.compress(content, 6, mtime=0) if file.endswith(".gz") else content)
+        paths.append(output / file)
+    return paths
+
+
+def read_tables(output: Path) -> Tables:
+    """The tables that ``write_tables`` wrote.
+
+    Raises:
+        ValueError: naming what is missing.
+    """
+    missing = [file for file in FILES.values() if not (output / file).is_file()]
+    if len(missing) == len(FILES):
+        raise ValueError(f"{output} must hold the tables of a comparison: {', '.join(missing)}")
+    if missing:
+        raise ValueError(
+            f"{output} lacks {', '.join(missing)}: made by an older version; run jumpgym compare again"
+        )
+    return Tables(**{field.name: _read(field.name, output) for field in fields(Tables)})
+
+
+def _read(name: str, output: Path) -> pd.DataFrame:
+    path, columns = output / FILES[name], COLUMNS[name]
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        header = pd.read_csv(io.BytesIO(content), nrows=0).columns
+        lacking = [column for column in columns if column not in header]
+        if lacking:
+            raise ValueError(
+                f"lacks the columns {', '.join(lacking)}: made by an older version; run jumpgym compare again"
+            )
+        whole = pd.read_csv(
+            io.BytesIO(content),
+            usecols=list(columns),
+            dtype={column: _TYPES[kind] for column, kind in columns.items()},
+            keep_default_na=False,
+            na_values={column: [""] for column, kind in columns.items() if kind != "text"},
+        )
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a table of a comparison: {error}") from error
+    return _table(name, [whole])  # rounds again, as pandas' parser may be off by the last bit
+
+
+def applicable(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``comparison`` whose method applies to the environment."""
+    return rows[~rows.note.str.startswith(NOT_APPLICABLE)]
+
+
+def learned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of learned methods, without the references."""
+    return rows[rows.method.isin(list(METHODS))]
+
+
+def of_problem(rows: pd.DataFrame, env: str, parameters: str) -> pd.DataFrame:
+    """The rows of a problem."""
+    return rows[(rows.env == env) & (rows.parameters == parameters)]
+
+
+def budgets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The learned rows of each budget, smallest first, after what it is called: ``"20 CPU seconds"``."""
+    groups = learned(rows).groupby(BUDGET, dropna=False)
+    return [(spent(*budget), of_budget) for budget, of_budget in groups]
+
+
+def spent(budget_seconds: Any, budget_timesteps: Any) -> str:
+    """What a budget is called: ``"20 CPU seconds"`` or ``"1,000,000 transitions"``."""
+    return (
+        f"{budget_timesteps:,} transitions" if pd.isna(budget_seconds) else f"{budget_seconds:g} CPU seconds"
+    )
+
+
+def title(env: str, parameters: str) -> str:
+    """What a problem is called: ``SetupCost`` or ``SetupCost (lead_time=2)``.
+
+    Args:
+        env: environment id.
+        parameters: JSON text, empty for the defaults.
+    """
+    name = re.sub(r"-v0$", "", short(env))
+    given = json.loads(parameters) if parameters else {}
+    settings = ", ".join(f"{key}={json.dumps(value)}" for key, value in given.items())
+    return f"{name} ({settings})" if settings else name
+
+
+def percent(gap: float) -> str:
+    """A gap with the digits that matter."""
+    return f"{gap:.3f} %" if abs(gap) < 10 else f"{gap:,.1f} %"
+
+
+def _table(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Rows with the columns and types of a table, and numbers as they are written."""
+    columns = COLUMNS[name]
+    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    whole = whole.reindex(columns=list(columns))
+    for column, kind in columns.items():
+        if kind == "text":
+            whole[column] = whole[column].astype(object).where(whole[column].notna(), "")
+        whole[column] = whole[column].astype(_TYPES[kind])
+        if kind == "number":
+            whole[column] = _rounded(whole[column].to_numpy())
+    return whole
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its numbers as text, each value formatted once: pandas takes ten times as long."""
+    text = {}
+    for name in table:
+        codes, values = pd.factorize(table[name])
+        of_value = [f"{v:.{DIGITS}g}" if isinstance(v, float) else str(v) for v in values]
+        text[name] = np.array([*of_value, ""], dtype=object)[codes]  # the code of what is missing is -1
+    return pd.DataFrame(text)
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    several, place = np.unique(values, return_inverse=True)
+    return np.array([float(f"{value:.{DIGITS}g}") for value in several])[place]
