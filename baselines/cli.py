@@ -1,4 +1,4 @@
-"""The command line: ``jumpgym compare | train | evaluate | solve | references | scaling | gradients | list``.
+"""The command line: ``jumpgym compare | report | tune | train | evaluate | solve | ...``.
 
 PyTorch, Stable-Baselines3 and matplotlib are imported by the commands that need them only.
 """
@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
 from jumpgym import ENVIRONMENTS, __version__, checks
+from jumpgym.env import make_env
 
 from .laboratory import PARTS
 from .methods import METHODS, REFERENCES
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return args.run(args, shlex.join(["jumpgym", *given]))
     except UsageError as error:
-        print(f"jumpgym {args.command}: {error}", file=sys.stderr)
+        print(f"jumpgym {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -40,22 +39,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _compare(args: argparse.Namespace, command: str) -> int:
-    from .comparison import compare, plan
+    from .comparison import compare
+    from .plans import plan
 
     output = args.output or Path("results") / args.preset
+    settings = [_assigned(each) for each in args.set]
     try:
-        runs = plan(args.preset, args.env, args.agents, args.seeds, args.budget, args.episodes)
-        failed = compare(runs, output, args.workers, command)
+        runs = plan(
+            args.preset,
+            args.env,
+            args.agents,
+            args.seeds,
+            args.budget,
+            args.timesteps,
+            args.episodes,
+            settings,
+        )
+        failed = compare(
+            runs,
+            output,
+            args.workers,
+            command,
+            args.retry_failed,
+            args.engine,
+            args.address,
+            args.checkpoint_seconds,
+        )
     except (TypeError, ValueError) as error:
         raise UsageError(error) from error
     return 1 if failed else 0
 
 
+def _report(args: argparse.Namespace, command: str) -> int:
+    from .report import report
+
+    try:
+        written = report(args.results)
+    except (OSError, ValueError) as error:
+        raise UsageError(error) from error
+    print("written:", *written, sep="\n  ")
+    return 0
+
+
+def _tune(args: argparse.Namespace, command: str) -> int:
+    from .tune import tune
+
+    try:
+        tune(
+            args.method,
+            args.env,
+            args.budget,
+            args.trial_seconds,
+            seeds=args.seeds,
+            seed=args.seed,
+            output=args.output,
+            command=command,
+        )
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UsageError(error) from error
+    return 0
+
+
 def _train(args: argparse.Namespace, command: str) -> int:
     from rich.progress import Progress
 
-    from .comparison import check_writable
-    from .methods import method, one_thread
+    from .methods import make, method, one_thread
+    from .plans import check_writable
 
     try:
         learned = method(args.agent)
@@ -70,7 +119,7 @@ def _train(args: argparse.Namespace, command: str) -> int:
     env = _make(args.env, args.set)
     one_thread()
     try:
-        model = learned.make(env, args.seed)
+        model = make(args.agent, env, args.seed)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UsageError(error) from error
     with Progress(disable=not sys.stdout.isatty()) as bar:
@@ -86,7 +135,7 @@ def _train(args: argparse.Namespace, command: str) -> int:
         budget = {} if args.timesteps is not None else {"cpu_seconds": args.cpu_seconds}
         learned.train(model, show, total_timesteps=args.timesteps, **budget)
         seconds = model.clock.elapsed
-    learned.save(model, env, args.save)
+    learned.save(model, args.save)
     print(
         f"{args.agent}: {model.num_timesteps:,} transitions in {seconds:.1f} CPU seconds, "
         f"saved to {args.save}"
@@ -228,22 +277,27 @@ def _per_period(cost: float, problem: Any) -> str:
 
 def _make(env_id: str, assignments: Sequence[str]) -> Any:
     """The environment with parameters from ``name=value`` texts."""
-    parameters = {}
+    parameters = _assigned(assignments)
+    try:
+        checks.choice("environment", env_id, ENVIRONMENTS)
+        return make_env(env_id, parameters)
+    except (OSError, TypeError, ValueError) as error:
+        raise UsageError(error) from error
+
+
+def _assigned(assignments: Sequence[str]) -> dict[str, Any]:
+    """Parameters from ``name=value`` texts."""
+    parameters: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"--set {assignment!r} must be name=value")
         try:
             parameters[name] = ast.literal_eval(value)
-        except (SyntaxError, ValueError):
+        except (MemoryError, RecursionError, SyntaxError, ValueError):
             # Text needs no quotes, as in unmet_demand=lost.
             parameters[name] = float(value) if value == "inf" else value
-    try:
-        checks.choice("environment", env_id, ENVIRONMENTS)
-        return gym.make(env_id, **parameters)
-    except (OSError, TypeError, ValueError) as error:
-        # Gymnasium wraps what the environment raised, and adds the call.
-        raise UsageError(error.__cause__ or error) from error
+    return parameters
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -255,14 +309,54 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="train every method, and compare with the exact optimum")
     compare.set_defaults(run=_compare)
-    compare.add_argument("--preset", choices=("quick", "standard", "full"), default="quick")
+    compare.add_argument("--preset", choices=("quick", "standard"), default="quick")
     compare.add_argument("--env", nargs="+", metavar="ID", help="environments; default: the preset's")
     compare.add_argument("--agents", nargs="+", metavar="NAME", help="methods; default: the preset's")
     compare.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
-    compare.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds of each training")
-    compare.add_argument("--episodes", type=int, default=16_384, help="of each final evaluation")
-    compare.add_argument("--workers", type=int, metavar="N", help="processes; default: the number of cores")
+    spend = compare.add_mutually_exclusive_group()
+    spend.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds of each training")
+    spend.add_argument(
+        "--timesteps", type=int, metavar="N", help="transitions of each training, for equal results anywhere"
+    )
+    compare.add_argument("--episodes", type=int, default=8192, help="of each final evaluation")
+    compare.add_argument(
+        "--set",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters of the environments; given several times, each is a problem of its own",
+    )
+    compare.add_argument("--workers", type=int, metavar="N", help="runs at a time; default: the cores")
     compare.add_argument("--output", type=Path, metavar="DIR", help="folder; default: results/PRESET")
+    compare.add_argument("--retry-failed", action="store_true", help="repeat runs that failed before")
+    compare.add_argument("--engine", choices=("local", "ray"), default="local", help="where runs are done")
+    compare.add_argument("--address", metavar="HOST:PORT", help="of the Ray cluster; default: a new one here")
+    compare.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="CPU seconds of training between two checkpoints; default: 60",
+    )
+
+    report = commands.add_parser("report", help="page, summary and figures of a comparison, made again")
+    report.set_defaults(run=_report)
+    report.add_argument("results", type=Path, metavar="RESULTS", help="folder of 'jumpgym compare'")
+
+    tune = commands.add_parser("tune", help="search for better hyperparameters of a method")
+    tune.set_defaults(run=_tune)
+    tune.add_argument("method", metavar="METHOD", help="see 'jumpgym list'")
+    tune.add_argument("--env", nargs="+", required=True, metavar="ID", help="environments to do well on")
+    tune.add_argument(
+        "--budget", type=float, default=600.0, metavar="SECONDS", help="CPU, of the whole study"
+    )
+    tune.add_argument(
+        "--trial-seconds", type=float, default=8.0, metavar="SECONDS", help="CPU, of each training"
+    )
+    tune.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of a trial by environment")
+    tune.add_argument("--seed", type=int, default=0, help="of the search")
+    tune.add_argument("--output", type=Path, default=Path("results/tuning"), metavar="DIR")
 
     train = commands.add_parser("train", help="train one method and save it")
     train.set_defaults(run=_train)
@@ -279,7 +373,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     evaluate.add_argument("--env", required=True, metavar="ID", help="environment id")
-    evaluate.add_argument("--episodes", type=int, default=16_384)
+    evaluate.add_argument("--episodes", type=int, default=8192)
     evaluate.add_argument("--seed", type=int, default=0, help="of the noise")
     _add_set(evaluate)
 

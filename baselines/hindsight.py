@@ -26,6 +26,26 @@ TRACE_SOLVERS = {
 """What decides best for one trace: ``(problem, noise, state, gap) -> (cost, regime, quantity)``."""
 
 
+TRACES = {
+    "SetupCost": 128,
+    "MinOrder": 128,
+    "TruckCapacity": 32,
+    "QuantityDiscount": 128,
+    "FreeShipping": 16,
+    "OrderSizeLeadTime": 256,
+    "JointReplenishment": 8,
+    "CapacitatedLotSizing": 64,
+    "BudgetDiscount": 4,
+    "LoanBrackets": 128,
+    "MinInvestment": 128,
+    "SwitchedLQR": 128,
+}
+"""Episodes of each environment, as many as take about half a minute."""
+
+BOUNDED = {"JointReplenishment": 0.05}
+"""Where perfect hindsight takes minutes an episode, the relative width to which it is bounded from below."""
+
+
 @dataclass(frozen=True)
 class HindsightPlan:
     """The best decisions for each trace of noise.

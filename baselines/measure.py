@@ -18,7 +18,8 @@ from jumpgym import as_problem
 from .charts import Chart, Drawn, chart_around, draw_on
 from .classical import best_classical
 from .description import describe
-from .evaluation import evaluate, standard_error
+from .evaluation import draw, evaluate, standard_error
+from .hindsight import BOUNDED, GAP, hindsight_cost
 from .optimum import solve
 
 EVALUATION_SEED = 0
@@ -102,11 +103,27 @@ class Reference:
 
     def gap(self, policy: Any, env: Any, episodes: int) -> Gap:
         """Evaluate a policy for actions of ``env`` on ``episodes`` episodes."""
-        result = evaluate(policy, env, episodes, self.seed)
-        difference = result.costs - self.costs(episodes)
+        return self._gap(evaluate(policy, env, episodes, self.seed).costs, self.costs(episodes))
+
+    def hindsight_gap(self, episodes: int, traces: int) -> Gap:
+        """That of perfect hindsight, negative, on the first ``traces`` of ``episodes`` episodes.
+
+        Raises:
+            NotImplementedError: if the problem has no solver for single traces.
+        """
+        state, noise = draw(self.problem, episodes, self.seed)
+        first = type(state)(*(entry[:traces] for entry in state))
+        width = BOUNDED.get(type(self.problem).__name__, GAP)
+        return self._gap(
+            hindsight_cost(self.problem, noise[:traces], first, width), self.costs(episodes)[:traces]
+        )
+
+    def _gap(self, costs: NDArray[np.float64], own: NDArray[np.float64]) -> Gap:
+        """Of costs to the reference's own in the same episodes."""
+        difference = costs - own
         mean, error = float(difference.mean()), standard_error(difference)
         percent = 100 / abs(self.cost) if self.cost else float("nan")
-        return Gap(result.mean, result.standard_error, mean, error, percent * mean, percent * error)
+        return Gap(float(costs.mean()), standard_error(costs), mean, error, percent * mean, percent * error)
 
     def own_gap(self, episodes: int) -> Gap:
         """That of the reference itself."""

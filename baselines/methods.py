@@ -5,15 +5,31 @@ Importing this imports neither PyTorch nor SB3.
 
 from __future__ import annotations
 
+import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
+
+import yaml
 
 from jumpgym import checks
 
 Callback = Callable[[Any], None]
 """A function of the model, called many times while it trains; ``model.clock`` tells the CPU time so far."""
+
+
+def _left(
+    model: Any, cpu_seconds: float | None, total_timesteps: int | None
+) -> dict[str, float | int] | None:
+    """What budgets leave to a model that has spent some, as keywords of ``learn``; None if nothing."""
+    left: dict[str, float | int] = {}
+    if total_timesteps is not None:
+        left["total_timesteps"] = total_timesteps - model.num_timesteps
+    if cpu_seconds is not None:
+        left["cpu_seconds"] = cpu_seconds - model.clock.elapsed
+    return None if any(each <= 0 for each in left.values()) else left
 
 
 class Method(ABC):
@@ -27,26 +43,47 @@ class Method(ABC):
         self.description = description
 
     @abstractmethod
-    def make(self, env: Any, seed: int) -> Any:
-        """An untrained model; ``evaluate(model, model.get_env())`` evaluates it."""
+    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
+        """An untrained model; ``evaluate(model, model.get_env())`` evaluates it.
+
+        Args:
+            env: environment id, environment or problem.
+            seed: of networks and training noise.
+            hyperparameters: they replace the method's own.
+        """
 
     @abstractmethod
     def train(
         self,
         model: Any,
         callback: Callback,
+        at_rest: Callback | None = None,
         *,
         cpu_seconds: float | None = None,
         total_timesteps: int | None = None,
     ) -> None:
-        """Train for CPU seconds of this process, or else for a number of transitions.
+        """Train until a model has spent CPU seconds, or else simulated a number of transitions.
 
         What a callback does within ``model.clock.pause()`` does not count.
+
+        Args:
+            model: new, or loaded to go on; what it has spent already counts.
+            callback: called often.
+            at_rest: called where the model may be saved so that a loaded one goes on bit by bit.
+            cpu_seconds, total_timesteps: the budget, one of both.
         """
 
     @abstractmethod
-    def save(self, model: Any, env: Any, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint without pickle that ``load`` reads; ``env`` is what the model was made for."""
+    def load(self, path: str | os.PathLike[str], env: Any) -> Any:
+        """The model of a checkpoint, to be evaluated, or trained further as if it had not been interrupted.
+
+        Raises:
+            FileNotFoundError, ValueError: if there is none, it is damaged, or does not fit ``env``.
+        """
+
+    @abstractmethod
+    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint without pickle that ``load`` reads."""
 
 
 class AgentMethod(Method):
@@ -63,24 +100,28 @@ class AgentMethod(Method):
         self.agent = agent
         self.settings = settings
 
-    def make(self, env: Any, seed: int) -> Any:
+    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
         """See ``Method.make``."""
         from jumpgym import agents
 
-        return getattr(agents, self.agent)(env, seed=seed, **self.settings)
+        return getattr(agents, self.agent)(env, seed=seed, **{**self.settings, **hyperparameters})
 
     def train(
         self,
         model: Any,
         callback: Callback,
+        at_rest: Callback | None = None,
         *,
         cpu_seconds: float | None = None,
         total_timesteps: int | None = None,
     ) -> None:
         """See ``Method.train``."""
-        model.learn(total_timesteps, callback=callback, cpu_seconds=cpu_seconds)
+        left = _left(model, cpu_seconds, total_timesteps)
+        if left is not None:
+            callbacks = [callback] if at_rest is None else [callback, at_rest]
+            model.learn(callback=callbacks, reset_num_timesteps=False, **left)
 
-    def save(self, model: Any, env: Any, path: str | os.PathLike[str]) -> None:
+    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
         """See ``Method.save``."""
         model.save(path)
 
@@ -103,16 +144,17 @@ class SB3Method(Method):
         super().__init__(description)
         self.name = name
 
-    def make(self, env: Any, seed: int) -> Any:
+    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
         """See ``Method.make``."""
         from .sb3 import make_learner
 
-        return make_learner(self.name, env, seed)
+        return make_learner(self.name, env, seed, hyperparameters)
 
     def train(
         self,
         model: Any,
         callback: Callback,
+        at_rest: Callback | None = None,
         *,
         cpu_seconds: float | None = None,
         total_timesteps: int | None = None,
@@ -123,42 +165,32 @@ class SB3Method(Method):
             callback(local["self"])
             return True
 
-        model.learn(total_timesteps, callback=on_step, cpu_seconds=cpu_seconds)
+        left = _left(model, cpu_seconds, total_timesteps)
+        if left is not None:
+            model.learn(callback=on_step, at_rest=at_rest, reset_num_timesteps=False, **left)
 
-    def save(self, model: Any, env: Any, path: str | os.PathLike[str]) -> None:
-        """Write the policy's weights; SB3's own ``model.save`` keeps the optimizers too, but pickles."""
+    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
+        """Write weights, hyperparameters and training state; SB3's own ``model.save`` pickles."""
         from jumpgym.agents import checkpoint
 
-        from .sb3 import hyperparameters_of
+        from .sb3_state import contents
 
-        weights = {name: tensor.cpu().numpy() for name, tensor in model.policy.state_dict().items()}
-        settings = {
-            "agent": self.name,
-            "hyperparameters": hyperparameters_of(self.name, env),
-            "num_timesteps": model.num_timesteps,
-        }
-        checkpoint.write(path, settings, weights)
+        checkpoint.write(path, *contents(self.name, model))
 
-    def load(
-        self, path: str | os.PathLike[str], env: Any, stored: dict[str, Any], arrays: dict[str, Any]
-    ) -> Any:
-        """The model of the contents of a checkpoint.
-
-        Raises:
-            ValueError: if they do not fit ``env``.
-        """
-        import torch
+    def load(self, path: str | os.PathLike[str], env: Any) -> Any:
+        """See ``Method.load``."""
+        from jumpgym.agents import checkpoint
 
         from .sb3 import make_learner
+        from .sb3_state import load_contents
 
-        model = make_learner(self.name, env, hyperparameters=stored["hyperparameters"])
+        stored, arrays = checkpoint.read(path)
         try:
-            model.policy.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        except RuntimeError as error:
-            raise ValueError(
-                f"{path} does not fit the environment, or is damaged: its networks have other shapes"
-            ) from error
-        model.num_timesteps = stored["num_timesteps"]
+            hyperparameters = stored["hyperparameters"]
+        except KeyError as error:
+            raise ValueError(f"{path} is damaged: it has no {error}") from error
+        model = make_learner(self.name, env, hyperparameters=hyperparameters)
+        load_contents(model, path, stored, arrays)
         return model
 
 
@@ -196,6 +228,7 @@ METHODS: dict[str, AgentMethod | SB3Method] = {
 REFERENCES = {
     "optimum": "exact dynamic programme",
     "classical": "best stationary policy of the classical family",
+    "hindsight": "perfect information, a bound that no policy reaches",
 }
 """What the learned methods are compared with."""
 
@@ -212,6 +245,32 @@ def method(name: str) -> AgentMethod | SB3Method:
     return METHODS[checks.choice("agent", name, tuple(METHODS))]
 
 
+@functools.cache
+def _tuned() -> dict[str, dict[str, Any]]:
+    table = yaml.safe_load(resources.files("jumpgym.baselines").joinpath("tuned.yml").read_text())
+    found: dict[str, dict[str, Any]] = table["default"]
+    return found
+
+
+def tuned(name: str) -> dict[str, Any]:
+    """Hyperparameters of a learned method that ``jumpgym tune`` found, from ``tuned.yml``; may be none."""
+    return dict(_tuned().get(name, {}))
+
+
+def tuning() -> str:
+    """Which methods were tuned, for reports."""
+    names = ", ".join(name for name in METHODS if name in _tuned())
+    return (
+        f"{names} have the hyperparameters of baselines/tuned.yml, each found by jumpgym tune in as much CPU "
+        "time (studies and commands: results/tuning); the others those of their class or of baselines/sb3.yml"
+    )
+
+
+def make(name: str, env: Any, seed: int, **hyperparameters: Any) -> Any:
+    """An untrained model of a learned method with its tuned hyperparameters; see ``Method.make``."""
+    return method(name).make(env, seed, **{**tuned(name), **hyperparameters})
+
+
 def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:
     """What kind of model a checkpoint holds, and the model, ready for ``evaluate(model, model.get_env())``.
 
@@ -223,11 +282,10 @@ def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:
     """
     from jumpgym.agents import checkpoint
 
-    stored, arrays = checkpoint.read(path)
-    kind = stored.get("agent")
+    kind = checkpoint.read(path)[0].get("agent")
     for known in METHODS.values():
         if isinstance(known, AgentMethod) and known.agent == kind:
             return known.agent, known.load(path, env)
         if isinstance(known, SB3Method) and known.name == kind:
-            return known.name, known.load(path, env, stored, arrays)
+            return known.name, known.load(path, env)
     raise ValueError(f"{path} holds {kind!r}, which is no method of this version of jumpgym")

@@ -21,35 +21,18 @@ from jumpgym import ENVIRONMENTS, as_problem, checks
 from jumpgym.min_investment import MinInvestment
 
 from .classical import best_classical
-from .comparison import check_writable
 from .description import describe
 from .evaluation import draw, simulate, standard_error
-from .hindsight import GAP, hindsight_cost
+from .files import replace_file
+from .hindsight import BOUNDED, GAP, TRACES, hindsight_cost
 from .ignoring import jump_ignoring
 from .optimum import solve
-from .runs import hardware, replace_file, short
+from .plans import check_writable
+from .provenance import hardware
+from .runs import short
 
 SEED = 1
 """Of the noise on which all references are simulated; searches of parameters use another."""
-
-TRACES = {
-    "SetupCost": 128,
-    "MinOrder": 128,
-    "TruckCapacity": 32,
-    "QuantityDiscount": 128,
-    "FreeShipping": 16,
-    "OrderSizeLeadTime": 256,
-    "JointReplenishment": 8,
-    "CapacitatedLotSizing": 64,
-    "BudgetDiscount": 4,
-    "LoanBrackets": 128,
-    "MinInvestment": 128,
-    "SwitchedLQR": 128,
-}
-"""Episodes that are also solved with perfect hindsight, as many as take about half a minute."""
-
-BOUNDED = {"JointReplenishment": 0.05}
-"""Where perfect hindsight takes minutes an episode, the relative width to which it is bounded from below."""
 
 EXACT = 1e-9
 """Relative error up to which a cost is taken to be exact."""

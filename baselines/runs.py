@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
+import hashlib
 import json
-import os
-import platform
-import time
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jumpgym
+import gymnasium as gym
+
+from jumpgym.env import make_env
 
 from .charts import Drawn, draw_on
 from .classical import best_classical
 from .description import describe
+from .files import alone, replace_file
+from .hindsight import TRACES
 from .measure import EVALUATION_SEED, Gap, Reference
-from .methods import METHODS, Method
+from .methods import METHODS, REFERENCES, make
+from .provenance import code_version, hardware, versions
+from .training import CURVE_EPISODES, Keeper, point, train
 
-EPISODES = 16_384
+EPISODES = 8192
 """Episodes of a final evaluation, unless said otherwise."""
-
-CURVE_EPISODES = 4096
-"""Episodes of each evaluation during training."""
-
-CURVE_START, CURVE_FACTOR = 1.0, 1.4
-"""CPU seconds of the first evaluation during training, and the factor from each to the next."""
 
 NOT_APPLICABLE = "does not apply"
 """How the note of a record begins whose method is not made for the environment."""
 
-PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib", "jumpgym")
+RECORD = {
+    "settings",
+    "code",
+    "row",
+    "curve",
+    "drawn",
+    "chart",
+    "reference",
+    "versions",
+    "hardware",
+    "command",
+}
+"""What a record holds."""
 
 
 @dataclass(frozen=True)
@@ -42,109 +53,211 @@ class Run:
 
     Attributes:
         env: environment id.
-        method: one of ``METHODS``, or of ``REFERENCES``, for which seed and budget are 0.
+        parameters: of the environment, pairs in alphabetical order; empty for the defaults.
+        method: one of ``METHODS``, or of ``REFERENCES``, for which the seed is 0 and there is no budget.
         seed: of networks and training noise.
-        budget: CPU seconds of training.
+        budget_seconds: CPU seconds of training, or None.
+        budget_timesteps: transitions of training, or None; with these a run is the same wherever it is done.
         episodes: episodes of the final evaluation.
     """
 
     env: str
+    parameters: tuple[tuple[str, Any], ...]
     method: str
     seed: int
-    budget: float
+    budget_seconds: float | None
+    budget_timesteps: int | None
     episodes: int
+
+    @property
+    def problem(self) -> Problem:
+        """What it learns."""
+        return Problem(self.env, self.parameters, self.episodes)
 
     @property
     def name(self) -> str:
         """Name of its files, without suffix."""
-        return f"{short(self.env)}_{self.method}_seed{self.seed}_{self.budget:g}s"
+        if self.method in REFERENCES:
+            return f"{self.problem.name}_{self.method}"
+        budget = f"{self.budget_seconds:g}s" if self.budget_seconds else f"{self.budget_timesteps}steps"
+        return f"{self.problem.name}_{self.method}_seed{self.seed}_{budget}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its attributes as JSON holds them."""
+        return _as_json({**dataclasses.asdict(self), "parameters": dict(self.parameters)})
 
     def record_path(self, folder: Path) -> Path:
         """Where its record is kept."""
         return folder / f"{self.name}.json"
 
+    def failure_path(self, folder: Path) -> Path:
+        """Where the traceback is kept if it fails."""
+        return folder / f"{self.name}.failed.json"
 
-def make_reference(env: str, episodes: int, folder: Path) -> dict[str, Any]:
-    """Solve an environment, evaluate the solution as all runs will be, and keep the result in ``folder``.
+    def checkpoint_path(self, folder: Path) -> Path:
+        """Where the trained model is kept."""
+        return folder / f"{self.name}.zip"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An environment with parameters, and the number of episodes on which policies are judged."""
+
+    env: str
+    parameters: tuple[tuple[str, Any], ...]
+    episodes: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files, without suffix: no two problems have the same."""
+        given = "_".join(f"{name}={value}" for name, value in self.parameters)
+        plain = re.sub(r"[^\w=.,+-]", "", given)[:60]
+        if plain != given:
+            plain += "-" + hashlib.sha256(given.encode()).hexdigest()[:8]
+        return f"{short(self.env)}_{plain}" if given else short(self.env)
+
+    def make(self) -> gym.Env[Any, Any]:
+        """The environment."""
+        return make_env(self.env, dict(self.parameters))
+
+    def reference_path(self, folder: Path) -> Path:
+        """Where its reference is kept."""
+        return folder / f"reference_{self.name}.npz"
+
+    @property
+    def _key(self) -> dict[str, Any]:
+        fixed = {"curve_episodes": CURVE_EPISODES, "seed": EVALUATION_SEED, "code": code_version()}
+        return _as_json({**dataclasses.asdict(self), **fixed})
+
+
+def make_reference(problem: Problem, folder: Path) -> dict[str, Any]:
+    """Solve a problem, evaluate the solution as all runs will be, and keep the result in ``folder``.
 
     Returns:
         Its ``Reference.summary``.
     """
-    return _made_reference(env, episodes, folder).summary
+    return reference(problem, folder).summary
 
 
-def read_reference(env: str, episodes: int, folder: Path) -> Reference | None:
-    """The reference that is kept, or None if it is missing, damaged, or of other settings or version."""
+def read_reference(problem: Problem, folder: Path) -> Reference | None:
+    """The reference that is kept, or None if it is missing, damaged, or of other settings or code."""
     try:
-        content = _reference_path(env, folder).read_bytes()
+        content = problem.reference_path(folder).read_bytes()
     except OSError:
         return None
-    return Reference.from_bytes(env, content, _reference_key(env, episodes))
+    return Reference.from_bytes(problem.make(), content, problem._key)
 
 
-@functools.lru_cache
-def reference(env: str, episodes: int, folder: Path) -> Reference:
+@functools.lru_cache(maxsize=32)
+def reference(problem: Problem, folder: Path) -> Reference:
     """The reference that is kept in ``folder``, made if there is none; read once in a process."""
-    return read_reference(env, episodes, folder) or _made_reference(env, episodes, folder)
+    with alone(problem.name, folder):
+        kept = read_reference(problem, folder)
+        if kept is None:
+            kept = Reference(problem.make())
+            for number in {problem.episodes, CURVE_EPISODES}:
+                kept.costs(number)
+            replace_file(problem.reference_path(folder), kept.to_bytes(problem._key))
+    return kept
 
 
-def _made_reference(env: str, episodes: int, folder: Path) -> Reference:
-    made = Reference(env)
-    for number in {episodes, CURVE_EPISODES}:
-        made.costs(number)
-    replace_file(_reference_path(env, folder), made.to_bytes(_reference_key(env, episodes)))
-    return made
-
-
-def _reference_path(env: str, folder: Path) -> Path:
-    return folder / f"reference_{short(env)}.npz"
-
-
-def _reference_key(env: str, episodes: int) -> list[Any]:
-    return [env, episodes, CURVE_EPISODES, EVALUATION_SEED, jumpgym.__version__]
-
-
-def perform(run: Run, folder: Path, command: str) -> dict[str, Any]:
+def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> dict[str, Any]:
     """Do a run, write its checkpoint and its record into ``folder``, and return the record.
 
-    Of what does not apply to the environment the record says so in its note, and has no costs.
+    Of what does not apply to the environment the record says so in its note, and has no costs. A run that
+    another process is at is waited for, and its record taken.
+
+    Args:
+        run: the run.
+        folder: an existing folder.
+        command: what was typed, for the record.
+        checkpoint_seconds: CPU seconds between two checkpoints, from which an interrupted training goes on.
     """
-    measure = reference(run.env, run.episodes, folder)
+    measure = reference(run.problem, folder)
+    with alone(run.name, folder):
+        record = read_record(run, folder)
+        if record is None:
+            for left in folder.glob(f".{run.name}.*.partial"):  # by a process that was killed
+                left.unlink()
+            record = {**_outcome(run, measure, folder, checkpoint_seconds), "command": command}
+            replace_file(run.record_path(folder), json.dumps(record).encode())
+            run.failure_path(folder).unlink(missing_ok=True)
+    return record
+
+
+def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> dict[str, Any]:
+    """The record of a run that is done now, but for the command."""
     curve: list[dict[str, float]] = []
     row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0, "note": ""}
     drawn: Drawn | None = None
     try:
-        policy = _policy(run, measure)
-    except (NotImplementedError, TypeError) as error:  # so refuse all what they are not made for
+        if run.method in METHODS:
+            row, curve, gap, drawn = _learned(run, measure, folder, checkpoint_seconds)
+        else:
+            gap, drawn, row["note"] = _referred(run, measure)
+    except _NotMadeFor as error:
         gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
         row["note"] = f"{NOT_APPLICABLE}: {error}"
-    else:
-        env: Any = measure.problem
-        if run.method in METHODS:
-            row = train(METHODS[run.method], policy, run.budget, measure, curve)
-            env = policy.get_env()
-            METHODS[run.method].save(policy, run.env, folder / f"{run.name}.zip")
-        elif run.method == "classical":
-            row["note"] = measure.note or describe(policy)
-        if policy is None:
-            gap, drawn = measure.own_gap(run.episodes), measure.drawn
-        else:
-            gap, drawn = measure.gap(policy, env, run.episodes), draw_on(measure.chart, policy, env)
-        curve.append({"cpu_seconds": row["cpu_seconds"], **point(gap)})
-    record = {
-        "settings": asdict(run),
-        "version": jumpgym.__version__,
-        "row": {**asdict(gap), **row},
-        "curve": curve if run.method in METHODS else [],
+    return {
+        "settings": run.settings,
+        "code": code_version(),
+        "row": {**dataclasses.asdict(gap), **row},
+        "curve": curve,
         "drawn": drawn,
         "chart": measure.chart,
         "reference": measure.summary,
         "versions": versions(),
         "hardware": hardware(),
-        "command": command,
     }
-    replace_file(run.record_path(folder), json.dumps(record).encode())
-    return record
+
+
+def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> tuple[Any, ...]:
+    """What a training took, its learning curve, where it ended and what was learned."""
+    method = METHODS[run.method]
+    env = run.problem.make()
+    keeper = Keeper(method, run.settings, folder / run.name, checkpoint_seconds)
+    model, curve = keeper.resume(env) or (_made(make, run.method, env, run.seed), [])
+    row = train(
+        method,
+        model,
+        measure,
+        curve,
+        cpu_seconds=run.budget_seconds,
+        total_timesteps=run.budget_timesteps,
+        at_rest=lambda model: keeper.keep_when_due(model, curve),
+    )
+    row["wall_seconds"] += keeper.wall_seconds
+    method.save(model, run.checkpoint_path(folder))
+    keeper.forget()
+    gap = measure.gap(model, model.get_env(), run.episodes)
+    curve.append(point(model, gap))
+    return row, curve, gap, draw_on(measure.chart, model, model.get_env())
+
+
+def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
+    """Where a reference stands, what it decides, and what is to be said of it."""
+    if run.method == measure.kind:
+        return measure.own_gap(run.episodes), measure.drawn, measure.note
+    if run.method == "optimum":
+        raise _NotMadeFor(measure.note)
+    if run.method == "hindsight":
+        traces = max(TRACES[short(run.env).removesuffix("-v0")] // 4, 2)
+        return _made(measure.hindsight_gap, run.episodes, traces), None, f"{traces} episodes"
+    policy = _made(best_classical, measure.problem)
+    gap = measure.gap(policy, measure.problem, run.episodes)
+    return gap, draw_on(measure.chart, policy, measure.problem), describe(policy)
+
+
+class _NotMadeFor(Exception):
+    """A method or reference is not made for the problem."""
+
+
+def _made(make: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return make(*arguments)
+    except (NotImplementedError, TypeError) as error:  # so refuse all what they are not made for
+        raise _NotMadeFor(error) from error
 
 
 def applies(record: dict[str, Any]) -> bool:
@@ -152,74 +265,41 @@ def applies(record: dict[str, Any]) -> bool:
     return not record["row"]["note"].startswith(NOT_APPLICABLE)
 
 
-def _policy(run: Run, measure: Reference) -> Any:
-    """The policy of a run, untrained if it is learned; None for the reference, whose costs are known."""
-    if run.method in METHODS:
-        return METHODS[run.method].make(run.env, run.seed)
-    if run.method == measure.kind:
-        return None
-    if run.method == "optimum":
-        raise NotImplementedError(measure.note)
-    return best_classical(measure.problem)
-
-
-def train(
-    method: Method, model: Any, budget: float, measure: Reference, curve: list[dict[str, float]]
-) -> dict[str, Any]:
-    """Train a model for a budget of CPU seconds, and tell what that took; evaluations go to ``curve``."""
-    due = CURVE_START
-    paused = 0.0
-
-    def evaluate_when_due(model: Any) -> None:
-        nonlocal due, paused
-        elapsed = model.clock.elapsed
-        if due <= elapsed < budget:
-            start = time.perf_counter()
-            with model.clock.pause():
-                gap = measure.gap(model, model.get_env(), CURVE_EPISODES)
-            curve.append({"cpu_seconds": elapsed, **point(gap)})
-            while due <= elapsed:
-                due *= CURVE_FACTOR
-            paused += time.perf_counter() - start
-
-    start = time.perf_counter()
-    note = ""
-    try:
-        method.train(model, evaluate_when_due, cpu_seconds=budget)
-    except FloatingPointError as error:  # a method that diverges is a result, not a failure
-        note = f"diverged: {error}"
-    return {
-        "transitions": model.num_timesteps,
-        "cpu_seconds": model.clock.elapsed,
-        "wall_seconds": time.perf_counter() - start - paused,
-        "note": note,
-    }
-
-
-def point(gap: Gap) -> dict[str, float]:
-    """What a learning curve keeps of a gap."""
-    return {"gap_percent": gap.gap_percent, "gap_se_percent": gap.gap_se_percent}
-
-
 def read_record(run: Run, folder: Path) -> dict[str, Any] | None:
-    """The record of a run, or None if it is missing, damaged, or of other settings or another version."""
+    """The record of a run, or None if it is missing, damaged, or of other settings or other code."""
+    record = _read(run.record_path(folder))
+    current = record is not None and record["settings"] == run.settings and record["code"] == code_version()
+    return record if current else None
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """All records of a folder that are whole, in the order of their names."""
+    found = (_read(path) for path in sorted(folder.glob("*.json")))
+    return [record for record in found if record is not None]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(run.record_path(folder).read_bytes())
-        current = record["settings"] == asdict(run) and record["version"] == jumpgym.__version__
-        complete = {"row", "curve", "drawn", "chart", "reference", "command"} <= record.keys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = json.loads(path.read_bytes())
+        return record if isinstance(record, dict) and record.keys() >= RECORD else None
+    except (OSError, ValueError):
         return None
-    return record if current and complete else None
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: a reader sees the old one or the new one, whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def keep_failure(run: Run, folder: Path, traceback: str) -> None:
+    """Remember that a run failed, and why."""
+    failure = {"settings": run.settings, "code": code_version(), "traceback": traceback}
+    replace_file(run.failure_path(folder), json.dumps(failure, indent=1).encode())
+
+
+def read_failure(run: Run, folder: Path) -> str | None:
+    """The traceback of a run that failed with these settings and this code, or None."""
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        failure = json.loads(run.failure_path(folder).read_bytes())
+        current = failure["settings"] == run.settings and failure["code"] == code_version()
+        return str(failure["traceback"]) if current else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def short(env: str) -> str:
@@ -227,20 +307,7 @@ def short(env: str) -> str:
     return env.rsplit("/", 1)[-1]
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of what the results depend on."""
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in PACKAGES
-    }
-
-
-def hardware() -> str:
-    """Cores and processor, without the name of the machine."""
-    model = platform.processor() or platform.machine()
-    with_names = Path("/proc/cpuinfo")
-    if with_names.exists():
-        lines = with_names.read_text().splitlines()
-        model = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
-        )
-    return f"{os.cpu_count()} cores, {model}"
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON makes of them: lists of tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(values))
+    return found

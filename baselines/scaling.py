@@ -16,14 +16,19 @@ from rich.console import Console
 import jumpgym
 from jumpgym import checks
 
-from .comparison import check_writable, cores
+from .files import replace_file
 from .methods import AgentMethod, Method, SB3Method
-from .runs import EPISODES, hardware, point, replace_file, train, versions
+from .plans import check_writable, cores
+from .provenance import hardware, versions
 from .separate_items import MOST_ITEMS, SeparateOptima
+from .training import point, train
 from .workers import Failure, Workers
 
 ITEMS = (1, 2, 5, 10, 20, 50, 100)
 """Numbers of items of the study."""
+
+EPISODES = 16_384
+"""Of each final evaluation."""
 
 BUDGET = 120.0
 """CPU seconds of each training."""
@@ -54,7 +59,7 @@ class ScaledPPO(SB3Method):
         super().__init__(name, description)
         self.few, self.many = few, many
 
-    def make(self, env: Any, seed: int) -> Any:
+    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
         """See ``Method.make``."""
         import torch
 
@@ -62,7 +67,7 @@ class ScaledPPO(SB3Method):
 
         problem = jumpgym.as_problem(env)
         settings = self.few if len(problem.layout.quantity_gate) <= self.FEW else self.many
-        model: Any = make_learner(self.name, env, seed, settings)
+        model: Any = make_learner(self.name, env, seed, {**settings, **hyperparameters})
         with torch.no_grad():
             start = 0
             layout = problem.layout
@@ -143,9 +148,9 @@ def perform(run: ScalingRun, folder: Path, command: str) -> dict[str, Any]:
     curve: list[dict[str, float]] = []
     method = METHODS[run.method]
     model = method.make(measure.problem, run.seed)
-    row = train(method, model, run.budget, measure, curve)
+    row = train(method, model, measure, curve, cpu_seconds=run.budget)
     gap = measure.gap(model, model.get_env(), run.episodes)
-    curve.append({"cpu_seconds": row["cpu_seconds"], **point(gap)})
+    curve.append(point(model, gap))
     record = {
         "settings": asdict(run),
         "version": jumpgym.__version__,

@@ -2,10 +2,6 @@ import json
 import operator
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import gymnasium as gym
 import numpy as np
@@ -13,19 +9,23 @@ import pandas as pd
 import pytest
 
 import jumpgym
-from jumpgym.baselines import comparison, runs
+from jumpgym.baselines import runs
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.comparison import PRESETS, compare, plan
+from jumpgym.baselines.comparison import compare
 from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.methods import METHODS, REFERENCES
+from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.plans import plan
 from jumpgym.baselines.progress import OWN_SECONDS, planned_seconds
-from jumpgym.baselines.report import COLUMNS, first_time, write_report
-from jumpgym.baselines.runs import Run, perform, read_record, read_reference
+from jumpgym.baselines.report import write_report
+from jumpgym.baselines.report.tables import COLUMNS
+from jumpgym.baselines.runs import Problem, Run, perform, read_failure, read_record, read_reference
 from jumpgym.baselines.workers import Failure, Workers
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 SWITCHED_LQR = "jumpgym/SwitchedLQR-v0"
 COMMAND = ["compare", "--env", SETUP_COST, "--agents", "mixed", "ppo-level", "--episodes", "256"]
+DEFAULTS = Problem(SETUP_COST, (), 256)
 TINY = [*COMMAND, "--budget", "1.2", "--seeds", "1", "--workers", "1"]
 
 
@@ -42,6 +42,10 @@ def output(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "copy")
 
 
+def run_of(method, env=SETUP_COST, seed=0, seconds=1.2, episodes=256):
+    return Run(env, (), method, seed, None if method in REFERENCES else seconds, None, episodes)
+
+
 def stamps(folder):
     return {path.name: path.stat().st_mtime_ns for path in (folder / "runs").glob("*.json")}
 
@@ -53,7 +57,8 @@ def records_of(folder):
 def test_files(finished):
     names = {path.name for path in finished.iterdir()}
     pictures = {"curves-SetupCost.png", "policies-SetupCost.png"}
-    assert names == {"runs", "comparison.csv", "curves.csv", "comparison.md", *pictures}
+    tables = {"comparison.csv", "curves.csv", "policies.csv.gz", "environments.csv"}
+    assert names == {"runs", "comparison.md", "report.html"} | tables | pictures
     for picture in pictures:
         content = (finished / picture).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -62,19 +67,23 @@ def test_files(finished):
     learned = {
         f"SetupCost-v0_{name}_seed0_1.2s.{end}" for name in ("mixed", "ppo-level") for end in ("json", "zip")
     }
-    references = {f"SetupCost-v0_{name}_seed0_0s.json" for name in ("optimum", "classical")}
-    assert kept == learned | references | {"reference_SetupCost-v0.npz"}
+    references = {f"SetupCost-v0_{name}.json" for name in REFERENCES}
+    assert kept == learned | references | {"reference_SetupCost-v0.npz", ".locks"}
 
 
 def test_csv(finished):
     rows = pd.read_csv(finished / "comparison.csv", index_col="method")
-    assert tuple(rows.reset_index()[list(COLUMNS)].columns) == COLUMNS
-    assert list(rows.index) == ["optimum", "classical", "mixed", "ppo-level"]
+    assert set(rows.reset_index().columns) == set(COLUMNS["comparison"])
+    assert sorted(rows.index) == ["classical", "hindsight", "mixed", "optimum", "ppo-level"]
     assert rows.gap_percent["optimum"] == 0
     assert set(rows.reference) == {"optimum"}
     assert set(rows.exactness) == {"exact"}
     np.testing.assert_allclose(rows.reference_cost, 2463.146, atol=0.01)
     np.testing.assert_allclose(rows.gap_percent, 100 * rows.difference / rows.reference_cost, rtol=1e-4)
+    known = rows.loc["hindsight"]
+    assert known.gap_percent < -5 * known.gap_se_percent
+    assert known.note == "32 episodes"
+    rows = rows.drop("hindsight")
     np.testing.assert_allclose(rows.difference, rows.mean_cost - rows.mean_cost["optimum"], atol=0.02)
     learned = rows.loc[["mixed", "ppo-level"]]
     assert (learned.cpu_seconds >= 1.2).all()
@@ -94,10 +103,11 @@ def test_markdown_has_the_best_first(finished):
     assert "jumpgym compare --env" in text
     assert "SSPolicy(s=14, S=62)" in text
     assert "expected cost 2463.146" in text
-    table = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
-    assert table[:3] == ["method", "---", "optimum"]
-    gaps = pd.read_csv(finished / "comparison.csv").set_index("method").gap_percent
-    assert table[2:] == list(gaps.sort_values().index)
+    own = text[text.index("### 1.2 CPU seconds") :]
+    table = [line.split("|")[1].strip() for line in own.splitlines() if line.startswith("| ")]
+    assert table[:4] == ["method", "---", "hindsight (bound)", "optimum"]
+    gaps = pd.read_csv(finished / "comparison.csv").set_index("method").gap_percent.drop("hindsight")
+    assert table[3:] == list(gaps.sort_values().index)
 
 
 def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, capfd):
@@ -107,9 +117,9 @@ def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, 
     assert main([*TINY, "--output", str(output)]) == 0
     assert stamps(output) == before
     out = capfd.readouterr().out
-    assert "4 of them" in out
-    assert "0 environments to solve" in out
-    records = sorted((output / "runs").glob("*0s.json"))
+    assert "5 of them" in out
+    assert "0 problems to solve" in out
+    records = [output / "runs" / f"SetupCost-v0_{name}.json" for name in ("classical", "hindsight")]
     records[0].unlink()
     records[1].write_bytes(records[1].read_bytes()[:-100])
     assert main([*TINY, "--output", str(output)]) == 0
@@ -119,99 +129,110 @@ def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, 
     assert solved.stat().st_mtime_ns == kept
     records[0].unlink()
     solved.write_bytes(solved.read_bytes()[:-100])
-    assert read_reference(SETUP_COST, 256, solved.parent) is None
+    assert read_reference(DEFAULTS, solved.parent) is None
     assert main([*TINY, "--output", str(output)]) == 0
-    assert read_reference(SETUP_COST, 256, solved.parent).cost == pytest.approx(2463.146, abs=0.01)
-    assert read_reference(SETUP_COST, 255, solved.parent) is None
+    assert read_reference(DEFAULTS, solved.parent).cost == pytest.approx(2463.146, abs=0.01)
+    assert read_reference(Problem(SETUP_COST, (), 255), solved.parent) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"settings": 1}', '{"row": NaN'])
 def test_records_of_something_else_do_not_count(tmp_path, content):
-    run = Run(SETUP_COST, "mixed", 0, 1.0, 64)
+    run = run_of("mixed")
     run.record_path(tmp_path).write_text(content)
     assert read_record(run, tmp_path) is None
 
 
-def test_records_of_other_settings_or_versions_do_not_count(finished, tmp_path):
-    run = Run(SETUP_COST, "mixed", 0, 1.2, 256)
+def test_records_of_other_settings_or_code_do_not_count(finished, tmp_path):
+    run = run_of("mixed")
     record = read_record(run, finished / "runs")
     assert record is not None
-    for change in ({"version": "0.0.0"}, {"settings": {**record["settings"], "episodes": 64}}):
+    for change in ({"code": "0.0.0"}, {"settings": {**record["settings"], "episodes": 64}}):
         run.record_path(tmp_path).write_text(json.dumps(record | change))
         assert read_record(run, tmp_path) is None
 
 
-def test_killed_and_resumed(tmp_path):
-    arguments = [*COMMAND, "--budget", "0.5", "--seeds", "2", "--workers", "1", "--output", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jumpgym.baselines.cli", *arguments], stdout=subprocess.DEVNULL
-    )
-    first = tmp_path / "runs" / "SetupCost-v0_mixed_seed0_0.5s.json"
-    deadline = time.monotonic() + 120
-    while not first.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "comparison.csv").exists()
-    kept = stamps(tmp_path)
-    assert len(kept) < 6
-    assert main(arguments) == 0
-    after = stamps(tmp_path)
-    assert len(after) == 6
-    assert {name: after[name] for name in kept} == kept
-    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 6
+def test_a_figure_is_repeated_from_the_saved_model(finished, capsys):
+    """``jumpgym evaluate`` prints the gap of the table."""
+    rows = pd.read_csv(finished / "comparison.csv").set_index("method")
+    for name in ("mixed", "ppo-level"):
+        checkpoint = str(finished / "runs" / f"SetupCost-v0_{name}_seed0_1.2s.zip")
+        assert main(["evaluate", checkpoint, "--env", SETUP_COST, "--episodes", "256"]) == 0
+        assert f"gap       {rows.gap_percent[name]:.3f} %" in capsys.readouterr().out
 
 
-def test_a_failing_run_is_reported_and_stops_no_other(output, capfd, monkeypatch):
-    planned = plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, 256)
-    impossible = Run(SETUP_COST, "mixed", -1, 1.0, 256)
-    other = Run("jumpgym/MinOrder-v0", "optimum", 0, 0.0, 256)
-    monkeypatch.setattr(comparison, "plan", lambda *_: [impossible, other, *planned])
-    assert main([*TINY, "--output", str(output)]) == 1
+def test_settings_are_problems_of_their_own(tmp_path):
+    settings = ["--set", "lead_time=2", "fixed_cost=32", "--set", "horizon=10"]
+    command = ["compare", "--env", SETUP_COST, "--agents", "mixed", "--episodes", "64", "--seeds", "1"]
+    command += ["--timesteps", "30000", "--workers", "1", "--output", str(tmp_path), *settings]
+    assert main(command) == 0
+    rows = pd.read_csv(tmp_path / "comparison.csv", keep_default_na=False)
+    assert sorted(set(rows.parameters)) == ['{"fixed_cost": 32, "lead_time": 2}', '{"horizon": 10}']
+    costs = rows.groupby("parameters").reference_cost.first()
+    solved = {text: solve(gym.make(SETUP_COST, **json.loads(text))).expected_cost for text in costs.index}
+    assert costs.to_dict() == pytest.approx(solved, rel=1e-5)
+    assert (tmp_path / "runs" / "SetupCost-v0_horizon=10_mixed_seed0_30000steps.zip").exists()
+
+
+def test_names_of_problems_differ_and_are_file_names():
+    values = ["a/b", "a b", "ab", "x" * 100, "x" * 101, (1, 2), (12,)]
+    names = {Problem(SETUP_COST, (("demand", value),), 64).name for value in values}
+    assert len(names) == len(values)
+    assert all("/" not in name and len(name) < 100 for name in names)
+
+
+def test_a_failing_run_is_reported_and_stops_no_other(output, capfd):
+    planned = plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, episodes=256)
+    impossible = run_of("mixed", seed=-1)
+    other = run_of("optimum", "jumpgym/MinOrder-v0")
+    runs = [impossible, other, *planned]
+    assert compare(runs, output, 1) == 1
     out, err = capfd.readouterr()
     assert "seed=-1 must be an integer" in out
     assert "Traceback" in out
-    assert "1 runs failed" in err
+    assert "1 runs failed; --retry-failed repeats them" in err
     assert impossible.name in err
     assert read_record(other, output / "runs") is not None
-    assert len(pd.read_csv(output / "comparison.csv")) == 4
+    assert len(pd.read_csv(output / "comparison.csv")) == 5
+    assert "seed=-1 must be an integer" in read_failure(impossible, output / "runs")
+    assert compare(runs, output, 1) == 1  # it is remembered
+    out, err = capfd.readouterr()
+    assert "0 to do" in out
+    assert "ValueError: seed=-1" in err
+    assert compare(runs, output, 1, retry_failed=True) == 1
+    assert "1 to do" in capfd.readouterr().out
 
 
 def test_an_environment_without_a_reference_is_solved_once_and_loses_its_runs_only(
     output, capfd, monkeypatch
 ):
     monkeypatch.setitem(OWN_SECONDS, "Nowhere-v0", (1.0, 1.0))
-    lost = [Run("jumpgym/Nowhere-v0", name, 0, 0.0, 256) for name in ("optimum", "classical")]
-    assert compare([*lost, *plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, 256)], output, 1) == 2
+    lost = [run_of(name, "jumpgym/Nowhere-v0") for name in ("optimum", "classical")]
+    assert compare([*lost, *plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, episodes=256)], output, 1) == 2
     out, err = capfd.readouterr()
     assert out.count("Traceback") == out.count("FAILED") == 1
     assert all(run.name in err for run in lost)
-    assert len(pd.read_csv(output / "comparison.csv")) == 3
+    assert len(pd.read_csv(output / "comparison.csv")) == 4
 
 
-def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch, finished):
+def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch):
     small = Reference(gym.make(SWITCHED_LQR, horizon=2))
     monkeypatch.setattr(runs, "reference", lambda *_: small)
+    monkeypatch.setattr(Problem, "make", lambda _: gym.make(SWITCHED_LQR, horizon=2))
     records = []
     for name in ("smoothed", "ppo-level", "ppo-quantity", "ppo-box"):
-        run = Run(SWITCHED_LQR, name, 0, 1.0, 64)
-        records.append(perform(run, tmp_path, "typed"))
+        run = run_of(name, SWITCHED_LQR)
+        records.append(perform(run, tmp_path, "typed", 60.0))
         assert read_record(run, tmp_path)["row"]["note"].startswith("does not apply: S")
-    for name, budget in (("optimum", 0.0), ("mixed", 1.0)):
-        records.append(perform(Run(SWITCHED_LQR, name, 0, budget, 64), tmp_path, "typed"))
-    write_report(records_of(finished) + records, tmp_path)
-    text = (tmp_path / "comparison.md").read_text()
-    columns, *overview = [line for line in text.splitlines() if line.startswith(("| env", "| ["))]
-    assert columns == "| environment | classical | mixed | smoothed | ppo-level | ppo-quantity | ppo-box |"
-    lqr = next(line for line in overview if "SwitchedLQR" in line).split(" | ")
-    assert lqr[1] == ""
-    assert lqr[3:] == ["n/a"] * 3 + ["n/a |"]
-    assert lqr[2] not in ("", "n/a")
-    assert "Not applicable: ppo-level, ppo-quantity, ppo-box (SwitchedLQR: the regime does not fo" in text
+    for name in ("optimum", "mixed"):
+        records.append(perform(run_of(name, SWITCHED_LQR), tmp_path, "typed", 60.0))
+    write_report(records, tmp_path)
+    assert (
+        "Not applicable: ppo-level, ppo-quantity, ppo-box (SwitchedLQR: the regime does not fo"
+        in (tmp_path / "comparison.md").read_text()
+    )
     rows = pd.read_csv(tmp_path / "comparison.csv").set_index("method")
     assert rows.mean_cost[["smoothed", "ppo-box"]].isna().all()
+    assert rows.mean_cost[["optimum", "mixed"]].notna().all()
     assert (tmp_path / "policies-SwitchedLQR.png").stat().st_size > 10_000
 
 
@@ -235,10 +256,17 @@ def test_a_worker_that_dies_costs_one_item():
         (["--budget", "nan"], "--budget=nan must be a finite number"),
         (["--episodes", "1"], "--episodes=1 must be an integer of at least 16"),
         (["--workers", "0"], "--workers=0 must be an integer of at least 1"),
+        (["--timesteps", "0"], "--timesteps=0 must be an integer of at least 1"),
+        (["--set", "horizon=None"], "has horizon=None, but runs are compared by the cost of whole episodes"),
+        (["--set", "lead_time=-1"], "lead_time=-1 must be"),
+        (["--set", "lead_time"], "--set 'lead_time' must be name=value"),
+        (["--checkpoint-seconds", "-1"], "--checkpoint-seconds=-1.0 must be"),
+        (["--address", "nowhere:1"], "--address='nowhere:1' is of a Ray cluster: give --engine ray"),
     ],
 )
 def test_wrong_options(tmp_path, capsys, arguments, message):
-    assert main(["compare", *arguments, "--output", str(tmp_path / "new")]) == 2
+    command = ["compare", "--env", SETUP_COST, *arguments, "--output", str(tmp_path / "new")]
+    assert main(command) == 2
     out, err = capsys.readouterr()
     assert message in err
     assert err.count("\n") == 1
@@ -261,60 +289,25 @@ def test_output_that_cannot_be_written(tmp_path, capsys, place):
 
 def test_presets():
     assert {f"jumpgym/{name}" for name in OWN_SECONDS} == set(jumpgym.ENVIRONMENTS)
-    environments = len(jumpgym.ENVIRONMENTS)
+    environments, references = len(jumpgym.ENVIRONMENTS), len(REFERENCES)
     quick = plan("quick")
-    assert len(quick) == environments * 4
-    assert 60 < planned_seconds(quick, 2) < 360
-    assert planned_seconds(quick, 2, jumpgym.ENVIRONMENTS) < planned_seconds(quick, 2) - 10
-    suite = plan("full")
-    assert len(suite) == environments * (3 * len(METHODS) + 2)
-    assert 3600 < planned_seconds(suite, 2) < 5400
+    problems = {run.problem for run in quick}
+    assert len(quick) == environments * (2 + references)
+    assert 60 < planned_seconds(quick, 2, problems) < 360
+    assert planned_seconds(quick, 2, []) < planned_seconds(quick, 2, problems) - 10
     standard = plan("standard")
-    assert {run.env for run in standard} == {
-        SETUP_COST,
-        "jumpgym/MinOrder-v0",
-        "jumpgym/TruckCapacity-v0",
-    }
-    assert {block.seeds for block in PRESETS["standard"]} == {3, 1}
-    methods = {run.method for run in standard} - set(REFERENCES)
-    assert {"mixed", "gumbel-plain", "smoothed", "ppo-stock"} < methods < set(METHODS)
-    assert len(standard) == 3 * (3 * len(methods) + 2) + len(methods)
-    overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, 64)
-    assert {(run.method, run.seed, run.budget) for run in overridden} == {
-        ("optimum", 0, 0.0),
-        ("classical", 0, 0.0),
+    _, long = sorted({run.budget_seconds for run in standard if run.budget_seconds})
+    assert len(standard) == environments * (3 * len(METHODS) + 5 * 2 + references)
+    assert {run.seed for run in standard if run.budget_seconds == long} == set(range(5))
+    assert 3600 < planned_seconds(standard, 2, problems) < 5400
+    overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, episodes=64)
+    assert {(run.method, run.seed, run.budget_seconds) for run in overridden} == {
+        *((name, 0, None) for name in REFERENCES),
         ("mixed", 0, 3.0),
         ("mixed", 1, 3.0),
     }
 
 
-def test_first_time():
-    curve = [{"cpu_seconds": 1.0, "gap_percent": 2.0}, {"cpu_seconds": 1.4, "gap_percent": 1.0}]
-    assert first_time(curve, 1.0) == 1.4
-    assert np.isnan(first_time(curve, 0.3))
-    assert np.isnan(first_time([], 0.3))
-
-
-def test_report_of_several_seeds_budgets_and_a_divergence(finished, tmp_path):
-    records = records_of(finished)
-    more = []
-    for record in records:
-        if record["settings"]["method"] == "mixed":
-            for seed, budget, gap in ((1, 1.2, 0.5), (2, 1.2, float("nan")), (0, 6.0, -0.01)):
-                row = record["row"] | {"gap_percent": gap, "note": "diverged: nan" if seed == 2 else ""}
-                settings = record["settings"] | {"seed": seed, "budget": budget}
-                curve = [point | {"gap_percent": gap} for point in record["curve"]]
-                more.append(record | {"row": row, "settings": settings, "curve": curve})
-    write_report(records + more, tmp_path)
-    text = (tmp_path / "comparison.md").read_text()
-    assert "### 1.2 CPU seconds, 3 seeds" in text
-    assert "### 6 CPU seconds, 1 seed" in text
-    assert "mixed (diverged)" in text
-    assert "| median gap | worst | best |" in text
-    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 7
-    assert (tmp_path / "curves-SetupCost.png").stat().st_size > 20_000
-
-
 def test_references_alone_need_no_curves(output):
-    references = [Run(SETUP_COST, name, 0, 0.0, 256) for name in ("optimum", "classical")]
+    references = [run_of(name) for name in REFERENCES]
     assert compare(references, output) == 0

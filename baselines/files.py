@@ -1,0 +1,29 @@
+"""Files that are whole, whoever is killed when."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file atomically: a reader sees the old one or the new one, whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(name: str, folder: Path) -> Iterator[None]:
+    """Wait until no other process does what is called ``name``; a process that dies lets go of it."""
+    locks = folder / ".locks"
+    locks.mkdir(exist_ok=True)
+    with FileLock(locks / name):
+        yield
