@@ -1,0 +1,1 @@
+"""jumpgym side by side with its neighbours: ``make peers``."""
