@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import uuid
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -47,7 +48,7 @@ def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[s
             f"{path}: arrays of {size:,} bytes must have at most {LARGEST - LARGEST_SETTINGS:,}: use fewer "
             "weights, or a smaller buffer of experience"
         )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(SETTINGS, json.dumps({"format": FORMAT, **settings}, indent=1))

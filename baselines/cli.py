@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jumpgym import ENVIRONMENTS, __version__, checks
+from jumpgym import ENVIRONMENTS, checks
 from jumpgym.env import make_env
 
-from .laboratory import PARTS
 from .methods import METHODS, REFERENCES
+from .parser import make_parser
 
 
 class UsageError(Exception):
@@ -27,9 +27,9 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 if runs of a comparison failed, 2 if the command is wrong."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    args = _parser().parse_args(given)
+    args = make_parser().parse_args(given)
     try:
-        return args.run(args, shlex.join(["jumpgym", *given]))
+        return COMMANDS[args.command](args, shlex.join(["jumpgym", *given]))
     except UsageError as error:
         print(f"jumpgym {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -228,6 +228,21 @@ def _cost(policy: Any, optimum: Any, cost: float) -> tuple[float, float | None]:
     return cost + float(difference.mean()), standard_error(difference)
 
 
+def _traces(args: argparse.Namespace, command: str) -> int:
+    from .files import replace_file
+    from .noise_table import noise_table
+
+    try:
+        checks.integer("--episodes", args.episodes, low=1)
+        checks.integer("--seed", args.seed, low=0)
+        table = noise_table(_make(args.env, args.set), args.episodes, args.seed)
+        replace_file(args.output, table.to_csv(index=False).encode())
+    except (OSError, ValueError) as error:
+        raise UsageError(error) from error
+    print(f"{len(table):,} rows in {args.output}")
+    return 0
+
+
 def _references(args: argparse.Namespace, command: str) -> int:
     from .references import tabulate
 
@@ -300,137 +315,20 @@ def _assigned(assignments: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="jumpgym", description="Control problems with jumps known in advance."
-    )
-    parser.add_argument("--version", action="version", version=f"jumpgym {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    compare = commands.add_parser("compare", help="train every method, and compare with the exact optimum")
-    compare.set_defaults(run=_compare)
-    compare.add_argument("--preset", choices=("quick", "standard"), default="quick")
-    compare.add_argument("--env", nargs="+", metavar="ID", help="environments; default: the preset's")
-    compare.add_argument("--agents", nargs="+", metavar="NAME", help="methods; default: the preset's")
-    compare.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
-    spend = compare.add_mutually_exclusive_group()
-    spend.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds of each training")
-    spend.add_argument(
-        "--timesteps", type=int, metavar="N", help="transitions of each training, for equal results anywhere"
-    )
-    compare.add_argument("--episodes", type=int, default=8192, help="of each final evaluation")
-    compare.add_argument(
-        "--set",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="parameters of the environments; given several times, each is a problem of its own",
-    )
-    compare.add_argument("--workers", type=int, metavar="N", help="runs at a time; default: the cores")
-    compare.add_argument("--output", type=Path, metavar="DIR", help="folder; default: results/PRESET")
-    compare.add_argument("--retry-failed", action="store_true", help="repeat runs that failed before")
-    compare.add_argument("--engine", choices=("local", "ray"), default="local", help="where runs are done")
-    compare.add_argument("--address", metavar="HOST:PORT", help="of the Ray cluster; default: a new one here")
-    compare.add_argument(
-        "--checkpoint-seconds",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="CPU seconds of training between two checkpoints; default: 60",
-    )
-
-    report = commands.add_parser("report", help="page, summary and figures of a comparison, made again")
-    report.set_defaults(run=_report)
-    report.add_argument("results", type=Path, metavar="RESULTS", help="folder of 'jumpgym compare'")
-
-    tune = commands.add_parser("tune", help="search for better hyperparameters of a method")
-    tune.set_defaults(run=_tune)
-    tune.add_argument("method", metavar="METHOD", help="see 'jumpgym list'")
-    tune.add_argument("--env", nargs="+", required=True, metavar="ID", help="environments to do well on")
-    tune.add_argument(
-        "--budget", type=float, default=600.0, metavar="SECONDS", help="CPU, of the whole study"
-    )
-    tune.add_argument(
-        "--trial-seconds", type=float, default=8.0, metavar="SECONDS", help="CPU, of each training"
-    )
-    tune.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of a trial by environment")
-    tune.add_argument("--seed", type=int, default=0, help="of the search")
-    tune.add_argument("--output", type=Path, default=Path("results/tuning"), metavar="DIR")
-
-    train = commands.add_parser("train", help="train one method and save it")
-    train.set_defaults(run=_train)
-    train.add_argument("env", metavar="ENV", help="environment id")
-    train.add_argument("--agent", default="mixed", metavar="NAME", help="method, see 'jumpgym list'")
-    budget = train.add_mutually_exclusive_group()
-    budget.add_argument("--timesteps", type=int, metavar="N", help="transitions to train for")
-    budget.add_argument("--cpu-seconds", type=float, default=30.0, metavar="S", help="default: 30")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--save", type=Path, required=True, metavar="PATH", help="checkpoint to write")
-    _add_set(train)
-
-    evaluate = commands.add_parser("evaluate", help="evaluate a checkpoint against the optimum")
-    evaluate.set_defaults(run=_evaluate)
-    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    evaluate.add_argument("--env", required=True, metavar="ID", help="environment id")
-    evaluate.add_argument("--episodes", type=int, default=8192)
-    evaluate.add_argument("--seed", type=int, default=0, help="of the noise")
-    _add_set(evaluate)
-
-    solve = commands.add_parser("solve", help="the exact optimum and the best classical policy")
-    solve.set_defaults(run=_solve)
-    solve.add_argument("env", metavar="ENV", help="environment id")
-    _add_set(solve)
-
-    references = commands.add_parser("references", help="table of optimum, classical policies and hindsight")
-    references.set_defaults(run=_references)
-    references.add_argument("--env", nargs="+", metavar="ID", help="environments; default: all")
-    references.add_argument("--episodes", type=int, default=16_384, help="simulated, of each environment")
-    references.add_argument("--output", type=Path, default=Path("results/references"), metavar="DIR")
-
-    gradients = commands.add_parser("gradients", help="the gradient laboratory: estimators against the truth")
-    gradients.set_defaults(run=_gradients)
-    parts = ", ".join(PARTS)
-    gradients.add_argument("--only", nargs="+", metavar="PART", help=f"of {parts}; default: all")
-    gradients.add_argument("--seed", type=int, default=0, help="of all samples and policies")
-    gradients.add_argument(
-        "--env", default="jumpgym/SetupCost-v0", metavar="ID", help="of the parts stages and training"
-    )
-    gradients.add_argument(
-        "--budget", type=float, default=30.0, metavar="SECONDS", help="CPU seconds of each training"
-    )
-    gradients.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each estimator")
-    gradients.add_argument("--output", type=Path, default=Path("results/gradients"), metavar="DIR")
-    _add_set(gradients)
-
-    scaling = commands.add_parser("scaling", help="n items that share nothing, in equal CPU time")
-    scaling.set_defaults(run=_scaling)
-    scaling.add_argument(
-        "--items", nargs="+", type=int, metavar="N", help="numbers of items; default: 1 to 100"
-    )
-    scaling.add_argument("--methods", nargs="+", metavar="NAME", help="default: all of the study")
-    scaling.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds")
-    scaling.add_argument(
-        "--budget", type=float, default=120.0, metavar="SECONDS", help="CPU, of each training"
-    )
-    scaling.add_argument("--episodes", type=int, default=16_384, help="of each final evaluation")
-    scaling.add_argument("--workers", type=int, metavar="N", help="processes; default: the number of cores")
-    scaling.add_argument("--output", type=Path, default=Path("results/scaling"), metavar="DIR")
-
-    listing = commands.add_parser("list", help="environments and methods")
-    listing.set_defaults(run=_list)
-    return parser
-
-
-def _add_set(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="parameters of the environment, such as fixed_cost=100 initial_inventory=(0,60)",
-    )
+COMMANDS = {
+    "compare": _compare,
+    "report": _report,
+    "tune": _tune,
+    "train": _train,
+    "evaluate": _evaluate,
+    "solve": _solve,
+    "traces": _traces,
+    "references": _references,
+    "gradients": _gradients,
+    "scaling": _scaling,
+    "list": _list,
+}
+"""What does each command: a function of its arguments and of what was typed, to the exit code."""
 
 
 if __name__ == "__main__":

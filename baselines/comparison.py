@@ -17,6 +17,7 @@ from .plans import check_writable
 from .progress import planned_seconds, progress, reference_seconds
 from .report import write_report
 from .runs import (
+    Problem,
     Run,
     applies,
     keep_failure,
@@ -65,15 +66,9 @@ def compare(
     folder = (output / "runs").resolve()
     check_writable(folder, "--output")
     records = {run: record for run in runs if (record := read_record(run, folder)) is not None}
-    failures = {
-        run: failure
-        for run in runs
-        if run not in records and not retry_failed and (failure := read_failure(run, folder)) is not None
-    }
+    failures = {} if retry_failed else _failures([run for run in runs if run not in records], folder)
     missing = [run for run in runs if run not in records and run not in failures]
-    problems = dict.fromkeys(run.problem for run in missing)
-    unsolved = [problem for problem in problems if read_reference(problem, folder) is None]
-    unsolved.sort(key=lambda problem: reference_seconds(problem.env), reverse=True)
+    unsolved = _unsolved(missing, folder)
     console = Console(highlight=False, soft_wrap=True)
     with pool:
         console.print(
@@ -83,19 +78,15 @@ def compare(
         )
         with progress(console, missing, pool.count, unsolved) as tally:
             for (problem, _), result in pool.each(make_reference, [(each, folder) for each in unsolved]):
-                lost = []
-                if isinstance(result, Failure):
-                    lost = [run for run in missing if run.problem == problem]
-                    for run in lost:
-                        failures[run] = result
-                        keep_failure(run, folder, result)
-                tally.solved(problem, "FAILED\n" + result if lost else _described(result), lost)
+                failed = isinstance(result, Failure)
+                lost = [run for run in missing if run.problem == problem] if failed else []
+                failures |= _remember(lost, result, folder)
+                tally.solved(problem, _failed(result) if failed else _described(result), lost)
             left = [(run, folder, command, checkpoint_seconds) for run in missing if run not in failures]
             for (run, *_), result in pool.each(perform, left):
                 if isinstance(result, Failure):
-                    failures[run] = result
-                    keep_failure(run, folder, result)
-                    tally.finished(run, "FAILED\n" + result)
+                    failures |= _remember([run], result, folder)
+                    tally.finished(run, _failed(result))
                 else:
                     records[run] = result
                     tally.finished(run, _outcome(result))
@@ -107,6 +98,25 @@ def compare(
     return len(failures)
 
 
+def _failures(runs: Sequence[Run], folder: Path) -> dict[Run, str]:
+    """Tracebacks of the runs that failed before."""
+    return {run: failure for run in runs if (failure := read_failure(run, folder)) is not None}
+
+
+def _unsolved(runs: Sequence[Run], folder: Path) -> list[Problem]:
+    """The problems of runs whose references are still to be made, the longest first."""
+    problems = dict.fromkeys(run.problem for run in runs)
+    unsolved = [problem for problem in problems if read_reference(problem, folder) is None]
+    return sorted(unsolved, key=lambda problem: reference_seconds(problem.env), reverse=True)
+
+
+def _remember(runs: Sequence[Run], failure: str, folder: Path) -> dict[Run, str]:
+    """Keep a traceback for the runs that it costs, also for later sweeps."""
+    for run in runs:
+        keep_failure(run, folder, failure)
+    return dict.fromkeys(runs, failure)
+
+
 def _tell(failures: dict[Run, str], folder: Path) -> None:
     print(
         f"{len(failures)} runs failed; --retry-failed repeats them. Their tracebacks are in {folder}:",
@@ -114,6 +124,10 @@ def _tell(failures: dict[Run, str], folder: Path) -> None:
     )
     for run, failure in failures.items():
         print(f"  {run.failure_path(folder).name}: {failure.strip().splitlines()[-1]}", file=sys.stderr)
+
+
+def _failed(failure: str) -> str:
+    return f"FAILED\n{failure}"
 
 
 def _described(reference: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ class RayWorkers:
 
     Args:
         count: pieces at a time; None for the CPUs of the cluster.
-        address: ``HOST:PORT`` or ``ray://HOST:PORT`` of a cluster that runs, which is left running, or
+        address: ``HOST:PORT`` of a cluster that runs, which is left running, or
             ``auto`` for that of this machine; None for one that is started here and ended with the context.
             If this process uses Ray already, its cluster is taken.
 
@@ -130,13 +130,13 @@ def _connect(address: str | None, count: int) -> None:
         return
     try:
         if address != "auto":  # Ray itself would try for minutes, and then end the process
-            host, _, port = address.removeprefix("ray://").rpartition(":")
+            host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), REACH_SECONDS).close()
         ray.init(address, **quiet)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[-1]
         raise ValueError(
-            f"--address={address!r} must be HOST:PORT or ray://HOST:PORT of a Ray cluster that runs, or auto "
+            f"--address={address!r} must be HOST:PORT of a Ray cluster that runs, or auto "
             f"on a machine of the cluster: {reason}"
         ) from error
 

@@ -41,7 +41,7 @@ PRESETS = {
 }
 """The comparisons by name."""
 
-FEWEST_EPISODES = 16
+FEWEST_EPISODES, MOST_SEEDS = 16, 10_000
 
 
 def plan(
@@ -77,7 +77,7 @@ def plan(
     for name in methods or ():
         checks.choice("--agents", name, tuple(METHODS))
     if seeds is not None:
-        checks.integer("--seeds", seeds, low=1)
+        checks.integer("--seeds", seeds, low=1, high=MOST_SEEDS)
     if budget is not None and checks.number("--budget", budget) <= 0:
         raise ValueError(f"--budget={budget!r} must be a number of CPU seconds greater than 0")
     if timesteps is not None:

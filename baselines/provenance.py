@@ -28,6 +28,8 @@ ASIDE = (
     "cli",
     "comparison",
     "engines",
+    "noise_table",
+    "parser",
     "progress",
     "references",
     "scaling",

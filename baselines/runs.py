@@ -19,10 +19,10 @@ from jumpgym.env import make_env
 from .charts import Drawn, draw_on
 from .classical import best_classical
 from .description import describe
-from .files import alone, replace_file
+from .files import alone, remove_partial, replace_file
 from .hindsight import TRACES
 from .measure import EVALUATION_SEED, Gap, Reference
-from .methods import METHODS, REFERENCES, make
+from .methods import METHODS, REFERENCES, make, one_thread
 from .provenance import code_version, hardware, versions
 from .training import CURVE_EPISODES, Keeper, point, train
 
@@ -155,6 +155,7 @@ def reference(problem: Problem, folder: Path) -> Reference:
     with alone(problem.name, folder):
         kept = read_reference(problem, folder)
         if kept is None:
+            remove_partial(problem.reference_path(folder).name, folder)
             kept = Reference(problem.make())
             for number in {problem.episodes, CURVE_EPISODES}:
                 kept.costs(number)
@@ -174,12 +175,12 @@ def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> 
         command: what was typed, for the record.
         checkpoint_seconds: CPU seconds between two checkpoints, from which an interrupted training goes on.
     """
+    one_thread()  # with several the sums of a training come out differently
     measure = reference(run.problem, folder)
     with alone(run.name, folder):
         record = read_record(run, folder)
         if record is None:
-            for left in folder.glob(f".{run.name}.*.partial"):  # by a process that was killed
-                left.unlink()
+            remove_partial(run.name, folder)
             record = {**_outcome(run, measure, folder, checkpoint_seconds), "command": command}
             replace_file(run.record_path(folder), json.dumps(record).encode())
             run.failure_path(folder).unlink(missing_ok=True)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from jumpgym.baselines.report.statistics import performance_profile, ranks, summary
+from jumpgym.baselines.report.tables import read_tables, title
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 
@@ -16,43 +19,51 @@ def test_examples_of_the_readme(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-def results_table() -> list[str]:
-    """Median and worst gap of each method in the standard comparison, as lines of Markdown."""
-    rows = pd.read_csv(ROOT / "results" / "standard" / "comparison.csv")
-    rows = rows[rows.method != "optimum"].fillna({"budget_seconds": 0})
-    gaps = rows.groupby(["method", "env", "budget_seconds"]).gap_percent.agg(["median", "max"])
-    short, long = sorted(rows.budget_seconds[rows.budget_seconds > 0].unique())
-    columns = [(env, short) for env in rows.env.unique()] + [(rows.env.iloc[0], long)]
-
-    def cell(method: str, env: str, budget: float) -> str:
-        median, worst = gaps.loc[method, env, 0 if method == "classical" else budget]
-        return f"{median:.2f}" if method == "classical" or budget == long else f"{median:.2f} ({worst:.2f})"
-
-    best_first = gaps["median"].unstack([1, 2])[columns[0]].fillna(gaps.loc["classical"].iloc[0, 0])
-    return [
-        f"| `{method}` | " + " | ".join(cell(method, *column) for column in columns) + " |"
-        for method in best_first.sort_values().index
-    ]
+def standard() -> pd.DataFrame:
+    """The standard comparison: all methods for a short time, few for a longer one."""
+    return read_tables(ROOT / "results" / "standard").comparison
 
 
-def suite_table() -> list[str]:
-    """Gaps of each environment in the comparison over the suite and in the references, as Markdown."""
-    runs = pd.read_csv(ROOT / "results" / "suite" / "comparison.csv")
-    gaps = runs[runs.budget_seconds > 0].set_index(["env", "method"]).gap_percent
+def headline_table() -> list[str]:
+    """Gaps of each environment in the longer part, and those of the references, as lines of Markdown."""
+    gaps = summary(standard())
+    gaps = gaps[gaps.budget_seconds == gaps.budget_seconds.max()].set_index(["env", "method"])
     lines = []
     for row in pd.read_csv(ROOT / "results" / "references" / "references.csv").itertuples():
+        learned = [gaps.loc[(row.env, method)] for method in ("mixed", "ppo-gate")]
         cells = [
-            *(f"{gaps[row.env, method]:.2f}" for method in ("mixed", "ppo-gate")),
+            *(f"{of_method['median']:.2f} ({of_method.worst:.2f})" for of_method in learned),
             f"{row.classical_gap_percent:.2f}",
             f"{row.ignoring_gap_percent:.1f}",
             f"{row.hindsight_gap_percent:.0f}",
         ]
-        name = row.env.removeprefix("jumpgym/").removesuffix("-v0")
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append(f"| `{title(row.env, '')}` | " + " | ".join(cells) + " |")
     return lines
+
+
+SHOWN = tuple(f"jumpgym/{name}-v0" for name in ("SetupCost", "TruckCapacity", "JointReplenishment"))
+
+
+def methods_table() -> list[str]:
+    """All methods in the shorter part, best mean rank first."""
+    rows = standard()
+    rows = rows[rows.budget_seconds == rows.budget_seconds.min()]
+    gaps = summary(rows).set_index(["env", "method"])["median"]
+    shares = performance_profile(rows, [1.0, 5.0]).set_index(["method", "threshold"]).share
+    lines = []
+    for row in ranks(rows).sort_values("rank").itertuples():
+        within = (f"{100 * shares[row.method, limit]:.0f} %" for limit in (1.0, 5.0))
+        cells = [f"{row.rank:.1f}", *within, *(digits(gaps.get((env, row.method))) for env in SHOWN)]
+        lines.append(f"| `{row.method}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def digits(gap: float | None) -> str:
+    """A gap as the table shows it."""
+    return "n/a" if gap is None else f"{gap:.2f}" if gap < 100 else f"{gap:,.0f}"
 
 
 def test_the_tables_of_the_readme_are_those_of_the_results():
     text = README.read_text()
-    for line in [*results_table(), *suite_table()]:
+    for line in [*headline_table(), *methods_table()]:
         assert line in text

@@ -251,7 +251,7 @@ def test_a_worker_that_dies_costs_one_item():
     [
         (["--env", "nowhere"], "--env='nowhere' must be one of 'jumpgym/SetupCost-v0'"),
         (["--agents", "mixed", "magic"], "--agents='magic' must be one of 'mixed'"),
-        (["--seeds", "0"], "--seeds=0 must be an integer of at least 1"),
+        (["--seeds", "0"], "--seeds=0 must be an integer in [1, 10000]"),
         (["--budget", "0"], "--budget=0.0 must be a number of CPU seconds greater than 0"),
         (["--budget", "nan"], "--budget=nan must be a finite number"),
         (["--episodes", "1"], "--episodes=1 must be an integer of at least 16"),

@@ -59,7 +59,8 @@ def write_and_fail(run, folder):
 def test_a_sweep_gives_the_same_tables_and_goes_on_after_a_failure(local, cluster, tmp_path, capfd):
     assert compare([IMPOSSIBLE, *RUNS], tmp_path, engine="ray") == 1
     out, err = capfd.readouterr()
-    assert f"{len(RUNS) + 1} to do and 1 problems to solve, 2 at a time" in out
+    assert f"{len(RUNS) + 1} to do" in out
+    assert "2 at a time" in out
     assert f"[{len(RUNS) + 1}/{len(RUNS) + 1}]" in out
     assert "seed=-1 must be an integer" in err
     assert "Traceback" in read_failure(IMPOSSIBLE, tmp_path / "runs")
@@ -128,12 +129,12 @@ def test_wrong_options(options, message):
         make_workers(*options)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "somewhere", "127.0.0.1:none"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "127.0.0.1:none"])
 def test_an_address_where_there_is_no_cluster(monkeypatch, address):
     ray = pytest.importorskip("ray", reason="Ray is not installed, see the extra 'cluster'")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     pool = make_workers("ray", None, address)
-    with pytest.raises(ValueError, match=f"--address='{address}' must be HOST:PORT or ray://HOST:PORT"), pool:
+    with pytest.raises(ValueError, match=f"--address='{address}' must be HOST:PORT of a Ray"), pool:
         pass
 
 

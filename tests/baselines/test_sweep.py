@@ -9,6 +9,7 @@ from dataclasses import replace
 import killing
 import numpy as np
 import pytest
+import torch
 from killing import PROBLEM, RUNS, TIMES
 
 from jumpgym.agents import checkpoint
@@ -34,6 +35,15 @@ Keeper.keep_when_due = keep_twice
 one_thread()
 perform(eval(sys.argv[1]), pathlib.Path(sys.argv[2]), "", 0.0)
 """
+
+
+@pytest.fixture
+def one_thread():
+    """As in a worker: with more, PyTorch adds in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +85,7 @@ def test_two_sweeps_at_once_do_each_run_once(whole, tmp_path):
     killing.assert_equal_tables(tmp_path, whole[0])
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("method", killing.METHODS)
 def test_a_training_killed_in_its_middle_goes_on_bit_by_bit(whole, folder, monkeypatch, method):
     run = next(run for run in RUNS if run.method == method)
