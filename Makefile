@@ -44,6 +44,7 @@ peers: $(PEERS_STAMP)
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench_envs.py
 	$(BIN)/python tests/benchmarks/bench_sb3.py
+	$(BIN)/python tests/benchmarks/bench_sweep.py
 
 # The wheel, in a clean environment without torch: each environment in a process of its own.
 wheel: $(STAMP)

@@ -119,7 +119,7 @@ def _train(args: argparse.Namespace, command: str) -> int:
     env = _make(args.env, args.set)
     one_thread()
     try:
-        model = make(args.agent, env, args.seed)
+        model = make(args.agent, env, args.seed, None if args.timesteps else args.cpu_seconds)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UsageError(error) from error
     with Progress(disable=not sys.stdout.isatty()) as bar:

@@ -246,29 +246,38 @@ def method(name: str) -> AgentMethod | SB3Method:
 
 
 @functools.cache
-def _tuned() -> dict[str, dict[str, Any]]:
-    table = yaml.safe_load(resources.files("jumpgym.baselines").joinpath("tuned.yml").read_text())
-    found: dict[str, dict[str, Any]] = table["default"]
-    return found
+def _tuned() -> dict[str, Any]:
+    table: dict[str, Any] = yaml.safe_load(
+        resources.files("jumpgym.baselines").joinpath("tuned.yml").read_text()
+    )
+    return table
 
 
-def tuned(name: str) -> dict[str, Any]:
-    """Hyperparameters of a learned method that ``jumpgym tune`` found, from ``tuned.yml``; may be none."""
-    return dict(_tuned().get(name, {}))
+def tuned(name: str, cpu_seconds: float | None) -> dict[str, Any]:
+    """Hyperparameters of a learned method that ``jumpgym tune`` found for short trainings.
+
+    Args:
+        name: of the method.
+        cpu_seconds: of the training; there are none for a longer one than ``tuned.yml`` says, nor
+            for None.
+    """
+    short = cpu_seconds is not None and cpu_seconds <= _tuned()["up_to_seconds"]
+    return dict(_tuned()["default"].get(name, {})) if short else {}
 
 
 def tuning() -> str:
     """Which methods were tuned, for reports."""
-    names = ", ".join(name for name in METHODS if name in _tuned())
+    names = ", ".join(name for name in METHODS if name in _tuned()["default"])
     return (
-        f"{names} have the hyperparameters of baselines/tuned.yml, each found by jumpgym tune in as much CPU "
-        "time (studies and commands: results/tuning); the others those of their class or of baselines/sb3.yml"
+        f"in trainings of up to {_tuned()['up_to_seconds']:g} CPU seconds {names} have the settings of "
+        "baselines/tuned.yml, each found by jumpgym tune in as much CPU time (studies and commands: "
+        "results/tuning); all others, and longer trainings, those of their class or of baselines/sb3.yml"
     )
 
 
-def make(name: str, env: Any, seed: int, **hyperparameters: Any) -> Any:
-    """An untrained model of a learned method with its tuned hyperparameters; see ``Method.make``."""
-    return method(name).make(env, seed, **{**tuned(name), **hyperparameters})
+def make(name: str, env: Any, seed: int, cpu_seconds: float | None = None, **hyperparameters: Any) -> Any:
+    """An untrained model of a method, tuned for a training of ``cpu_seconds``; see ``Method.make``."""
+    return method(name).make(env, seed, **{**tuned(name, cpu_seconds), **hyperparameters})
 
 
 def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:

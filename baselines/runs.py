@@ -218,7 +218,7 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     method = METHODS[run.method]
     env = run.problem.make()
     keeper = Keeper(method, run.settings, folder / run.name, checkpoint_seconds)
-    model, curve = keeper.resume(env) or (_made(make, run.method, env, run.seed), [])
+    model, curve = keeper.resume(env) or (_made(make, run.method, env, run.seed, run.budget_seconds), [])
     row = train(
         method,
         model,

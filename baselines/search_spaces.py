@@ -181,14 +181,14 @@ def hyperparameters(method: str, values: dict[str, Any]) -> dict[str, Any]:
     return keywords
 
 
-def default_values(method: str, env: Any) -> dict[str, Any]:
-    """Where the method's present settings lie in its space; what its space does not hold is left out."""
+def default_values(method: str, env: Any, cpu_seconds: float) -> dict[str, Any]:
+    """Where a method's present settings for a training lie in its space, what it does not hold left out."""
     chosen = METHODS[method]
     if isinstance(chosen, AgentMethod):
-        found = make(method, env, 0).settings()
+        found = make(method, env, 0, cpu_seconds).settings()
         layers = found["hidden"]
     else:
-        found = _sb3_settings(chosen.name, env)
+        found = _sb3_settings(chosen.name, env) | tuned(method, cpu_seconds)
         layers = found["net_arch"]
         if "n_steps" in found and "batch_size" in found:
             found[MINIBATCHES] = found["n_envs"] * found["n_steps"] // found["batch_size"]
@@ -209,7 +209,7 @@ def _sb3_settings(name: str, env: Any) -> dict[str, Any]:
             if "__init__" in vars(base):
                 parameters = inspect.signature(base).parameters.values()
                 settings |= {each.name: each.default for each in parameters if each.default is not each.empty}
-    return settings | hyperparameters_of(name, env) | tuned(name)
+    return settings | hyperparameters_of(name, env)
 
 
 def _holds(allowed: Range | list[Any], value: Any) -> bool:

@@ -80,7 +80,7 @@ class MethodStudy:
             "--trial-seconds": trial_seconds,
             "--seeds": seeds,
             "--seed": seed,
-            DEFAULTS: default_values(method, envs[0]),
+            DEFAULTS: default_values(method, envs[0], trial_seconds),
         }
         self.study = optuna.create_study(
             storage=f"sqlite:///{path}",

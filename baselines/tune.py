@@ -73,7 +73,7 @@ def tune(
     check_writable(output, "--output")
     one_thread()
     for env in envs:
-        make(method, env, 0)  # refuses what it does not apply to
+        make(method, env, 0, trial_seconds)  # refuses what it does not apply to
 
     def measure(env: str, number: int, keywords: dict[str, Any], cpu_seconds: float) -> tuple[float, float]:
         return measure_gap(method, env, EVALUATION_SEED + 1 + number, keywords, cpu_seconds)
@@ -92,7 +92,7 @@ def measure_gap(
     from jumpgym.agents.clock import CpuClock
 
     reference = _reference(env)
-    model = make(method, env, seed, **hyperparameters)
+    model = make(method, env, seed, cpu_seconds, **hyperparameters)
     clock = CpuClock()
     try:
         METHODS[method].train(model, lambda model: None, cpu_seconds=cpu_seconds)

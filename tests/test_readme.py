@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.statistics import performance_profile, ranks, summary
 from jumpgym.baselines.report.tables import read_tables, title
 
@@ -67,3 +68,8 @@ def test_the_tables_of_the_readme_are_those_of_the_results():
     text = README.read_text()
     for line in [*headline_table(), *methods_table()]:
         assert line in text
+
+
+def test_the_summary_of_the_standard_comparison_is_that_of_its_tables():
+    folder = ROOT / "results" / "standard"
+    assert markdown(read_tables(folder)) == (folder / "comparison.md").read_text()

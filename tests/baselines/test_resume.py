@@ -91,7 +91,7 @@ class Training:
 
     def result(self):
         """All that the training changed, and all costs that it met, to be compared as a whole."""
-        self.method.save(self.model, self.env, self.path)
+        self.method.save(self.model, self.path)
         settings, arrays = checkpoint.read(self.path)
         del settings["cpu_seconds"]
         contents = {name: (array.dtype, array.tobytes()) for name, array in arrays.items()}
@@ -247,7 +247,7 @@ def half(name):
     with tempfile.TemporaryDirectory() as folder:
         training = Training(name, Path(folder))
         training.method.train(training.model, lambda model: None, total_timesteps=TOTAL // 2)
-        training.method.save(training.model, PROBLEM, training.path)
+        training.method.save(training.model, training.path)
         return training.path.read_bytes()
 
 
@@ -311,7 +311,7 @@ def test_a_clock_goes_on_and_schedules_with_it(name, tmp_path):
     train(training.model, lambda model: None, cpu_seconds=0.15)
     spent = training.model.clock.elapsed
     assert spent >= 0.15
-    training.method.save(training.model, PROBLEM, training.path)
+    training.method.save(training.model, training.path)
     _, model = methods.load(training.path, PROBLEM)
     optimizer = {"mixed": model, "ppo-gate": model.policy}.get(name, getattr(model, "actor", None)).optimizer
     seen, rates = [], []

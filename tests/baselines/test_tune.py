@@ -13,8 +13,9 @@ from filelock import FileLock
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from jumpgym.agents import MixedGradient
 from jumpgym.baselines import tune as module
-from jumpgym.baselines.methods import METHODS, AgentMethod
+from jumpgym.baselines.methods import METHODS, AgentMethod, make, tuned
 from jumpgym.baselines.sb3 import hyperparameters_of
 from jumpgym.baselines.search_spaces import (
     MINIBATCHES,
@@ -322,7 +323,7 @@ def test_every_value_of_a_space_makes_the_method(method):
 
 @pytest.mark.parametrize("method", SPACES)
 def test_the_space_holds_the_method_as_it_is(method):
-    values = default_values(method, SETUP_COST)
+    values = default_values(method, SETUP_COST, 1000.0)
     assert SPACES[method].keys() - values.keys() <= {"noise"}  # SVG's follows from its steps
     keywords = hyperparameters(method, values)
     if isinstance(METHODS[method], AgentMethod):
@@ -331,6 +332,18 @@ def test_the_space_holds_the_method_as_it_is(method):
         settings = hyperparameters_of(METHODS[method].name, SETUP_COST)
     assert settings.keys() & keywords.keys() >= {"learning_rate", "batch_size"} & settings.keys()
     assert all(settings[name] == keywords[name] for name in settings.keys() & keywords.keys())
+
+
+def test_tuned_values_are_for_short_trainings():
+    found = tuned("mixed", 8.0)
+    assert found
+    assert make("mixed", SETUP_COST, 0, 8.0).settings().items() >= found.items()
+    assert make("mixed", SETUP_COST, 0, 8.0, hidden=[8]).settings()["hidden"] == [8]
+    for longer in (1000.0, None):
+        assert make("mixed", SETUP_COST, 0, longer).settings() == MixedGradient(SETUP_COST).settings()
+    gate = make("ppo-gate", SETUP_COST, 0, 8.0)
+    assert gate.n_epochs == tuned("ppo-gate", 8.0)["n_epochs"]
+    assert tuned("ppo-stock", 8.0) == {}
 
 
 def test_minibatches_divide_every_rollout():

@@ -24,7 +24,7 @@ from jumpgym.agents.clock import CpuClock
 from jumpgym.baselines.charts import draw_on
 from jumpgym.baselines.files import replace_file
 from jumpgym.baselines.measure import Reference
-from jumpgym.baselines.methods import METHODS, REFERENCES, one_thread
+from jumpgym.baselines.methods import METHODS, REFERENCES, make, one_thread
 from jumpgym.baselines.plans import plan
 from jumpgym.baselines.runs import Problem, read_record, read_reference
 from jumpgym.baselines.training import CURVE_EPISODES, moments
@@ -66,7 +66,7 @@ def bare(method: str, seeds: int) -> None:
     for episodes in (EPISODES, CURVE_EPISODES):
         reference.costs(episodes)
     for seed in range(seeds):
-        model = METHODS[method].make(ENV, seed)
+        model = make(method, ENV, seed)
         model.learn(TIMESTEPS[method])
         for _ in moments(None, TIMESTEPS[method]):
             reference.gap(model, model.get_env(), CURVE_EPISODES)
