@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..methods import METHODS
 from ..runs import NOT_APPLICABLE, short
 from .statistics import CEILING, DIVERGED, FLOOR, bands, performance_profile
-from .styles import MOST, STYLES
+from .styles import MOST, STYLES, by_a_factor
 from .tables import PROBLEM, Tables, budgets, learned, of_problem, spent, title
 
 DIGITS = 5
@@ -233,7 +233,7 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
         "names": [facts.x_name] if lines else [facts.x_name, facts.y_name],
         "x": x,
         "y": y,
-        "logarithmic": [_logarithmic(values) for values in (x, y)],
+        "logarithmic": [by_a_factor(values) for values in (x, y)],
         "periods": sorted(first.period.unique().tolist()),
         "horizon": int(facts.horizon),
         "quantities": quantities.name.tolist(),
@@ -264,11 +264,6 @@ def _by_period(own: pd.DataFrame, kind: str) -> NDArray[np.float64]:
     """Decisions of a method by period, then gate or quantity, then point."""
     rows = own[own.kind == kind].sort_values(["period", "index"], kind="stable")
     return rows.value.to_numpy().reshape(rows.period.nunique(), rows["index"].nunique(), -1)
-
-
-def _logarithmic(values: Sequence[float]) -> bool:
-    """Whether values are spaced by a factor."""
-    return len(values) > 2 and values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0])
 
 
 def _plain(value: Any) -> Any:

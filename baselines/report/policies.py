@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from ..methods import METHODS
-from .styles import png
+from .styles import by_a_factor, png
 from .tables import BUDGET, percent, title
 
 COLUMNS = 5
@@ -130,7 +130,7 @@ def _limit(axes: Axes, reference: pd.DataFrame) -> None:
     top, bottom = shown.max(), min(shown.min(), 0.0)
     room = max(top - bottom, 1e-9)
     axes.set_ylim(bottom - 0.05 * room, top + 0.25 * room)
-    if _by_a_factor(reference.x.unique()):
+    if by_a_factor(reference.x.unique()):
         axes.set_xscale("log")
 
 
@@ -158,13 +158,8 @@ def _draw_map(
     image = np.array([to_rgb(colours[point]) for point in points]).reshape(len(x), len(y), 3)
     axes.pcolormesh(x, y, image.swapaxes(0, 1), shading="nearest")
     for values, scale, axis in ((x, axes.set_xscale, axes.xaxis), (y, axes.set_yscale, axes.yaxis)):
-        if _by_a_factor(values):
+        if by_a_factor(values):
             scale("log")
         else:
             axis.set_major_locator(MaxNLocator(5))
             axis.set_major_formatter(EngFormatter(sep=""))
-
-
-def _by_a_factor(values: NDArray[np.float64]) -> bool:
-    """Whether values are spaced by a factor, not by a step."""
-    return bool(values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0]))

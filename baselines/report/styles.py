@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from .statistics import BASELINE
 
@@ -88,3 +89,8 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
+
+
+def by_a_factor(values: Sequence[float] | NDArray[np.float64]) -> bool:
+    """Whether the values of an axis are spaced by a factor, not by a step."""
+    return bool(len(values) > 2 and values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0]))

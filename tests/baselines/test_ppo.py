@@ -18,12 +18,7 @@ from jumpgym.baselines.ppo import METHODS, BudgetedPPO, Cosine, make_ppo, ppo_hy
 SETUP_COST = "jumpgym/SetupCost-v0"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

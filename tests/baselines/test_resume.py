@@ -43,12 +43,7 @@ SMALL = {
 SB3 = [name for name, method in methods.METHODS.items() if isinstance(method, methods.SB3Method)]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Interrupted(Exception):

@@ -9,7 +9,6 @@ from dataclasses import replace
 import killing
 import numpy as np
 import pytest
-import torch
 from killing import PROBLEM, RUNS, TIMES
 
 from jumpgym.agents import checkpoint
@@ -35,15 +34,6 @@ Keeper.keep_when_due = keep_twice
 one_thread()
 perform(eval(sys.argv[1]), pathlib.Path(sys.argv[2]), "", 0.0)
 """
-
-
-@pytest.fixture
-def one_thread():
-    """As in a worker: with more, PyTorch adds in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Hostile inputs for the fuzz tests, a limit on their CPU time, and what a step that is in order returns."""
 
 import contextlib
+import copy
 import datetime
 import decimal
 import fractions
@@ -66,6 +67,15 @@ def no_hang(given, limit=LIMIT):
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def attempted(step, action):
+    """What ``step`` returns for an action, and the text of its ValueError, empty if there is none."""
+    with no_hang(action):
+        try:
+            return step(copy.copy(action)), ""
+        except ValueError as error:
+            return None, str(error)
 
 
 def pick(rng, values):

@@ -1,6 +1,5 @@
 """Junk as actions of wrappers, and as actions and options of native batches."""
 
-import copy
 import pickle
 import re
 import warnings
@@ -9,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from junk import NUMBERS, carried_out, in_order, junk, junk_action, mutated, no_hang, pick
+from junk import NUMBERS, attempted, carried_out, in_order, junk, junk_action, mutated, no_hang, pick
 from suite import STATIONARY, class_of, defaults_of, every_environment
 
 from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
@@ -48,13 +47,9 @@ def junk_wrapped(rng, space):
 def try_wrapped(env, observation, rng):
     """The next observation, or None if a junk action was refused."""
     action, allowed = junk_wrapped(rng, env.action_space)
-    base, refusal = env.unwrapped, ""
+    base = env.unwrapped
     before, state = snapshot(base), base._state
-    with no_hang(action):
-        try:
-            step = env.step(copy.copy(action))
-        except ValueError as error:
-            refusal = str(error)
+    step, refusal = attempted(env.step, action)
     if refusal:
         assert allowed is not True, f"{action!r} is refused: {refusal}"
         assert refusal.startswith("action"), f"{action!r}: {refusal}"
@@ -145,13 +140,9 @@ def batch_in_order(envs, step):
 def try_batch(envs, rng):
     """Whether junk actions were accepted."""
     actions, row, allowed = junk_batch(rng, envs.action_space, envs.problem.layout.gates)
-    before, refusal = snapshot(envs), ""
+    before = snapshot(envs)
     problem, state, over = envs.problem, envs._state, envs._over
-    with no_hang(actions):
-        try:
-            step = envs.step(copy.copy(actions))
-        except ValueError as error:
-            refusal = str(error)
+    step, refusal = attempted(envs.step, actions)
     if refusal:
         assert allowed is not True, f"{actions!r} are refused: {refusal}"
         assert refusal.startswith("action" if row is None else f"action of environment {row}: "), refusal
