@@ -1,12 +1,12 @@
 """Agents in PyTorch that differentiate through the hindsight problem."""
 
-from .amortized_fitted_q import AmortizedFittedQ
 from .base import Agent
-from .fitted_q import FittedQ
 from .gumbel_softmax import GumbelSoftmax
 from .hpo import HPO
 from .mixed_gradient import MixedGradient
-from .nfqca import NFQCA
+from .q_learning.amortized_fitted_q import AmortizedFittedQ
+from .q_learning.fitted_q import FittedQ
+from .q_learning.nfqca import NFQCA
 from .reinforce import Reinforce
 from .smoothed_cost import SmoothedCost
 from .stochastic_value_gradient import StochasticValueGradient

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
-from jumpgym.actions import format_action
+from jumpgym.adapters.actions import format_action
 
-from .callbacks import Callbacks
-from .clock import CpuClock
-from .device import one_thread, usable_device
-from .estimators import cost_unit
-from .logger import Logger, ProgressBar
-from .observations import checked_observation
-from .persistent import Persistent
-from .rollout import Limits, Rollout, draw
-from .schedules import cosine
+from .gradients.estimators import cost_unit
+from .gradients.rollout import Limits, Rollout, draw
+from .training.callbacks import Callbacks
+from .training.clock import CpuClock
+from .training.device import one_thread, usable_device
+from .training.logger import Logger, ProgressBar
+from .training.observations import checked_observation
+from .training.persistent import Persistent
+from .training.schedules import cosine
 
 
 class Agent(Persistent):

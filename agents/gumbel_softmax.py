@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from jumpgym import checks
 
 from .base import Agent
-from .gates import gumbel_noise, relaxed_gate
-from .policies import Choice, HybridPolicy, QuantityHead
-from .rollout import Policy, Rollout, rollout
-from .schedules import inverse_time
+from .gradients.rollout import Policy, Rollout, rollout
+from .networks.gates import gumbel_noise, relaxed_gate
+from .networks.policies import Choice, HybridPolicy, QuantityHead
+from .training.schedules import inverse_time
 
 TEMPERATURE, DECAY, COLDEST = 1.0, 0.02, 0.05
 

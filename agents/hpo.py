@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from jumpgym import checks
 
-from . import estimators
-from .exploration import revival_loss
-from .gates import entropy, gumbel_noise, log_prob, sampled_gate
-from .networks import mlp
-from .policies import HybridPolicy
-from .rollout import Rollout, rollout
+from .gradients import estimators
+from .gradients.exploration import revival_loss
+from .gradients.rollout import Rollout, rollout
+from .networks.gates import entropy, gumbel_noise, log_prob, sampled_gate
+from .networks.perceptrons import mlp
+from .networks.policies import HybridPolicy
 from .windows import WindowedAgent
 
 

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 
-from .branching import Closing, option_costs
-from .enumeration import check_paths, expected_cost
-from .estimators import Credit, credited, expected_loss, minibatch, pathwise_loss, score_loss
-from .exploration import entropy_weight, revival_loss
-from .gates import entropy, gumbel_noise, log_prob, probabilities, relaxed_gate, sampled_gate
+from .gradients.branching import Closing, option_costs
+from .gradients.enumeration import check_paths, expected_cost
+from .gradients.estimators import Credit, credited, expected_loss, minibatch, pathwise_loss, score_loss
+from .gradients.exploration import entropy_weight, revival_loss
+from .gradients.rollout import Policy, Rollout, rollout
 from .gumbel_softmax import GumbelSoftmax, guarded
-from .heads import SeveralHeads
-from .item_policy import ItemPolicy, ItemValue
-from .networks import Value
-from .policies import HybridPolicy, QuantityHead
-from .rollout import Policy, Rollout, rollout
-from .schedules import linear_until
+from .networks.gates import entropy, gumbel_noise, log_prob, probabilities, relaxed_gate, sampled_gate
+from .networks.heads import SeveralHeads
+from .networks.item_policy import ItemPolicy, ItemValue
+from .networks.perceptrons import Value
+from .networks.policies import HybridPolicy, QuantityHead
+from .training.schedules import linear_until
 from .windows import WindowedAgent
 
 Estimator = Literal[

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, checks
 
-from . import estimators
-from .distributions import DISTRIBUTIONS, QuantityDistribution
-from .exploration import entropy_weight
-from .gates import entropy, gumbel_noise, log_prob, most_probable, sampled_gate
-from .networks import Value
-from .policies import Choice, HybridPolicy
-from .rollout import Rollout, rollout
+from .gradients import estimators
+from .gradients.exploration import entropy_weight
+from .gradients.rollout import Rollout, rollout
+from .networks.distributions import DISTRIBUTIONS, QuantityDistribution
+from .networks.gates import entropy, gumbel_noise, log_prob, most_probable, sampled_gate
+from .networks.perceptrons import Value
+from .networks.policies import Choice, HybridPolicy
 from .windows import WindowedAgent
 
 Family = Literal["gaussian", "truncated_normal", "kumaraswamy"]

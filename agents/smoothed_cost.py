@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from jumpgym import HindsightProblem, checks
 
 from .base import Agent
-from .gates import Gate
-from .policies import Choice, QuantityPolicy
-from .rollout import Rollout, rollout
+from .gradients.rollout import Rollout, rollout
+from .networks.gates import Gate
+from .networks.policies import Choice, QuantityPolicy
 
 
 class Membership(nn.Module):

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from jumpgym import checks
 
-from . import estimators
-from .critic import Critic, joined_actions
-from .exploration import entropy_weight, revival_loss
-from .gates import entropy, gumbel_noise, log_prob, sampled_gate
-from .policies import Choice, HybridPolicy
-from .rollout import Policy, Rollout, rollout
-from .schedules import linear_until
+from .gradients import estimators
+from .gradients.critic import Critic, joined_actions
+from .gradients.exploration import entropy_weight, revival_loss
+from .gradients.rollout import Policy, Rollout, rollout
+from .networks.gates import entropy, gumbel_noise, log_prob, sampled_gate
+from .networks.policies import Choice, HybridPolicy
+from .training.schedules import linear_until
 from .windows import WindowedAgent, Windows
 
 

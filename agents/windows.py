@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 
-from . import estimators
 from .base import Agent
-from .networks import Value
-from .rollout import Rollout, draw
+from .gradients import estimators
+from .gradients.rollout import Rollout, draw
+from .networks.perceptrons import Value
 
 
 class Windows(nn.Module):

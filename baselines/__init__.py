@@ -3,7 +3,10 @@
 PPO (``jumpgym.baselines.ppo``) and the comparison (``jumpgym.baselines.comparison``) are imported by name.
 """
 
-from .classical import (
+from .evaluation import Evaluation, evaluate
+from .hindsight.cost import hindsight_cost
+from .optimum import Optimum, solve
+from .policies.classical import (
     FullTruckPolicy,
     MinOrderPolicy,
     SSPolicy,
@@ -13,10 +16,7 @@ from .classical import (
     best_ss,
     stationary_cost,
 )
-from .evaluation import Evaluation, evaluate
-from .hindsight import hindsight_cost
-from .ignoring import jump_ignoring
-from .optimum import Optimum, solve
+from .policies.jump_ignoring import jump_ignoring
 from .policies.lot_policies import CappedSSPolicy, SnQPolicy
 from .policy import Policy
 

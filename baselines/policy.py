@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym.actions import format_action
-from jumpgym.observations import checked_observation
+from jumpgym.adapters.actions import format_action
+from jumpgym.adapters.observations import checked_observation
 
 
 class Policy(ABC):
@@ -44,7 +44,7 @@ class Policy(ABC):
             deterministic: without effect; these policies are deterministic.
 
         Returns:
-            The action in the form of ``jumpgym.actions.format_action``, and ``state``.
+            The action in the form of ``jumpgym.adapters.actions.format_action``, and ``state``.
 
         Raises:
             ValueError: if the observation has another shape, is not finite, or its period is not in

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from jumpgym import checks
 
-from .budgeted import BudgetedPPO, Cosine
-from .sb3 import LEARNERS, hyperparameters_of, make_learner
+from .sb3.budgeted import BudgetedPPO, Cosine
+from .sb3.learners import LEARNERS, hyperparameters_of, make_learner
 
 __all__ = ["METHODS", "BudgetedPPO", "Cosine", "make_ppo", "ppo_hyperparameters"]
 

@@ -6,25 +6,25 @@ Importing the package registers its environments. It needs neither PyTorch nor S
 import gymnasium as gym
 
 from . import wrappers
-from .budget_discount import BudgetDiscountEnv
-from .env import HybridEnv, as_problem
-from .free_shipping import FreeShippingEnv
-from .inventory import InventoryState, SingleItemInventory
-from .joint_replenishment import JointReplenishment, JointReplenishmentEnv
+from .adapters.env import HybridEnv, as_problem
+from .adapters.noise_inference import infer_noise
+from .adapters.vector import HybridVectorEnv
 from .layout import ActionLayout
-from .loan_brackets import LoanBracketsEnv
-from .lot_sizing import CapacitatedLotSizing, CapacitatedLotSizingEnv
-from .min_investment import MinInvestmentEnv
-from .min_order import MinOrderEnv
-from .noise_inference import infer_noise
-from .order_size_lead_time import OrderSizeLeadTimeEnv
-from .problem import HindsightProblem
-from .quantity_discount import QuantityDiscountEnv
+from .problem import HindsightProblem, NotApplicable
+from .problems.budget_discount import BudgetDiscountEnv
+from .problems.capacitated_lot_sizing import CapacitatedLotSizing, CapacitatedLotSizingEnv
+from .problems.free_shipping import FreeShippingEnv
+from .problems.joint_replenishment import JointReplenishment, JointReplenishmentEnv
+from .problems.loan_brackets import LoanBracketsEnv
+from .problems.min_investment import MinInvestmentEnv
+from .problems.min_order import MinOrderEnv
+from .problems.order_size_lead_time import OrderSizeLeadTimeEnv
+from .problems.quantity_discount import QuantityDiscountEnv
+from .problems.setup_cost import SetupCostEnv
+from .problems.single_item import InventoryState, SingleItemInventory
+from .problems.switched_lqr import SwitchedLQREnv
+from .problems.truck_capacity import TruckCapacityEnv
 from .regimes import RegimeTable
-from .setup_cost import SetupCostEnv
-from .switched_lqr import SwitchedLQREnv
-from .truck_capacity import TruckCapacityEnv
-from .vector import HybridVectorEnv
 
 __version__ = "0.1.0"
 
@@ -44,6 +44,7 @@ __all__ = [
     "LoanBracketsEnv",
     "MinInvestmentEnv",
     "MinOrderEnv",
+    "NotApplicable",
     "OrderSizeLeadTimeEnv",
     "QuantityDiscountEnv",
     "RegimeTable",
@@ -57,18 +58,18 @@ __all__ = [
 ]
 
 _MODULES = {
-    "SetupCost": "jumpgym.setup_cost",
-    "MinOrder": "jumpgym.min_order",
-    "TruckCapacity": "jumpgym.truck_capacity",
-    "QuantityDiscount": "jumpgym.quantity_discount",
-    "FreeShipping": "jumpgym.free_shipping",
-    "OrderSizeLeadTime": "jumpgym.order_size_lead_time",
-    "JointReplenishment": "jumpgym.joint_replenishment",
-    "CapacitatedLotSizing": "jumpgym.lot_sizing",
-    "BudgetDiscount": "jumpgym.budget_discount",
-    "LoanBrackets": "jumpgym.loan_brackets",
-    "MinInvestment": "jumpgym.min_investment",
-    "SwitchedLQR": "jumpgym.switched_lqr",
+    "SetupCost": "jumpgym.problems.setup_cost",
+    "MinOrder": "jumpgym.problems.min_order",
+    "TruckCapacity": "jumpgym.problems.truck_capacity",
+    "QuantityDiscount": "jumpgym.problems.quantity_discount",
+    "FreeShipping": "jumpgym.problems.free_shipping",
+    "OrderSizeLeadTime": "jumpgym.problems.order_size_lead_time",
+    "JointReplenishment": "jumpgym.problems.joint_replenishment",
+    "CapacitatedLotSizing": "jumpgym.problems.capacitated_lot_sizing",
+    "BudgetDiscount": "jumpgym.problems.budget_discount",
+    "LoanBrackets": "jumpgym.problems.loan_brackets",
+    "MinInvestment": "jumpgym.problems.min_investment",
+    "SwitchedLQR": "jumpgym.problems.switched_lqr",
 }
 
 ENVIRONMENTS = tuple(f"jumpgym/{name}-v0" for name in _MODULES)

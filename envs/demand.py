@@ -7,13 +7,13 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from . import checks
-from .item_noise import ItemNoise as ItemDemand
-from .item_noise import as_item_noise
-from .noise import STATIONARY_PERIODS, as_noise
-from .noise import ContinuousNoise as ContinuousDemand
-from .noise import DiscreteNoise as DiscreteDemand
-from .noise import Noise as Demand
-from .noise import TraceNoise as TraceDemand
+from .noise.items import ItemNoise as ItemDemand
+from .noise.items import as_item_noise
+from .noise.single import STATIONARY_PERIODS, as_noise
+from .noise.single import ContinuousNoise as ContinuousDemand
+from .noise.single import DiscreteNoise as DiscreteDemand
+from .noise.single import Noise as Demand
+from .noise.single import TraceNoise as TraceDemand
 from .traces import episodes, split_series
 
 __all__ = [
@@ -75,7 +75,7 @@ def as_item_demand(demand: Any, items: int, horizon: int | None) -> ItemDemand:
     """The demand of several items described by frozen ``scipy.stats`` distributions or by traces.
 
     Args:
-        demand: see ``jumpgym.item_noise.as_item_noise``; at least 0.
+        demand: see ``jumpgym.noise.items.as_item_noise``; at least 0.
         items: number of items.
         horizon: periods in an episode; None for no end.
 

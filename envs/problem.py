@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -13,6 +13,30 @@ from numpy.typing import NDArray
 
 from . import checks
 from .layout import ActionLayout
+
+
+class NotApplicable(NotImplementedError, ValueError):
+    """A method or a reference is not made for a problem; the message says why, and what to use instead.
+
+    It is the one error that comparisons take for "does not apply" instead of for a failure. It is both a
+    NotImplementedError and a ValueError, since callers of version 0.1.0 caught the one or the other.
+    """
+
+
+class CarriedOut(NamedTuple):
+    """What a hard decision comes to in a state, in the two forms of ``ActionLayout``.
+
+    Attributes:
+        regime: of each gate, shape (..., G).
+        quantity: shape (..., n).
+        gate: one-hot weights of the regimes, shape (..., options).
+        columns: the quantities in the flat array that ``step`` takes, shape (..., columns).
+    """
+
+    regime: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    gate: NDArray[np.float64]
+    columns: NDArray[np.float64]
 
 
 class HindsightProblem(ABC):
@@ -153,6 +177,48 @@ class HindsightProblem(ABC):
         ``step`` applies it itself; doing so twice changes nothing. By default everything is admitted.
         """
         return gate, quantity
+
+    @property
+    def admits_all(self) -> bool:
+        """Whether every state admits every decision, so that ``admit`` changes nothing."""
+        return type(self).admit is HindsightProblem.admit
+
+    def carry_out(self, state: Any, regime: NDArray[np.int64], quantity: NDArray[np.float64]) -> CarriedOut:
+        """What becomes of a hard decision: quantities are projected on their intervals, then admitted.
+
+        Args:
+            state: NumPy arrays with the batch axes of the decision.
+            regime: of each gate, shape (..., G).
+            quantity: shape (..., n).
+        """
+        layout = self.layout
+        quantity = layout.project(regime, quantity)
+        gate, columns = layout.flat(regime, quantity)
+        if not self.admits_all:
+            gate, columns = self.admit(state, gate, columns)
+            regime, quantity = layout.chosen(gate, columns)
+        return CarriedOut(regime, quantity, gate, columns)
+
+    def carry_out_at(
+        self, observation: NDArray[np.float64], regime: NDArray[np.int64], quantity: NDArray[np.float64]
+    ) -> CarriedOut:
+        """``carry_out`` in the state of an observation (..., n), as policies see it."""
+        return self.carry_out(None if self.admits_all else self.state_at(observation), regime, quantity)
+
+    def state_at(self, observation: NDArray[np.float64]) -> Any:
+        """States (...,) of observations (..., n), which list the entries of the state one after the other.
+
+        The observations of a stationary problem leave out the period; it is 0.
+        """
+        batch = observation.shape[:-1]
+        if self.horizon is None:
+            observation = np.concatenate([observation, np.zeros((*batch, 1))], axis=-1)
+        template = self.initial_state(np.zeros((*batch, *self.start_shape)))
+        sizes = [int(np.prod(entry.shape[len(batch) :])) for entry in template]
+        parts = np.split(observation, np.cumsum(sizes)[:-1], axis=-1)
+        return type(template)(
+            *(part.reshape(entry.shape) for part, entry in zip(parts, template, strict=True))
+        )
 
     def quantity_from(self, observation: Any, output: Any) -> Any:
         """Quantities (..., columns), not yet projected, of network outputs (..., columns) of order 1.

@@ -1,7 +1,8 @@
 """Action wrappers: a (regime, quantity) environment under other action spaces.
 
 Each wrapper has a batched pure method ``decode(observation, action) -> (regime (m, G), quantity (m, n))``, so
-that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions; see ``jumpgym.views``.
+that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions;
+see ``jumpgym.adapters.views``.
 
 >>> import gymnasium as gym, jumpgym
 >>> from jumpgym.wrappers import DiscreteLevel
@@ -23,8 +24,16 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from .env import as_problem
-from .views import ActionView, BoxView, Decision, DictView, LevelGridView, QuantityGridView, QuantityView
+from .adapters.env import as_problem
+from .adapters.views import (
+    ActionView,
+    BoxView,
+    Decision,
+    DictView,
+    LevelGridView,
+    QuantityGridView,
+    QuantityView,
+)
 
 __all__ = ["BoxAction", "BoxQuantity", "DictAction", "DiscreteLevel", "DiscreteQuantity"]
 
@@ -68,7 +77,7 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
         return regime[0], quantity[0]
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """Regimes (m, G) and quantities (m, n) of actions, see ``jumpgym.views.ActionView.decode``."""
+        """Regimes (m, G) and quantities (m, n) of actions; see ``ActionView.decode``."""
         return self.view.decode(observation, action)
 
 
@@ -92,7 +101,7 @@ class DiscreteQuantity(ViewWrapper):
     Args:
         env: a jumpgym environment.
         quantities: the grid in units, ascending (with several quantities one for each); None:
-            ``jumpgym.grids.order_quantities``.
+            ``jumpgym.adapters.grids.order_quantities``.
     """
 
     def __init__(self, env: gym.Env[Any, Any], quantities: Sequence[Any] | None = None) -> None:
@@ -100,12 +109,12 @@ class DiscreteQuantity(ViewWrapper):
 
 
 class DiscreteLevel(ViewWrapper):
-    """An index of a grid of order-up-to levels, see ``jumpgym.views.LevelGridView``.
+    """An index of a grid of order-up-to levels, see ``jumpgym.adapters.views.LevelGridView``.
 
     Args:
         env: a jumpgym environment.
         levels: the grid, ascending (with several quantities one for each); None for
-            ``jumpgym.grids.order_levels``.
+            ``jumpgym.adapters.grids.order_levels``.
     """
 
     def __init__(self, env: gym.Env[Any, Any], levels: Sequence[Any] | None = None) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem
-from jumpgym.budget_discount import BudgetDiscount
 from jumpgym.demand import DiscreteDemand, TraceDemand
+from jumpgym.problems.budget_discount import BudgetDiscount
 
 from ..policy import Policy
 from .lattice import (

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem
-from jumpgym.item_noise import IndependentItems
-from jumpgym.min_investment import MinInvestment
-from jumpgym.noise import ContinuousNoise, DiscreteNoise, Noise
+from jumpgym.noise.items import IndependentItems
+from jumpgym.noise.single import ContinuousNoise, DiscreteNoise, Noise
+from jumpgym.problems.min_investment import MinInvestment
 
 from ..policy import Policy
 

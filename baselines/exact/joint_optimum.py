@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from jumpgym import as_problem
 from jumpgym.demand import ContinuousDemand, DiscreteDemand
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
 
 from ..policy import Policy
 from .joint_lattice import Decision, JointProcess

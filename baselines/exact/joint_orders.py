@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym.demand import Demand, DiscreteDemand
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
 
 from .joint_lattice import Orders
 from .lattice import ROUNDING, common_step, grid_step, standard_deviation

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jumpgym import as_problem
 from jumpgym.demand import DiscreteDemand, TraceDemand
-from jumpgym.loan_brackets import LoanBrackets
+from jumpgym.problems.loan_brackets import LoanBrackets
 
 from ..policy import Policy
 from .lattice import common_step, demand_weights, standard_deviation, stock_cost

@@ -9,7 +9,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from jumpgym import as_problem
-from jumpgym.switched_lqr import SwitchedLQR
+from jumpgym.problems.switched_lqr import SwitchedLQR
 
 from ..policy import Policy
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem, checks
-from jumpgym.budget_discount import BudgetDiscount
+from jumpgym.problems.budget_discount import BudgetDiscount
 
 from ..evaluation import draw, simulate
 from ..policy import Policy

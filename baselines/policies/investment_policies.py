@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from jumpgym.min_investment import MinInvestment
+from jumpgym.problems.min_investment import MinInvestment
 
 from ..exact.investment_optimum import investment
 from ..policy import Policy

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from jumpgym import as_problem, checks
 from jumpgym.demand import DiscreteDemand
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.multi_item import MultiItemInventory
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.several_items import MultiItemInventory
 
 from ..policy import Policy
 

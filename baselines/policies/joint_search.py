@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.multi_item import MultiItemInventory
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.several_items import MultiItemInventory
 
 from ..evaluation import draw
 from .joint_policies import (

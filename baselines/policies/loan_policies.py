@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem, checks
-from jumpgym.loan_brackets import LoanBrackets
+from jumpgym.problems.loan_brackets import LoanBrackets
 
 from ..evaluation import draw, simulate
 from ..policy import Policy

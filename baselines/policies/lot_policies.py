@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jumpgym import checks
 
-from ..classical import ROUNDING, SSPolicy
+from .classical import ROUNDING, SSPolicy
 from .stationary import StationaryPolicy
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import replace_file
-from ..runs import read_records
+from ..runs.files import replace_file
+from ..runs.run import read_records
 from .figures import draw_curves, draw_profiles
 from .markdown import PROFILES, drawn, markdown, picture
 from .page import page

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods import METHODS, REFERENCES, tuning
-from ..provenance import PACKAGES
-from ..runs import NOT_APPLICABLE
+from ..runs.methods import METHODS, REFERENCES, tuning
+from ..runs.provenance import PACKAGES
+from ..runs.run import NOT_APPLICABLE
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
 from .tables import PROBLEM, THRESHOLDS, Tables, applicable, budgets, of_problem, percent, title
 

@@ -12,8 +12,8 @@ from string import Template
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from ..methods import METHODS, REFERENCES, tuning
-from ..provenance import PACKAGES
+from ..runs.methods import METHODS, REFERENCES, tuning
+from ..runs.provenance import PACKAGES
 from .page_data import budgets_by_size, chart_data, to_json
 from .page_tables import described, headlines, numbers, pairs
 from .statistics import CEILING, FLOOR, ranks, summary

@@ -13,8 +13,8 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from ..methods import METHODS
-from ..runs import NOT_APPLICABLE, short
+from ..runs.methods import METHODS
+from ..runs.run import NOT_APPLICABLE, short
 from .statistics import CEILING, DIVERGED, FLOOR, bands, performance_profile
 from .styles import MOST, STYLES, by_a_factor
 from .tables import PROBLEM, Tables, budgets, learned, of_problem, spent, title

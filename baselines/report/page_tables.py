@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods import METHODS, REFERENCES
-from ..runs import NOT_APPLICABLE
+from ..runs.methods import METHODS, REFERENCES
+from ..runs.run import NOT_APPLICABLE
 from .page_data import budgets_by_size, key, rows_of
 from .statistics import BASELINE, CONFIDENCE, paired_differences
 from .tables import BUDGET, THRESHOLDS, learned, of_problem, spent, title

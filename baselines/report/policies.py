@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from ..methods import METHODS
+from ..runs.methods import METHODS
 from .styles import by_a_factor, png
 from .tables import BUDGET, percent, title
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from jumpgym import ENVIRONMENTS
 
-from ..methods import METHODS, REFERENCES
-from ..runs import applies
+from ..runs.methods import METHODS, REFERENCES
+from ..runs.run import applies
 
 Record = dict[str, Any]
 

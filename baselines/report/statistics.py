@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 
-from ..methods import METHODS
+from ..runs.methods import METHODS
 from .tables import BUDGET, PROBLEM, THRESHOLDS, applicable, learned
 
 CONFIDENCE = 0.95

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..files import replace_file
-from ..methods import METHODS
-from ..provenance import PACKAGES
-from ..runs import NOT_APPLICABLE, short
+from ..runs.files import replace_file
+from ..runs.methods import METHODS
+from ..runs.provenance import PACKAGES
+from ..runs.run import NOT_APPLICABLE, short
 from .rows import (
     THRESHOLDS,
     Record,

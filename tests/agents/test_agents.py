@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 SETUP, MIN_ORDER, TRUCKS = IDS = [
     "jumpgym/SetupCost-v0",

@@ -15,10 +15,11 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost, checkpoint
-from jumpgym.agents.training_state import training_tensors
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
+from jumpgym.agents.training import checkpoint
+from jumpgym.agents.training.training_state import training_tensors
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 PROBLEM = setup_cost(horizon=10, initial_inventory=(0, 40))
 ITERATION = 8 * PROBLEM.horizon

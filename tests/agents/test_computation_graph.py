@@ -13,11 +13,11 @@ import torch
 import two_items
 
 from jumpgym.agents import MixedGradient
-from jumpgym.agents.computation_graph import downstream_costs, surrogate_loss
-from jumpgym.agents.estimators import cost_to_go, credited, leave_one_out
-from jumpgym.agents.estimators import surrogate_loss as rollout_loss
-from jumpgym.agents.gates import log_prob
-from jumpgym.setup_cost import setup_cost
+from jumpgym.agents.gradients.estimators import cost_to_go, credited, leave_one_out
+from jumpgym.agents.gradients.estimators import surrogate_loss as rollout_loss
+from jumpgym.agents.networks.gates import log_prob
+from jumpgym.baselines.studies.notes.computation_graph import downstream_costs, surrogate_loss
+from jumpgym.problems.setup_cost import setup_cost
 
 SAMPLES, BATCH = 200_000, 2_000
 CHANCE = 0.3

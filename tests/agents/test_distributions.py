@@ -8,7 +8,12 @@ import scipy.integrate
 import scipy.stats
 import torch
 
-from jumpgym.agents.distributions import DISTRIBUTIONS, Gaussian, Kumaraswamy, TruncatedNormal
+from jumpgym.agents.networks.distributions import (
+    DISTRIBUTIONS,
+    Gaussian,
+    Kumaraswamy,
+    TruncatedNormal,
+)
 
 EACH = pytest.mark.parametrize("family", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 BOUNDED = pytest.mark.parametrize("family", [TruncatedNormal, Kumaraswamy])

@@ -13,11 +13,11 @@ import torch
 import two_items
 
 from jumpgym.agents import GumbelSoftmax, MixedGradient
-from jumpgym.agents.estimators import cost_to_go, gae, leave_one_out, surrogate_loss
-from jumpgym.agents.gates import log_prob
-from jumpgym.agents.rollout import rollout
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.agents.gradients.estimators import cost_to_go, gae, leave_one_out, surrogate_loss
+from jumpgym.agents.gradients.rollout import rollout
+from jumpgym.agents.networks.gates import log_prob
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 HORIZON = 4
 DEMAND = scipy.stats.rv_discrete(values=([3, 9], [0.6, 0.4]))

@@ -8,13 +8,13 @@ import torch
 
 import jumpgym
 from jumpgym.agents import NFQCA, AmortizedFittedQ, FittedQ
-from jumpgym.agents.amortized_fitted_q import Window
-from jumpgym.agents.q_function import JointRegimes, minimize
-from jumpgym.agents.rollout import draw
-from jumpgym.agents.training_state import training_tensors
+from jumpgym.agents.gradients.rollout import draw
+from jumpgym.agents.q_learning.amortized_fitted_q import Window
+from jumpgym.agents.q_learning.q_function import JointRegimes, minimize
+from jumpgym.agents.training.training_state import training_tensors
 from jumpgym.baselines import evaluate, solve
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.setup_cost import setup_cost
 
 CLASSES = [FittedQ, AmortizedFittedQ, NFQCA]
 EACH = pytest.mark.parametrize("cls", CLASSES)

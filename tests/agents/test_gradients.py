@@ -6,12 +6,12 @@ import scipy.stats
 import torch
 
 from jumpgym.agents import MixedGradient, SmoothedCost
-from jumpgym.agents.gates import gumbel_noise, relaxed_gate, sampled_gate
-from jumpgym.agents.networks import Tanh
-from jumpgym.agents.rollout import rollout
+from jumpgym.agents.gradients.rollout import rollout
+from jumpgym.agents.networks.gates import gumbel_noise, relaxed_gate, sampled_gate
+from jumpgym.agents.networks.perceptrons import Tanh
 from jumpgym.layout import Group
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 ONE_GATE = [Group(slice(0, 4), 1, 4)]
 PROBABILITIES = torch.tensor([0.05, 0.15, 0.5, 0.3])

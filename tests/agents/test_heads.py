@@ -6,12 +6,12 @@ import torch
 
 from jumpgym import as_problem
 from jumpgym.agents import MixedGradient
-from jumpgym.agents.estimators import expected_loss
-from jumpgym.agents.gates import gumbel_noise, sampled_gate
-from jumpgym.agents.heads import SeveralHeads
-from jumpgym.agents.rollout import draw, rollout
+from jumpgym.agents.gradients.estimators import expected_loss
+from jumpgym.agents.gradients.rollout import draw, rollout
+from jumpgym.agents.networks.gates import gumbel_noise, sampled_gate
+from jumpgym.agents.networks.heads import SeveralHeads
 from jumpgym.baselines import evaluate, solve
-from jumpgym.min_order import min_order
+from jumpgym.problems.min_order import min_order
 
 IDS = ("jumpgym/TruckCapacity-v0", "jumpgym/JointReplenishment-v0", "jumpgym/SwitchedLQR-v0")
 

@@ -6,11 +6,11 @@ import torch
 from test_estimators import agent_of, flat_gradient
 
 from jumpgym.agents import HPO
+from jumpgym.agents.gradients.rollout import rollout
 from jumpgym.agents.hpo import clipped_loss
-from jumpgym.agents.rollout import rollout
 from jumpgym.baselines import evaluate, solve
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 PROBLEM = setup_cost(horizon=6, fixed_cost=8, demand=scipy.stats.poisson(5))
 QUIET = {"entropy_bonus": 0, "final_entropy_bonus": 0}

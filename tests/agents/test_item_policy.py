@@ -5,11 +5,11 @@ import torch
 
 from jumpgym import as_problem
 from jumpgym.agents import MixedGradient
-from jumpgym.agents.item_policy import ItemNetwork, ItemPolicy, ItemValue
-from jumpgym.agents.networks import Value
-from jumpgym.agents.policies import HybridPolicy
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
+from jumpgym.agents.networks.item_policy import ItemNetwork, ItemPolicy, ItemValue
+from jumpgym.agents.networks.perceptrons import Value
+from jumpgym.agents.networks.policies import HybridPolicy
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
 
 HIDDEN = (16, 12)
 

@@ -8,7 +8,7 @@ import pytest
 
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
 from jumpgym.baselines import evaluate, solve
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 SETUP = "jumpgym/SetupCost-v0"
 ITERATION = 8 * 50

@@ -13,10 +13,10 @@ import two_items
 
 import jumpgym
 from jumpgym.agents import MixedGradient, Reinforce
-from jumpgym.agents.gates import log_prob
-from jumpgym.agents.training_state import training_tensors
+from jumpgym.agents.networks.gates import log_prob
+from jumpgym.agents.training.training_state import training_tensors
 from jumpgym.baselines import evaluate
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 FAMILIES = ("gaussian", "truncated_normal", "kumaraswamy")
 EACH_FAMILY = pytest.mark.parametrize("quantity", FAMILIES)

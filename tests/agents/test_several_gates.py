@@ -8,12 +8,19 @@ from two_items import TwoItems, TwoItemsState
 
 from jumpgym import HindsightProblem
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
-from jumpgym.agents.estimators import cost_unit, credited
-from jumpgym.agents.gates import entropy, gumbel_noise, log_prob, most_probable, relaxed_gate, sampled_gate
-from jumpgym.agents.policies import Quantities
-from jumpgym.agents.rollout import draw, rollout
+from jumpgym.agents.gradients.estimators import cost_unit, credited
+from jumpgym.agents.gradients.rollout import draw, rollout
+from jumpgym.agents.networks.gates import (
+    entropy,
+    gumbel_noise,
+    log_prob,
+    most_probable,
+    relaxed_gate,
+    sampled_gate,
+)
+from jumpgym.agents.networks.policies import Quantities
 from jumpgym.layout import ActionLayout
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 EACH_CLASS = pytest.mark.parametrize("cls", [MixedGradient, GumbelSoftmax, SmoothedCost])
 LAYOUT = ActionLayout((2, 3, 3), (1,), np.zeros(3), np.ones(3))

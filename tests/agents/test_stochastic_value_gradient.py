@@ -9,10 +9,10 @@ from test_estimators import agent_of, flat_gradient, largest_z, noise_values
 
 from jumpgym import InventoryState
 from jumpgym.agents import MixedGradient, StochasticValueGradient
-from jumpgym.agents.critic import ActionFeatures, Critic
-from jumpgym.agents.policies import HybridPolicy
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.agents.gradients.critic import ActionFeatures, Critic
+from jumpgym.agents.networks.policies import HybridPolicy
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 EXACT = {"entropy_bonus": 0, "revival": 0}
 """Without what is added to the cost for exploration."""

@@ -7,9 +7,9 @@ import scipy.stats
 import torch
 
 from jumpgym.agents import HPO, MixedGradient, StochasticValueGradient
-from jumpgym.agents.training_state import training_tensors
+from jumpgym.agents.training.training_state import training_tensors
 from jumpgym.baselines import evaluate, solve
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 AVERAGE = setup_cost(horizon=None, fixed_cost=8, demand=scipy.stats.poisson(5))
 DISCOUNTED = setup_cost(horizon=None, fixed_cost=8, demand=scipy.stats.poisson(5), discount=0.9)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jumpgym.agents import checkpoint
-from jumpgym.baselines.plans import plan
-from jumpgym.baselines.runs import Problem, read_record, read_reference
+from jumpgym.agents.training import checkpoint
+from jumpgym.baselines.comparison.plans import plan
+from jumpgym.baselines.runs.run import Problem, read_record, read_reference
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 METHODS, SEEDS, TIMESTEPS, EPISODES = ("mixed", "ppo-level"), 2, 40_000, 64

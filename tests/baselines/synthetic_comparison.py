@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jumpgym import ENVIRONMENTS
-from jumpgym.baselines.methods import METHODS, REFERENCES
-from jumpgym.baselines.provenance import PACKAGES
-from jumpgym.baselines.runs import NOT_APPLICABLE
+from jumpgym.baselines.runs.methods import METHODS, REFERENCES
+from jumpgym.baselines.runs.provenance import PACKAGES
+from jumpgym.baselines.runs.run import NOT_APPLICABLE
 
 MAPS = ("JointReplenishment", "CapacitatedLotSizing", "BudgetDiscount", "LoanBrackets", "SwitchedLQR")
 """Environments whose decisions are drawn as maps of the regimes, as in the suite."""

@@ -8,7 +8,7 @@ from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.exact.budget_optimum import solve_budget
 from jumpgym.baselines.exact.single_item_optimum import solve_single_item
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy, best_budget_policy
-from jumpgym.budget_discount import BudgetDiscount
+from jumpgym.problems.budget_discount import BudgetDiscount
 
 DEMAND = scipy.stats.rv_discrete(values=([1, 3], [0.4, 0.6]))
 

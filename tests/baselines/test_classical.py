@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jumpgym.baselines.classical import (
+from jumpgym.baselines.evaluation import evaluate
+from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.policies.classical import (
     FullTruckPolicy,
     MinOrderPolicy,
     SSPolicy,
@@ -14,12 +16,10 @@ from jumpgym.baselines.classical import (
     best_ss,
     stationary_cost,
 )
-from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.stationary import stationary_costs
-from jumpgym.min_order import min_order
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 
 def orders(policy, positions):

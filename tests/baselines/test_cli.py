@@ -6,7 +6,7 @@ import pytest
 
 import jumpgym
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.methods import METHODS
+from jumpgym.baselines.runs.methods import METHODS
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 
@@ -81,7 +81,7 @@ def test_solve_of_a_negative_cost(capsys):
 
 
 def test_references(capsys, tmp_path, monkeypatch):
-    from jumpgym.baselines import references
+    from jumpgym.baselines.studies import references
 
     monkeypatch.setattr(references, "TRACES", {"SetupCost": 2})
     command = ["references", "--env", SETUP_COST, "--episodes", "64", "--output", str(tmp_path / "new")]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import jumpgym
-from jumpgym.baselines import comparison, methods
 from jumpgym.baselines.cli import main
+from jumpgym.baselines.comparison import sweep as comparison
+from jumpgym.baselines.runs import methods
 
 COMMANDS = 80
 """Inputs for each command."""

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 
 import jumpgym
-from jumpgym.baselines import runs
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.comparison import compare
-from jumpgym.baselines.measure import Reference
-from jumpgym.baselines.methods import METHODS, REFERENCES
+from jumpgym.baselines.comparison.plans import plan
+from jumpgym.baselines.comparison.progress import OWN_SECONDS, planned_seconds
+from jumpgym.baselines.comparison.sweep import compare
+from jumpgym.baselines.comparison.workers import Failure, Workers
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.plans import plan
-from jumpgym.baselines.progress import OWN_SECONDS, planned_seconds
 from jumpgym.baselines.report import write_report
 from jumpgym.baselines.report.tables import COLUMNS
-from jumpgym.baselines.runs import Problem, Run, perform, read_failure, read_record, read_reference
-from jumpgym.baselines.workers import Failure, Workers
+from jumpgym.baselines.runs import run as runs
+from jumpgym.baselines.runs.measure import Reference
+from jumpgym.baselines.runs.methods import METHODS, REFERENCES
+from jumpgym.baselines.runs.run import Problem, Run, perform, read_failure, read_record, read_reference
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 SWITCHED_LQR = "jumpgym/SwitchedLQR-v0"

@@ -10,10 +10,10 @@ from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.discount_policies import DiscountPolicy, best_discount_policy
 from jumpgym.baselines.policies.stationary import stationary_cost, stationary_costs
-from jumpgym.free_shipping import free_shipping
-from jumpgym.min_order import min_order
-from jumpgym.order_size_lead_time import order_size_lead_time
-from jumpgym.quantity_discount import quantity_discount
+from jumpgym.problems.free_shipping import free_shipping
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.order_size_lead_time import order_size_lead_time
+from jumpgym.problems.quantity_discount import quantity_discount
 
 DEMANDS, PROBABILITIES = [1, 3], [0.4, 0.6]
 TINY = {

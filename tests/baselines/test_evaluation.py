@@ -10,8 +10,8 @@ import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines import best_classical, evaluate, solve
 from jumpgym.baselines.evaluation import decide, draw
-from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.ppo import make_ppo
+from jumpgym.baselines.runs.measure import Reference
 from jumpgym.wrappers import BoxAction
 
 SETUP_COST = "jumpgym/SetupCost-v0"

@@ -7,22 +7,23 @@ import pytest
 import scipy.stats
 
 from jumpgym import InventoryState, RegimeTable, SingleItemInventory
-from jumpgym.baselines import SSPolicy, hindsight, solve
+from jumpgym.baselines import SSPolicy, solve
 from jumpgym.baselines.evaluation import draw, simulate
-from jumpgym.baselines.hindsight import hindsight_cost, hindsight_plan
-from jumpgym.baselines.perfect.wagner_whitin import fits
-from jumpgym.budget_discount import BudgetDiscount
-from jumpgym.free_shipping import free_shipping
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.loan_brackets import LoanBrackets
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.min_investment import InvestmentState, MinInvestment
-from jumpgym.min_order import min_order
-from jumpgym.order_size_lead_time import order_size_lead_time
-from jumpgym.quantity_discount import quantity_discount
-from jumpgym.setup_cost import setup_cost
-from jumpgym.switched_lqr import SwitchedLQR
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.baselines.hindsight import cost as hindsight
+from jumpgym.baselines.hindsight.cost import hindsight_cost, hindsight_plan
+from jumpgym.baselines.hindsight.wagner_whitin import fits
+from jumpgym.problems.budget_discount import BudgetDiscount
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.free_shipping import free_shipping
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.loan_brackets import LoanBrackets
+from jumpgym.problems.min_investment import InvestmentState, MinInvestment
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.order_size_lead_time import order_size_lead_time
+from jumpgym.problems.quantity_discount import quantity_discount
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.switched_lqr import SwitchedLQR
+from jumpgym.problems.truck_capacity import truck_capacity
 
 UP_TO_4 = scipy.stats.randint(0, 5)
 
@@ -305,7 +306,7 @@ def test_wrong_arguments():
 
 
 def test_no_proof_in_time_is_an_error(monkeypatch):
-    monkeypatch.setattr("jumpgym.baselines.perfect.hindsight_program.TIME_LIMIT", 0.0)
+    monkeypatch.setattr("jumpgym.baselines.hindsight.program.TIME_LIMIT", 0.0)
     problem = JointReplenishment()
     with pytest.raises(RuntimeError, match="no proven optimum"):
         hindsight_cost(problem, draw(problem, 1, 0)[1])

@@ -13,7 +13,7 @@ from jumpgym.baselines.policies.investment_policies import (
     best_constant_fraction,
     kelly_fractions,
 )
-from jumpgym.min_investment import MinInvestment
+from jumpgym.problems.min_investment import MinInvestment
 
 COIN = scipy.stats.rv_discrete(values=([-0.4, 0.6], [0.5, 0.5]))
 WILD = scipy.stats.rv_discrete(values=([-0.8, 0.1, 1.5], [0.4, 0.3, 0.3]))

@@ -11,10 +11,10 @@ from jumpgym.baselines.exact import joint_recursion
 from jumpgym.baselines.exact.joint_lattice import least_in_reach
 from jumpgym.baselines.exact.joint_optimum import solve_joint
 from jumpgym.baselines.optimum import solve
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 poisson = scipy.stats.poisson
 

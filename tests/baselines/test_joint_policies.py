@@ -15,9 +15,9 @@ from jumpgym.baselines.policies.joint_policies import (
     RunOutPolicy,
 )
 from jumpgym.baselines.policies.joint_search import best_joint, best_of_family, costs, starts
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.setup_cost import setup_cost
 
 TRUCKS = JointReplenishment(truck_capacity=10, max_trucks=3)
 UNLIMITED = JointReplenishment(truck_capacity=np.inf)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.laboratory import log_probability, reward_gradient, table, temperatures
+from jumpgym.baselines.studies.laboratory import temperatures
+from jumpgym.baselines.studies.notes import log_probability, reward_gradient, table
 
 VARIANCES = {"naive": 6.0, "score function": 60.0, "reparameterised": 18.0}
 """Of one sample: from E x^2, x^4, x^6 = 2, 10, 76 of N(1, 1), and E x^3 = 4."""

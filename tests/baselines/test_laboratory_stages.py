@@ -9,8 +9,8 @@ import torch
 
 from jumpgym.agents import MixedGradient
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.laboratory import estimates, stages, trained, training
-from jumpgym.setup_cost import setup_cost
+from jumpgym.baselines.studies.laboratory import estimates, stages, trained, training
+from jumpgym.problems.setup_cost import setup_cost
 
 UNBIASED = ["total_cost", "reward_to_go", "leave_one_out", "value", "branching", "enumeration"]
 BIASED = ["td", "branching, 1 periods", "gumbel_softmax", "straight_through"]

@@ -12,8 +12,8 @@ from jumpgym.baselines.exact.lead_time_optimum import solve_order_size_lead_time
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.lead_time_policies import TwoIndexPolicy, best_two_index
 from jumpgym.baselines.policy import Policy
-from jumpgym.order_size_lead_time import order_size_lead_time
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.order_size_lead_time import order_size_lead_time
+from jumpgym.problems.setup_cost import setup_cost
 
 DEMANDS, PROBABILITIES = [0, 2, 3], [0.3, 0.3, 0.4]
 

@@ -7,7 +7,7 @@ import scipy.stats
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.exact.loan_optimum import solve_loans
 from jumpgym.baselines.policies.loan_policies import LoanPolicy, best_loan_policy
-from jumpgym.loan_brackets import LoanBrackets
+from jumpgym.problems.loan_brackets import LoanBrackets
 
 NEEDS, PROBABILITIES = [-2.0, 1.0, 5.0], [0.3, 0.4, 0.3]
 

@@ -13,7 +13,7 @@ from jumpgym.baselines.exact.lqr_optimum import (
     best_fixed_mode,
     solve_lqr,
 )
-from jumpgym.switched_lqr import SwitchedLQR
+from jumpgym.problems.switched_lqr import SwitchedLQR
 
 
 def random_problem(seed=0, **changes):

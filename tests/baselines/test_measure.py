@@ -6,11 +6,10 @@ import pytest
 
 import jumpgym
 from jumpgym import as_problem
-from jumpgym.baselines import measure
-from jumpgym.baselines.charts import chart_around, draw_on
-from jumpgym.baselines.measure import Reference
 from jumpgym.baselines.policy import Policy
-from jumpgym.noise_inference import state_at
+from jumpgym.baselines.runs import measure
+from jumpgym.baselines.runs.decisions import chart_around, draw_on
+from jumpgym.baselines.runs.measure import Reference
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 
@@ -127,7 +126,7 @@ def test_charts_of_all_environments(env):
     if len(chart["axes"]) == 1:
         assert np.shape(drawn["quantity"]) == (2, len(problem.layout.quantity_gate), points)
     observation = np.random.default_rng(0).uniform(0, 1, (5, len(problem.observation_low)))
-    np.testing.assert_array_equal(problem.observe(state_at(problem, observation)), observation)
+    np.testing.assert_array_equal(problem.observe(problem.state_at(observation)), observation)
 
 
 def test_what_is_drawn_is_carried_out():

@@ -7,7 +7,7 @@ import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import draw
-from jumpgym.baselines.noise_table import noise_table
+from jumpgym.baselines.runs.noise_table import noise_table
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 

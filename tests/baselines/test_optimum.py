@@ -9,15 +9,15 @@ import scipy.stats
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from jumpgym import RegimeTable, SingleItemInventory
-from jumpgym.baselines.classical import BEST
 from jumpgym.baselines.dispatch import load, lookup
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.exact.lattice import common_step, demand_weights, window_argmin
 from jumpgym.baselines.optimum import SOLVERS, solve
+from jumpgym.baselines.policies.classical import BEST
 from jumpgym.demand import as_demand
-from jumpgym.min_order import min_order
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 ZHENG_FEDERGRUEN = {
     10: 35.022, 15: 42.698, 20: 49.173, 25: 54.262, 30: 57.819, 35: 61.215, 40: 64.512, 45: 67.776,

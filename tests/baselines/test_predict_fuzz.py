@@ -9,9 +9,9 @@ import pytest
 import jumpgym
 from jumpgym.agents import MixedGradient, Reinforce, SmoothedCost
 from jumpgym.baselines import solve
-from jumpgym.baselines.classical import FullTruckPolicy, MinOrderPolicy, SSPolicy
 from jumpgym.baselines.exact.lqr_optimum import RecedingHorizonPolicy
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy
+from jumpgym.baselines.policies.classical import FullTruckPolicy, MinOrderPolicy, SSPolicy
 from jumpgym.baselines.policies.discount_policies import DiscountPolicy
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy, RunOutPolicy

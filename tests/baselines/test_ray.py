@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jumpgym.baselines import engines, provenance
-from jumpgym.baselines.comparison import compare
-from jumpgym.baselines.engines import RayWorkers, make_workers
-from jumpgym.baselines.plans import plan
-from jumpgym.baselines.runs import Run, perform, read_failure, read_record
-from jumpgym.baselines.workers import ONE_THREAD, Failure, Workers
+from jumpgym.baselines.comparison import engines
+from jumpgym.baselines.comparison.engines import RayWorkers, make_workers
+from jumpgym.baselines.comparison.plans import plan
+from jumpgym.baselines.comparison.sweep import compare
+from jumpgym.baselines.comparison.workers import ONE_THREAD, Failure, Workers
+from jumpgym.baselines.runs import provenance
+from jumpgym.baselines.runs.run import Run, perform, read_failure, read_record
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 RUNS = [

@@ -8,22 +8,23 @@ import scipy.stats
 
 import jumpgym
 from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
-from jumpgym.baselines import evaluate, references, solve
-from jumpgym.baselines.description import describe
+from jumpgym.baselines import evaluate, solve
 from jumpgym.baselines.evaluation import draw, simulate
 from jumpgym.baselines.exact.lqr_optimum import SequencePolicy
-from jumpgym.baselines.ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
+from jumpgym.baselines.policies.description import describe
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
+from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
 from jumpgym.baselines.policies.stationary import stationary_cost
-from jumpgym.budget_discount import BudgetDiscount
-from jumpgym.loan_brackets import LoanBrackets
-from jumpgym.min_investment import MinInvestment
-from jumpgym.min_order import MinOrderEnv
-from jumpgym.order_size_lead_time import OrderSizeLeadTimeEnv
-from jumpgym.setup_cost import SetupCostEnv
-from jumpgym.switched_lqr import SwitchedLQR
-from jumpgym.truck_capacity import TruckCapacityEnv
+from jumpgym.baselines.studies import references
+from jumpgym.problems.budget_discount import BudgetDiscount
+from jumpgym.problems.loan_brackets import LoanBrackets
+from jumpgym.problems.min_investment import MinInvestment
+from jumpgym.problems.min_order import MinOrderEnv
+from jumpgym.problems.order_size_lead_time import OrderSizeLeadTimeEnv
+from jumpgym.problems.setup_cost import SetupCostEnv
+from jumpgym.problems.switched_lqr import SwitchedLQR
+from jumpgym.problems.truck_capacity import TruckCapacityEnv
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 LOANS = "jumpgym/LoanBrackets-v0"

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from jumpgym import as_problem
-from jumpgym.agents import checkpoint
-from jumpgym.baselines import methods
+from jumpgym.agents.training import checkpoint
 from jumpgym.baselines.evaluation import draw, simulate
-from jumpgym.baselines.sb3 import hyperparameters_of
-from jumpgym.setup_cost import setup_cost
+from jumpgym.baselines.runs import methods
+from jumpgym.baselines.sb3.learners import hyperparameters_of
+from jumpgym.problems.setup_cost import setup_cost
 
 PROBLEM = setup_cost(horizon=10)
 TOTAL = 480

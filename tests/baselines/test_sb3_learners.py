@@ -9,12 +9,12 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 import jumpgym
 from jumpgym import as_problem
-from jumpgym.baselines import methods
-from jumpgym.baselines.budgeted import BudgetedTRPO
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.report.styles import STYLES
-from jumpgym.baselines.sb3 import UnitLevelView, make_learner
+from jumpgym.baselines.runs import methods
+from jumpgym.baselines.sb3.budgeted import BudgetedTRPO
+from jumpgym.baselines.sb3.learners import UnitLevelView, make_learner
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 JOINT = "jumpgym/JointReplenishment-v0"

@@ -6,8 +6,8 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 import jumpgym
 from jumpgym import as_problem
-from jumpgym.baselines.sb3_vec_env import ProblemVecEnv
-from jumpgym.views import BoxLevelView, BoxView
+from jumpgym.adapters.views import BoxLevelView, BoxView
+from jumpgym.baselines.sb3.vec_env import ProblemVecEnv
 
 COPIES = 3
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jumpgym.baselines import scaling
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.scaling import METHODS, ScalingRun, plan, planned_seconds, read_record
-from jumpgym.baselines.scaling_report import write_scaling
-from jumpgym.baselines.separate_items import SeparateOptima, draw_items, make_item, make_problem
+from jumpgym.baselines.studies import scaling
+from jumpgym.baselines.studies.scaling import METHODS, ScalingRun, plan, planned_seconds, read_record
+from jumpgym.baselines.studies.scaling_report import write_scaling
+from jumpgym.baselines.studies.separate_items import SeparateOptima, draw_items, make_item, make_problem
 
 TINY = [
     "scaling",

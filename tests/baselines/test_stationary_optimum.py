@@ -5,19 +5,19 @@ import pytest
 import scipy.stats
 
 from jumpgym import RegimeTable, SingleItemInventory
-from jumpgym.baselines.classical import (
+from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.policies.classical import (
     FullTruckPolicy,
     SSPolicy,
     best_classical,
     best_ss,
     stationary_cost,
 )
-from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.lot_policies import CappedSSPolicy, SnQPolicy
 from jumpgym.baselines.policies.stationary import stationary_costs
-from jumpgym.min_order import min_order
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 ZHENG_FEDERGRUEN = {
     10: (6, 40, 35.022), 15: (10, 49, 42.698), 20: (14, 62, 49.173), 25: (19, 56, 54.262),

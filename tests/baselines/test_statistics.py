@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from jumpgym.baselines.methods import METHODS
 from jumpgym.baselines.report.statistics import (
     bands,
     bootstrap_interval,
@@ -13,6 +12,7 @@ from jumpgym.baselines.report.statistics import (
     summary,
 )
 from jumpgym.baselines.report.styles import FAMILIES, MOST, STYLES, panels_of
+from jumpgym.baselines.runs.methods import METHODS
 
 RUN = ["env", "parameters", "method", "seed", "budget_seconds", "budget_timesteps"]
 INF = float("inf")

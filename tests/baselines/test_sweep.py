@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from killing import PROBLEM, RUNS, TIMES
 
-from jumpgym.agents import checkpoint
-from jumpgym.baselines import runs, training
-from jumpgym.baselines.comparison import compare
-from jumpgym.baselines.runs import perform, read_failure, read_record
+from jumpgym.agents.training import checkpoint
+from jumpgym.baselines.comparison.sweep import compare
+from jumpgym.baselines.runs import run as runs
+from jumpgym.baselines.runs import training
+from jumpgym.baselines.runs.run import perform, read_failure, read_record
 
 KILLS = 4
 KILLED_IN_ITS_MIDDLE = """
 import os, pathlib, signal, sys
-from jumpgym.baselines.methods import one_thread
-from jumpgym.baselines.runs import Run, perform
-from jumpgym.baselines.training import Keeper
+from jumpgym.baselines.runs.methods import one_thread
+from jumpgym.baselines.runs.run import Run, perform
+from jumpgym.baselines.runs.training import Keeper
 
 keep, calls = Keeper.keep_when_due, []
 def keep_twice(*arguments):

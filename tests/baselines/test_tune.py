@@ -14,18 +14,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from jumpgym.agents import MixedGradient
-from jumpgym.baselines import tune as module
-from jumpgym.baselines.methods import METHODS, AgentMethod, make, tuned
-from jumpgym.baselines.sb3 import hyperparameters_of
-from jumpgym.baselines.search_spaces import (
-    MINIBATCHES,
-    SPACES,
-    Range,
-    default_values,
-    hyperparameters,
-)
-from jumpgym.baselines.study import CONFIRMATIONS, CONFIRMED
-from jumpgym.baselines.tune import EVALUATION_SEED, LARGEST, measure_gap, tune
+from jumpgym.baselines.runs.methods import METHODS, AgentMethod, make, tuned
+from jumpgym.baselines.sb3.learners import hyperparameters_of
+from jumpgym.baselines.tuning import tune as module
+from jumpgym.baselines.tuning.search_spaces import MINIBATCHES, SPACES, Range, default_values, hyperparameters
+from jumpgym.baselines.tuning.study import CONFIRMATIONS, CONFIRMED
+from jumpgym.baselines.tuning.tune import EVALUATION_SEED, LARGEST, measure_gap, tune
 
 SETUP_COST, MIN_ORDER = "jumpgym/SetupCost-v0", "jumpgym/MinOrder-v0"
 BUDGET = 2.0 * 5 + (CONFIRMED + 1) * CONFIRMATIONS * 2

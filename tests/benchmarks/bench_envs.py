@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 import jumpgym  # noqa: F401 (registers the environments)
-from jumpgym.agents.networks import mlp
+from jumpgym.agents.networks.perceptrons import mlp
 
 BATCH, ENV = 8192, "jumpgym/SetupCost-v0"
 JOINT, NUMBERS = "jumpgym/JointReplenishment-v0", 65_536

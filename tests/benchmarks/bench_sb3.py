@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from jumpgym import as_problem
+from jumpgym.adapters.views import BoxLevelView, LevelGridView
 from jumpgym.baselines.ppo import make_ppo
-from jumpgym.baselines.sb3_vec_env import ProblemVecEnv
-from jumpgym.views import BoxLevelView, LevelGridView
+from jumpgym.baselines.sb3.vec_env import ProblemVecEnv
 
 
 def vec_env_rate(view: type, num_envs: int = 64, steps: int = 3000) -> float:

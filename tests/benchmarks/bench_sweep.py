@@ -20,14 +20,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jumpgym.agents.clock import CpuClock
-from jumpgym.baselines.charts import draw_on
-from jumpgym.baselines.files import replace_file
-from jumpgym.baselines.measure import Reference
-from jumpgym.baselines.methods import METHODS, REFERENCES, make, one_thread
-from jumpgym.baselines.plans import plan
-from jumpgym.baselines.runs import Problem, read_record, read_reference
-from jumpgym.baselines.training import CURVE_EPISODES, moments
+from jumpgym.agents.training.clock import CpuClock
+from jumpgym.baselines.comparison.plans import plan
+from jumpgym.baselines.runs.decisions import draw_on
+from jumpgym.baselines.runs.files import replace_file
+from jumpgym.baselines.runs.measure import Reference
+from jumpgym.baselines.runs.methods import METHODS, REFERENCES, make, one_thread
+from jumpgym.baselines.runs.run import Problem, read_record, read_reference
+from jumpgym.baselines.runs.training import CURVE_EPISODES, moments
 
 ENV, EPISODES, SEEDS = "jumpgym/SetupCost-v0", 16_384, 2
 TIMESTEPS = {"mixed": 3_000_000, "ppo-level": 500_000}

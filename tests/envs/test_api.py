@@ -31,7 +31,7 @@ from suite import (
 )
 
 import jumpgym
-from jumpgym.env import BLOCK
+from jumpgym.adapters.env import BLOCK
 from jumpgym.wrappers import BoxAction
 
 ONE_QUANTITY = [i for i in jumpgym.ENVIRONMENTS if len(jumpgym.as_problem(i).layout.quantity_gate) == 1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jumpgym.budget_discount import BudgetDiscount, BudgetDiscountEnv, BudgetState
+from jumpgym.problems.budget_discount import BudgetDiscount, BudgetDiscountEnv, BudgetState
 
 
 def one_hot(problem, regime):

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.loan_brackets import LoanBrackets, LoanBracketsEnv, LoanState
+from jumpgym.problems.loan_brackets import LoanBrackets, LoanBracketsEnv, LoanState
 
 
 def small(**parameters):

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.min_investment import InvestmentState, MinInvestment
+from jumpgym.problems.min_investment import InvestmentState, MinInvestment
 
 THREE = {
     "min_investment": (4.0, 3.0, 2.0),

@@ -7,11 +7,11 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.joint_replenishment import JointReplenishment
-from jumpgym.lot_sizing import CapacitatedLotSizing
-from jumpgym.multi_item import economic_cycles
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.joint_replenishment import JointReplenishment
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.several_items import economic_cycles
+from jumpgym.problems.truck_capacity import truck_capacity
 
 INF = np.inf
 

@@ -10,7 +10,6 @@ import torch
 from suite import STATIONARY, as_action, every_environment, variant, with_variants
 
 import jumpgym
-from jumpgym.noise_inference import state_at
 from jumpgym.wrappers import BoxAction, DiscreteLevel
 
 HORIZON = 12
@@ -185,7 +184,7 @@ def test_torch_states_of_a_problem():
 def test_states_of_observations():
     problem = jumpgym.as_problem(gym.make("jumpgym/JointReplenishment-v0", lead_time=3))
     observation = np.random.default_rng(0).uniform(0, 9, (4, 2, len(problem.observation_low)))
-    state = state_at(problem, observation)
+    state = problem.state_at(observation)
     assert state.pipeline.shape == (4, 2, 3, 2)
     np.testing.assert_array_equal(problem.observe(state), observation)
 

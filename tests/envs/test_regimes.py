@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jumpgym import RegimeTable
-from jumpgym.free_shipping import free_shipping
-from jumpgym.min_order import min_order
-from jumpgym.order_size_lead_time import order_size_lead_time
-from jumpgym.quantity_discount import quantity_discount
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.problems.free_shipping import free_shipping
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.order_size_lead_time import order_size_lead_time
+from jumpgym.problems.quantity_discount import quantity_discount
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 
 lengths = st.floats(0.0, 100.0).map(lambda x: round(x, 3))
 

@@ -6,13 +6,17 @@ import math
 import numpy as np
 import pytest
 
-from jumpgym.free_shipping import FreeShippingEnv, FreeShippingVectorEnv, free_shipping
-from jumpgym.order_size_lead_time import (
+from jumpgym.problems.free_shipping import FreeShippingEnv, FreeShippingVectorEnv, free_shipping
+from jumpgym.problems.order_size_lead_time import (
     OrderSizeLeadTimeEnv,
     OrderSizeLeadTimeVectorEnv,
     order_size_lead_time,
 )
-from jumpgym.quantity_discount import QuantityDiscountEnv, QuantityDiscountVectorEnv, quantity_discount
+from jumpgym.problems.quantity_discount import (
+    QuantityDiscountEnv,
+    QuantityDiscountVectorEnv,
+    quantity_discount,
+)
 
 
 def order_cost(problem, quantity):

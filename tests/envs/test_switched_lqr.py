@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jumpgym.switched_lqr import SwitchedLQR, SwitchedLQRState
+from jumpgym.problems.switched_lqr import SwitchedLQR, SwitchedLQRState
 
 MODES, N, P, HORIZON = 3, 3, 2, 5
 

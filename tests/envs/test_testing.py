@@ -6,7 +6,7 @@ import pytest
 from gymnasium import spaces
 
 import jumpgym
-from jumpgym.setup_cost import SetupCostEnv
+from jumpgym.problems.setup_cost import SetupCostEnv
 from jumpgym.testing import ConformanceError, check_hybrid_env
 
 

@@ -21,7 +21,7 @@ from suite import (
 )
 
 import jumpgym
-from jumpgym.env import BLOCK
+from jumpgym.adapters.env import BLOCK
 
 COPIES, HORIZON = 3, 6
 

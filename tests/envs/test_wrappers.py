@@ -22,10 +22,10 @@ from suite import (
 )
 
 import jumpgym
-from jumpgym.grids import order_levels, order_quantities
-from jumpgym.min_order import min_order
-from jumpgym.setup_cost import setup_cost
-from jumpgym.truck_capacity import truck_capacity
+from jumpgym.adapters.grids import order_levels, order_quantities
+from jumpgym.problems.min_order import min_order
+from jumpgym.problems.setup_cost import setup_cost
+from jumpgym.problems.truck_capacity import truck_capacity
 from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
 
 WRAPPERS = [BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from jumpgym.baselines.runs import hardware
+from jumpgym.baselines.runs.provenance import hardware
 
 from .rows import Row, Settings, failed, markdown, write_csv
 

@@ -15,9 +15,9 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.utils.spaces.space_utils import unsquash_action
 
 from jumpgym import HindsightProblem
-from jumpgym.agents.features import Features
-from jumpgym.grids import order_quantities
-from jumpgym.views import BoxLevelView, TupleView
+from jumpgym.adapters.grids import order_quantities
+from jumpgym.adapters.views import BoxLevelView, TupleView
+from jumpgym.agents.networks.features import Features
 
 QUANTITY, LEVEL = "quantity", "order-up-to level"
 """What the Box entry of the Tuple action stands for."""

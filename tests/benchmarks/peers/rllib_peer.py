@@ -26,8 +26,8 @@ from ray.tune.registry import register_env
 
 from jumpgym import as_problem
 from jumpgym.baselines import evaluate, solve
-from jumpgym.baselines.methods import METHODS
-from jumpgym.baselines.sb3 import typical_cost
+from jumpgym.baselines.runs.methods import METHODS
+from jumpgym.baselines.sb3.learners import typical_cost
 
 from .rllib_env import LEVEL, QUANTITY, RLlibPolicy, make_batch
 from .rows import GAP, Row, Settings, compared

@@ -16,7 +16,7 @@ from stockpyl.ss import s_s_discrete_exact
 from stockpyl.supply_chain_network import single_stage_system
 
 from jumpgym.baselines import SSPolicy, solve, stationary_cost
-from jumpgym.setup_cost import setup_cost
+from jumpgym.problems.setup_cost import setup_cost
 
 from .players import MANY, ONE, many, one
 from .rows import RATE, SECONDS, Row, Settings, compared, interleaved, rate

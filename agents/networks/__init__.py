@@ -1,0 +1,1 @@
+"""Policies, values, gates and distributions: what agents are made of."""

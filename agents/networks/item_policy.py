@@ -1,0 +1,167 @@
+"""Networks that all items share: what an item sees is its own state, its parameters and a pooled summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jumpgym import HindsightProblem
+
+from .perceptrons import Tanh, Value, mlp
+from .policies import HybridPolicy, QuantityHead
+
+
+class ItemNetwork(nn.Module):
+    """The same function of every item, and one of all of them, in place of one network of all inputs.
+
+    Item i with inputs ``x_i`` (its entries of the observation and its parameters) and the inputs ``c`` that
+    items have in common (such as the time) gets the outputs ``f(e_i, s)``, where ``e_i = tanh(A x_i + B c)``
+    and the summary ``s`` is the mean of all ``e_i``; what is shared gets ``g(s, c)``. So the number of
+    weights does not depend on the number of items, the cost of a pass is linear in it, and to permute items
+    permutes their outputs (Zaheer et al. 2017, "Deep sets").
+
+    Inputs and outputs are laid out as those of the network that it replaces. The inputs are features (...,
+    dim), then, where it sees decisions, the weights of the shared gates and those of the items, item by item.
+    The outputs are blocks, in each those of item 1, then those of item 2 and so on; those of what is shared
+    come first, or, if ``shared_last``, last.
+
+    Args:
+        problem: one with items, see ``check_items``.
+        features: number of features, of which the first are the entries of the observation.
+        hidden: widths of the hidden layers; the first is that of the summary.
+        blocks: outputs of each item in each block.
+        shared: outputs of what is shared.
+        sees_shared: weights of the shared gates among the inputs.
+        sees_own: weights of each item's gate among the inputs.
+        shared_last: where the shared outputs are.
+    """
+
+    own: Tensor
+    common: Tensor
+    parameters_of_items: Tensor
+
+    def __init__(
+        self,
+        problem: HindsightProblem,
+        features: int,
+        hidden: Sequence[int],
+        *,
+        blocks: Sequence[int] = (),
+        shared: int = 0,
+        sees_shared: int = 0,
+        sees_own: int = 0,
+        shared_last: bool = False,
+    ) -> None:
+        super().__init__()
+        if not hidden:
+            raise ValueError("hidden=() must name at least one width, that of the pooled summary")
+        entries, parameters = check_items(problem)
+        items, first_own = len(entries), features + sees_shared
+        weights = first_own + np.arange(items * sees_own).reshape(items, sees_own)
+        own = np.concatenate([entries, weights], -1)
+        common = np.setdiff1d(np.arange(first_own), entries)
+        self.register_buffer("own", torch.as_tensor(own), persistent=False)
+        self.register_buffer("common", torch.as_tensor(common), persistent=False)
+        self.register_buffer(
+            "parameters_of_items", torch.tensor(parameters, dtype=torch.float32), persistent=False
+        )
+        self.blocks, self.shared_last = list(blocks), shared_last
+        width, *rest = hidden
+        self.of_item = nn.Linear(own.shape[1] + parameters.shape[1], width)
+        self.of_common = nn.Linear(len(common), width, bias=False)
+        self.tanh = Tanh()
+        self.item = mlp(2 * width, rest, sum(blocks)) if blocks else None
+        self.all = mlp(width + len(common), rest, shared) if shared else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs (..., all blocks and shared) of inputs (..., features and weights)."""
+        common = inputs[..., self.common]
+        own = inputs[..., self.own]
+        parameters = self.parameters_of_items.expand(*own.shape[:-1], -1)
+        item = self.of_item(torch.cat([own, parameters], -1))
+        embedding = self.tanh(item + self.of_common(common)[..., None, :])
+        summary = embedding.mean(-2)
+        outputs = []
+        if self.item is not None:
+            both = torch.cat([embedding, summary[..., None, :].expand_as(embedding)], -1)
+            outputs = [block.flatten(-2) for block in self.item(both).split(self.blocks, -1)]
+        if self.all is not None:
+            shared = self.all(torch.cat([summary, common], -1))
+            outputs = [*outputs, shared] if self.shared_last else [shared, *outputs]
+        return torch.cat(outputs, -1)
+
+
+class ItemPolicy(HybridPolicy):
+    """``HybridPolicy`` with networks that all items share, see ``ItemNetwork``.
+
+    What follows a choice sees it as the items see each other: shared gates see the pooled choices of the
+    items, and the quantity of an item its own gate, the shared gates, and the pooled choices of the others.
+
+    Args:
+        problem: one with items, see ``check_items``.
+        hidden, quantity_head, detached: see ``HybridPolicy``.
+    """
+
+    def __init__(
+        self,
+        problem: HindsightProblem,
+        hidden: Sequence[int],
+        quantity_head: QuantityHead,
+        detached: bool = False,
+    ) -> None:
+        items = len(check_items(problem)[0])
+        super().__init__(problem, hidden, quantity_head, detached)
+        layout, inputs = self.layout, self.features.dim
+        options, columns = layout.gates[-1], len(layout.low) // items
+        first = layout.options - items * options
+        if self.heads is None:
+            self.net = ItemNetwork(problem, inputs, hidden, blocks=(options, columns), shared=first)
+        else:
+            self.net = ItemNetwork(problem, inputs, hidden, blocks=(options,))
+            self.heads = ItemNetwork(
+                problem, inputs, hidden, blocks=(columns,), sees_shared=first, sees_own=options
+            )
+        if self.follow is not None:
+            self.follow = ItemNetwork(problem, inputs, hidden, shared=first, sees_own=options)
+
+
+class ItemValue(Value):
+    """``Value`` with a network that all items share, see ``ItemNetwork``.
+
+    The components of the items see their own item and the summary, shared components the summary.
+
+    Args:
+        problem: one with items, see ``check_items``.
+        hidden: see ``Value``.
+    """
+
+    def __init__(self, problem: HindsightProblem, hidden: Sequence[int]) -> None:
+        items = len(check_items(problem)[0])
+        super().__init__(problem, hidden)
+        shared = problem.layout.credit.shape[1] - items
+        self.net = ItemNetwork(
+            problem, self.features.dim, hidden, blocks=(1,), shared=shared, shared_last=True
+        )
+
+
+def check_items(problem: HindsightProblem) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Which entries of an observation belong to each item, (items, entries), and the items' parameters.
+
+    Raises:
+        ValueError: if the problem has no items, or its last gates and its quantities are not one of equally
+            many regimes for each of them.
+    """
+    entries, parameters, layout = problem.item_entries, problem.item_parameters, problem.layout
+    items = 0 if entries is None else len(entries)
+    gates = range(len(layout.gates) - items, len(layout.gates))
+    alike = len({layout.gates[gate] for gate in gates}) == 1
+    if entries is None or parameters is None or not alike or layout.quantity_gate != tuple(gates):
+        raise ValueError(
+            f"policy='shared' needs a problem with items, each with a gate and a quantity, and "
+            f"{type(problem).__name__} has none; use policy='central'"
+        )
+    return entries, parameters

@@ -1,0 +1,259 @@
+"""Policies: observation to gate logits and quantities in every regime, or to undecomposed quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jumpgym import HindsightProblem, checks
+
+from .features import Features
+from .gates import gumbel_noise, most_probable, sampled_gate
+from .perceptrons import mlp
+
+QuantityHead = Literal["problem", "bounded", "raw", "order_up_to", "bounded_order_up_to"]
+HEADS = {name: name for name in ("problem", "bounded", "raw")}
+HEADS |= {"order_up_to": "problem", "bounded_order_up_to": "bounded"}
+"""Forms of the quantity by their names; for an inventory, the problem's form is an order-up-to level."""
+
+
+class Quantities(nn.Module):
+    """From network outputs to quantities (..., columns) by ``problem.quantity_from``, in the units learnt.
+
+    Scales belong to what was learnt, and travel with the weights: where the weights were learnt on a problem
+    of other scales, outputs are converted such that quantities stay what they were. Intervals belong to the
+    problem that the policy acts in.
+
+    Args:
+        problem: whose quantities are meant.
+    """
+
+    low: Tensor
+    high: Tensor
+    scale: Tensor
+    anchors: Tensor
+    own_anchors: Tensor
+    start: Tensor
+    gate: Tensor
+    option: Tensor
+
+    def __init__(self, problem: HindsightProblem) -> None:
+        super().__init__()
+        self.problem = problem
+        layout = problem.layout
+        nowhere, columns = np.zeros(len(problem.observation_low)), len(layout.low)
+        anchors = [problem.quantity_from(nowhere, np.full(columns, output)) for output in (0.0, 1.0)]
+        scale = np.where(problem.quantity_scale > 0, problem.quantity_scale, 1.0)
+        self._hold(True, torch.float32, anchors=np.stack(anchors), scale=scale)
+        self._hold(False, torch.float32, own_anchors=np.stack(anchors), low=layout.low, high=layout.high)
+        self._hold(
+            False,
+            torch.int64,
+            start=layout.quantity_start,
+            gate=layout.quantity_gate,
+            option=layout.option_of_column,
+        )
+        self._conversion: tuple[Tensor, Tensor] | None = None
+        self.register_load_state_dict_post_hook(lambda module, keys: module._convert())
+
+    def _hold(self, persistent: bool, dtype: torch.dtype, **arrays: Any) -> None:
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.tensor(np.asarray(array), dtype=dtype), persistent=persistent)
+
+    def _convert(self) -> None:
+        """Find shift and stretch of outputs that give the quantities of the problem that was learnt.
+
+        Exact where ``quantity_from`` is linear in the output with a slope that no observation changes.
+        """
+        own_slope = self.own_anchors[1] - self.own_anchors[0]
+        fixed = own_slope == 0
+        divisor = torch.where(fixed, 1.0, own_slope)
+        shift = torch.where(fixed, 0.0, (self.anchors[0] - self.own_anchors[0]) / divisor)
+        stretch = torch.where(fixed, 1.0, (self.anchors[1] - self.anchors[0]) / divisor)
+        self._conversion = None if self.anchors.equal(self.own_anchors) else (shift, stretch)
+
+    def forward(self, observation: Tensor, output: Tensor) -> Tensor:
+        """Quantities (..., columns), not projected, of observations (..., n) and outputs (..., columns)."""
+        if self._conversion is not None:
+            shift, stretch = self._conversion
+            output = shift + stretch * output
+        return self.problem.quantity_from(observation, output)
+
+    def project(self, quantity: Tensor) -> Tensor:
+        """Quantities (..., columns) projected on their intervals."""
+        return torch.clamp(quantity, self.low, self.high)
+
+    def columns(self, regime: Tensor) -> Tensor:
+        """The column of each quantity in the regimes chosen: (..., n) of (..., G)."""
+        return self.start + regime[..., self.gate]
+
+
+Choice = Callable[[Tensor], Tensor]
+"""From logits (..., options) to gate weights of that shape, for example sampled ones."""
+
+
+class HybridPolicy(nn.Module):
+    """Gates and quantities of observations, decided one after the other where there are several gates.
+
+    Shared gates, those before the first gate with a quantity (a number of trucks), see what the others chose,
+    and the quantities see what all gates chose: their choice may jump where another gate's does, which a
+    smooth function of the state alone cannot follow. Shared gates decide last, since "which items" says how
+    many trucks are worth while, whereas one truck is worth while only if not all items order: decided first,
+    it was never tried. With one gate there is a head for each of its regimes, and nothing to see; nor is
+    there where the problem says that its gates are not ``coupled``: then one network gives all logits and
+    quantities, and shared gates are open, all but for certain: where they may learn to close, they close for
+    all items in every second period, and the items learn to order in lockstep.
+
+    Args:
+        problem: what is decided.
+        hidden: widths of the hidden layers of each network.
+        quantity_head: ``"problem"`` (also ``"order_up_to"``): the form that ``problem.quantity_from`` gives,
+            for an inventory a level y(s), quantity = y - inventory position, projected on the regime's
+            interval; ``"bounded"`` (also ``"bounded_order_up_to"``): the same, with its argument kept within
+            [-1, 1] by a sigmoid; ``"raw"``: the quantity itself, by a sigmoid inside the interval.
+        detached: whether the networks take observations as constants: then gradients pass through the
+            simulator and "quantity = level - inventory position" only.
+    """
+
+    LOGIT_SCALE = 5.0
+    OPEN = 20.0
+    ALIVE = 0.05
+    opening: Tensor
+
+    def __init__(
+        self,
+        problem: HindsightProblem,
+        hidden: Sequence[int],
+        quantity_head: QuantityHead,
+        detached: bool = False,
+    ) -> None:
+        super().__init__()
+        self.detached = detached
+        self.quantity_head = HEADS[checks.choice("quantity_head", quantity_head, tuple(HEADS))]
+        self.layout = layout = problem.layout
+        self.features = Features(problem)
+        self.quantities = Quantities(problem)
+        columns, inputs = len(layout.low), self.features.dim
+        sequential = len(layout.gates) > 1 and problem.coupled
+        shared_gates = layout.gates[: min(layout.quantity_gate)]
+        self.shared = sum(shared_gates) if sequential else 0
+        self.own = layout.options - self.shared
+        self.net: nn.Module = mlp(inputs, hidden, self.own + (0 if sequential else columns))
+        self.follow: nn.Module | None = None
+        self.heads: nn.Module | None = None
+        if self.shared:
+            self.follow = mlp(inputs + self.own, hidden, self.shared)
+        if sequential:
+            self.heads = mlp(inputs + layout.options, hidden, columns)
+        opening = torch.zeros(layout.options)
+        if not problem.coupled:
+            opening[: sum(shared_gates)] = self.OPEN
+            opening[layout.gate_start[: len(shared_gates)]] = 0.0
+        self.register_buffer("opening", opening, persistent=False)
+
+    def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
+
+        Args:
+            observation: shape (..., n).
+            choice: from the logits to the weights; it is asked first with logits 0 of the shared gates.
+        """
+        logits, weights, head = self._outputs(observation, choice)
+        return logits, weights, self._quantity(observation, head)
+
+    def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.features(observation.detach() if self.detached else observation)
+        out = self.net(features)
+        logits = self.LOGIT_SCALE * out[..., : self.own] + self.opening[self.shared :]
+        if self.follow is not None:
+            chosen = choice(nn.functional.pad(logits, (self.shared, 0)))[..., self.shared :]
+            shared = self.LOGIT_SCALE * self.follow(torch.cat([features, chosen], -1))
+            logits = torch.cat([shared, logits], -1)
+        weights = choice(logits)
+        if self.heads is None:
+            return logits, weights, out[..., self.own :]
+        return logits, weights, self.heads(torch.cat([features, weights], -1))
+
+    def _quantity(self, observation: Tensor, head: Tensor) -> Tensor:
+        if self.quantity_head == "raw":
+            low, high = self.quantities.low, self.quantities.high
+            return low + (high - low) * torch.sigmoid(head)
+        return self.quantities.project(self._unprojected(observation, head))
+
+    def _unprojected(self, observation: Tensor, head: Tensor) -> Tensor:
+        if self.quantity_head == "bounded":
+            head = 2 * torch.sigmoid(head) - 1
+        return self.quantities(observation, head)
+
+    def choose(
+        self, observation: Tensor, generator: torch.Generator, deterministic: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Regimes (m, G), the most probable ones or sampled, and quantities (m, n) of observations."""
+        groups = self.layout.gate_groups
+        shape = (*observation.shape[:-1], self.layout.options)
+        noise = observation.new_zeros(shape) if deterministic else gumbel_noise(shape, generator, observation)
+        gate = sampled_gate(noise[None], groups)
+        _, weights, quantity = self(observation, lambda logits: gate(logits, 0))
+        regime = most_probable(weights, groups)
+        return regime, quantity.gather(-1, self.quantities.columns(regime))
+
+    def revival(self, observations: Tensor, gates: Tensor, quantities: Tensor) -> Tensor:
+        """Loss that draws the heads without a gradient back to their intervals; 0 while all have one.
+
+        Where a head puts the quantity outside the regime's interval, the projection has no gradient; a head
+        for which this happens in (nearly) all decisions that the gate gave to it stays there for good, say at
+        "exactly the minimum order". The loss is the squared distance to the interval in units of the
+        quantity's scale, summed over periods, mean over episodes and quantities; it fades as the share of
+        decisions inside the interval reaches ``ALIVE``. It leaves the state's gradient alone: observations
+        (T, m, n), gates (T, m, options) and quantities (T, m, columns) are taken as constants.
+        """
+        q = self.quantities
+        inside = (quantities > q.low) & (quantities < q.high)
+        chosen = gates[..., q.option]
+        alive = (chosen * inside).sum((0, 1)) / chosen.sum((0, 1)).clamp(min=1.0)
+        dead = torch.where(q.high > q.low, (1 - alive / self.ALIVE).clamp(min=0.0), 0.0)
+        if self.quantity_head == "raw" or not dead.any():
+            return torch.zeros((), dtype=gates.dtype, device=gates.device)
+        *_, head = self._outputs(observations, lambda logits: gates)
+        quantity = self._unprojected(observations, head)
+        distance = (quantity - q.project(quantity)) / q.scale
+        return (dead * chosen * distance**2).sum((0, 2)).mean() / len(q.start)
+
+
+class QuantityPolicy(nn.Module):
+    """Undecomposed quantities (..., n) of observations, one output each; they may lie outside every interval.
+
+    They are of the form that ``problem.quantity_from`` gives in the last regime of their gates.
+
+    Args:
+        problem: what is decided.
+        hidden: widths of the hidden layers.
+    """
+
+    regimes: Tensor
+    owner: Tensor
+    last: Tensor
+
+    def __init__(self, problem: HindsightProblem, hidden: Sequence[int]) -> None:
+        super().__init__()
+        layout = problem.layout
+        counts = torch.tensor([layout.gates[gate] for gate in layout.quantity_gate])
+        self.features = Features(problem)
+        self.quantities = Quantities(problem)
+        self.net = mlp(self.features.dim, hidden, len(counts))
+        owner = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        self.register_buffer("owner", owner, persistent=False)
+        self.register_buffer("last", counts.cumsum(0) - 1, persistent=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Quantities (..., n) of every observation."""
+        output = self.net(self.features(observation))
+        return self.quantities(observation, self.placed(output)).index_select(-1, self.last)
+
+    def placed(self, quantity: Tensor) -> Tensor:
+        """Numbers (..., n), one for each quantity, put in all its columns (..., columns)."""
+        return quantity.index_select(-1, self.owner)

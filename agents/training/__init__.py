@@ -1,0 +1,1 @@
+"""What surrounds a training: devices, clocks, schedules, callbacks, logs and checkpoints."""

@@ -1,0 +1,5 @@
+"""The command line: ``jumpgym compare | report | tune | train | evaluate | solve | ...``."""
+
+from .commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,146 @@
+"""How long runs take, and what is told while they are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..runs.run import EPISODES, Problem, Run, short
+from ..runs.training import moments
+
+START_SECONDS, FINAL_SECONDS, POINT_SECONDS, REPORT_SECONDS = 6.0, 1.0, 0.15, 6.0
+"""Wall seconds for the plan: start of the workers, final evaluation, one in training, pictures by env."""
+
+SEARCHING = {"fitted-q": 12.0}
+"""How many times as long the evaluation takes of methods that search for each decision."""
+
+OWN_SECONDS = {
+    "SetupCost-v0": (1.0, 1.0),
+    "MinOrder-v0": (1.0, 1.0),
+    "TruckCapacity-v0": (1.0, 1.0),
+    "QuantityDiscount-v0": (1.0, 2.0),
+    "FreeShipping-v0": (1.0, 1.0),
+    "OrderSizeLeadTime-v0": (2.0, 7.0),
+    "JointReplenishment-v0": (2.0, 48.0),
+    "CapacitatedLotSizing-v0": (2.0, 4.0),
+    "BudgetDiscount-v0": (12.0, 10.0),
+    "LoanBrackets-v0": (5.0, 4.0),
+    "MinInvestment-v0": (3.0, 2.0),
+    "SwitchedLQR-v0": (12.0, 1.0),
+}
+"""Wall seconds for the plan, by environment: solving and evaluating the solution, and the best classical."""
+
+HINDSIGHT_SECONDS = 8.0
+"""Wall seconds of perfect hindsight for the plan."""
+
+TIMESTEPS_PER_SECOND = 50_000
+"""Of a training whose budget is in transitions, for the plan; methods differ by more than a factor of ten."""
+
+
+def planned_seconds(runs: Sequence[Run], workers: int, unsolved: Collection[Problem]) -> float:
+    """Wall seconds that runs are expected to take, tables and figures included.
+
+    Args:
+        runs: to do.
+        workers: runs at a time.
+        unsolved: problems whose references are to be made.
+    """
+    seconds = sum(_run_seconds(run) for run in runs)
+    seconds += sum(reference_seconds(problem.env) for problem in unsolved)
+    pictures = REPORT_SECONDS * len({run.problem for run in runs})
+    return seconds / min(workers, max(len(runs), 1)) + (START_SECONDS if runs else 0.0) + pictures
+
+
+def reference_seconds(env: str) -> float:
+    """Wall seconds of solving an environment and evaluating the solution."""
+    return OWN_SECONDS[short(env)][0]
+
+
+def _run_seconds(run: Run) -> float:
+    if run.method == "optimum":
+        return 0.0
+    if run.method == "classical":
+        return OWN_SECONDS[short(run.env)][1]
+    if run.method == "hindsight":
+        return HINDSIGHT_SECONDS
+    training = run.budget_seconds or (run.budget_timesteps or 0) / TIMESTEPS_PER_SECOND
+    points = len(moments(run.budget_seconds, run.budget_timesteps))
+    evaluation = FINAL_SECONDS * run.episodes / EPISODES + POINT_SECONDS * points
+    return training + evaluation * SEARCHING.get(run.method, 1.0)
+
+
+class Tally:
+    """Tells of what is finished; beside its lines moves a bar where there is a terminal.
+
+    Args:
+        console: to print to.
+        bar: the bar, for its single task.
+        runs, workers, unsolved: see ``planned_seconds``.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        bar: Progress,
+        runs: Sequence[Run],
+        workers: int,
+        unsolved: Collection[Problem],
+    ) -> None:
+        self._console, self._bar, self._workers = console, bar, workers
+        self._left, self._unsolved = dict.fromkeys(runs), set(unsolved)
+        self._start, self._total = time.monotonic(), len(runs)
+        self._planned = planned_seconds(runs, workers, unsolved)
+        self._task = bar.add_task("", total=len(runs), left=self._time_left())
+
+    def solved(self, problem: Problem, outcome: str, lost: Sequence[Run]) -> None:
+        """A reference was made, or was not, which lost some runs."""
+        self._unsolved.discard(problem)
+        self._console.print(f"solved {problem.name}: {outcome}", markup=False)
+        self._advance(lost)
+
+    def finished(self, run: Run, outcome: str) -> None:
+        """A run was done."""
+        place = self._total - len(self._left) + 1
+        left = "" if self._console.is_terminal else f"  ({self._time_left()})"  # there the bar tells it
+        self._console.print(f"[{place}/{self._total}] {run.name}: {outcome}{left}", markup=False)
+        self._advance([run])
+
+    def _advance(self, done: Sequence[Run]) -> None:
+        for run in done:
+            del self._left[run]
+        self._bar.update(self._task, advance=len(done), left=self._time_left())
+
+    def _time_left(self) -> str:
+        ahead = planned_seconds(list(self._left), self._workers, self._unsolved)
+        done = self._planned - ahead
+        if done > 0:  # the machine may be slower than planned, or busy with other things
+            ahead *= (time.monotonic() - self._start) / (done + START_SECONDS)
+        return f"about {ahead / 60:.1f} minutes left"
+
+
+@contextmanager
+def progress(
+    console: Console, runs: Sequence[Run], workers: int, unsolved: Collection[Problem]
+) -> Iterator[Tally]:
+    """A tally, and while it is used a bar.
+
+    Args:
+        console: to print to.
+        runs, workers, unsolved: see ``planned_seconds``.
+    """
+    bar = Progress(
+        TextColumn("runs"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        refresh_per_second=1,  # it would cost as much CPU time as a small run
+        disable=not console.is_terminal,
+    )
+    with bar:
+        yield Tally(console, bar, runs, workers, unsolved)

@@ -1,0 +1,143 @@
+"""``jumpgym compare``: every method on every environment, in runs that survive an interruption."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jumpgym import checks
+
+from ..report import write_report
+from ..runs.methods import METHODS
+from ..runs.run import (
+    Problem,
+    Run,
+    applies,
+    keep_failure,
+    make_reference,
+    perform,
+    read_failure,
+    read_record,
+    read_reference,
+)
+from .engines import make_workers
+from .plans import check_writable
+from .progress import planned_seconds, progress, reference_seconds
+from .workers import Failure
+
+CHECKPOINT_SECONDS = 60.0
+"""CPU seconds of training between two checkpoints, unless said otherwise."""
+
+
+def compare(
+    runs: Sequence[Run],
+    output: Path,
+    workers: int | None = None,
+    command: str = "",
+    retry_failed: bool = False,
+    engine: str = "local",
+    address: str | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> int:
+    """Do the runs that ``output`` does not hold yet, and write the tables, figures and page of all.
+
+    Args:
+        runs: see ``plans.plan``.
+        output: folder for the report; its subfolder ``runs`` keeps records and checkpoints.
+        workers: runs at a time; None for the number of cores.
+        command: what was typed, for the records.
+        retry_failed: whether runs are repeated that failed before.
+        engine: where runs are done, see ``engines.make_workers``.
+        address: of a cluster, see there.
+        checkpoint_seconds: CPU seconds of training between two checkpoints.
+
+    Returns:
+        How many runs have failed.
+
+    Raises:
+        ValueError, TypeError: if ``output`` cannot be written, or another option is wrong.
+    """
+    checks.number("--checkpoint-seconds", checkpoint_seconds, low=0)
+    pool = make_workers(engine, workers, address)
+    folder = (output / "runs").resolve()
+    check_writable(folder, "--output")
+    records = {run: record for run in runs if (record := read_record(run, folder)) is not None}
+    failures = {} if retry_failed else _failures([run for run in runs if run not in records], folder)
+    missing = [run for run in runs if run not in records and run not in failures]
+    unsolved = _unsolved(missing, folder)
+    console = Console(highlight=False, soft_wrap=True)
+    with pool:
+        console.print(
+            f"{len(runs)} runs, {len(records)} of them in {output / 'runs'} already; {len(missing)} to do, "
+            f"{len(unsolved)} problems to solve, {pool.count} at a time, about "
+            f"{planned_seconds(missing, pool.count, unsolved) / 60:.1f} minutes"
+        )
+        with progress(console, missing, pool.count, unsolved) as tally:
+            for (problem, _), result in pool.each(make_reference, [(each, folder) for each in unsolved]):
+                failed = isinstance(result, Failure)
+                lost = [run for run in missing if run.problem == problem] if failed else []
+                failures |= _remember(lost, result, folder)
+                tally.solved(problem, _failed(result) if failed else _described(result), lost)
+            left = [(run, folder, command, checkpoint_seconds) for run in missing if run not in failures]
+            for (run, *_), result in pool.each(perform, left):
+                if isinstance(result, Failure):
+                    failures |= _remember([run], result, folder)
+                    tally.finished(run, _failed(result))
+                else:
+                    records[run] = result
+                    tally.finished(run, _outcome(result))
+    if any(run.method in METHODS for run in records):
+        write_report([records[run] for run in runs if run in records], output)
+        console.print(f"tables, figures and {output / 'report.html'} are written")
+    if failures:
+        _tell(failures, folder)
+    return len(failures)
+
+
+def _failures(runs: Sequence[Run], folder: Path) -> dict[Run, str]:
+    """Tracebacks of the runs that failed before."""
+    return {run: failure for run in runs if (failure := read_failure(run, folder)) is not None}
+
+
+def _unsolved(runs: Sequence[Run], folder: Path) -> list[Problem]:
+    """The problems of runs whose references are still to be made, the longest first."""
+    problems = dict.fromkeys(run.problem for run in runs)
+    unsolved = [problem for problem in problems if read_reference(problem, folder) is None]
+    return sorted(unsolved, key=lambda problem: reference_seconds(problem.env), reverse=True)
+
+
+def _remember(runs: Sequence[Run], failure: str, folder: Path) -> dict[Run, str]:
+    """Keep a traceback for the runs that it costs, also for later sweeps."""
+    for run in runs:
+        keep_failure(run, folder, failure)
+    return dict.fromkeys(runs, failure)
+
+
+def _tell(failures: dict[Run, str], folder: Path) -> None:
+    print(
+        f"{len(failures)} runs failed; --retry-failed repeats them. Their tracebacks are in {folder}:",
+        file=sys.stderr,
+    )
+    for run, failure in failures.items():
+        print(f"  {run.failure_path(folder).name}: {failure.strip().splitlines()[-1]}", file=sys.stderr)
+
+
+def _failed(failure: str) -> str:
+    return f"FAILED\n{failure}"
+
+
+def _described(reference: dict[str, Any]) -> str:
+    note = f"  {reference['note']}" if reference["note"] else ""
+    return f"{reference['kind']}: cost {reference['cost']:.6g}, {reference['exactness']}{note}"
+
+
+def _outcome(record: dict[str, Any]) -> str:
+    row = record["row"]
+    if not applies(record):
+        return str(row["note"])
+    note = f"  {row['note']}" if row["note"] else ""
+    return f"gap {row['gap_percent']:.3f} % (± {row['gap_se_percent']:.3f}){note}"

@@ -1,0 +1,115 @@
+"""Independent pieces of work in worker processes of one thread each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from ..runs.methods import one_thread
+
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+"""What the numeric libraries of a worker read when they are loaded."""
+
+
+class Failure(str):
+    """The traceback of a piece of work that failed."""
+
+
+class Workers:
+    """Processes that are started when they are needed, and reused.
+
+    A worker that dies costs the item it was at, and is replaced. Workers end with the caller: when the
+    context is left, when the caller is interrupted, and when it is killed.
+
+    Args:
+        count: of processes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection, tuple[_Worker, tuple[Any, ...]]] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
+            worker.process.terminate()
+            worker.process.join()
+
+    def each(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``work(*item)`` for each item; one such call at a time, to its end.
+
+        Args:
+            work: a function of a module.
+            items: its arguments.
+
+        Yields:
+            Pairs (item, result) as they are finished; the result is a ``Failure`` if ``work`` raised.
+        """
+        waiting = deque(items)
+        while waiting or self._busy:
+            while waiting and len(self._busy) < self.count:
+                worker = self._idle.pop() if self._idle else _Worker()
+                item = waiting.popleft()
+                worker.pipe.send((work, item))
+                self._busy[worker.pipe] = worker, item
+            for pipe in wait(list(self._busy)):
+                assert isinstance(pipe, Connection)
+                worker, item = self._busy.pop(pipe)
+                try:
+                    result = pipe.recv()
+                    self._idle.append(worker)
+                except EOFError:
+                    worker.process.join()
+                    result = Failure(f"the worker process died with exit code {worker.process.exitcode}")
+                yield item, result
+
+
+class _Worker:
+    """A process that waits for items at the other end of ``pipe``."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit threads and random states
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other,), daemon=True)
+        before = dict(os.environ)
+        os.environ.update(ONE_THREAD)
+        try:
+            self.process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        other.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """Work until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    one_thread()
+    while True:
+        try:
+            work, item = pipe.recv()
+        except EOFError:
+            return
+        try:
+            result = work(*item)
+        except Exception:
+            result = Failure(traceback.format_exc())
+        pipe.send(result)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

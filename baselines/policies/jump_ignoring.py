@@ -1,0 +1,154 @@
+"""Policies that ignore the jump: they decide on a quantity as if cost and transition were smooth in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import SingleItemInventory, as_problem, checks
+
+from ..dispatch import lookup
+from ..evaluation import draw, simulate
+from ..policy import Policy
+from .descent import Point, descend
+from .investment_policies import ConstantFractionPolicy
+from .joint_policies import FloatArray, ItemsPolicy
+from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
+from .stationary import StationaryPolicy, search_steps, stationary_costs
+
+IGNORING = {
+    "SingleItemInventory": "policies.jump_ignoring:best_order_up_to",
+    "BudgetDiscount": "policies.jump_ignoring:best_order_up_to",
+    "LoanBrackets": "policies.jump_ignoring:best_order_up_to",
+    "JointReplenishment": "policies.jump_ignoring:best_items_order_up_to",
+    "CapacitatedLotSizing": "policies.jump_ignoring:best_items_order_up_to",
+    "MinInvestment": "policies.jump_ignoring:always_kelly",
+    "SwitchedLQR": "exact.lqr_optimum:best_fixed_mode",
+}
+"""The search of each family of problems, by the name of the problem's class."""
+
+EPISODES = 1024
+"""Episodes, on common random numbers, on which levels are searched where no lattice applies."""
+
+FINENESS = 50
+"""Levels that are tried within an order of magnitude of the state, where no lattice tells a step."""
+
+
+class OrderUpToPolicy(StationaryPolicy):
+    """Order up to one level in every period, in the regime to which the quantity belongs.
+
+    It is optimal where ordering has neither a fixed cost nor breakpoints, the base-stock policy (Zipkin 2000,
+    Foundations of Inventory Management, chapter 9). An order that lies between two regimes goes to the
+    nearer one. Of a ``LoanBrackets`` problem the position is the cash after this period's repayments.
+
+    Args:
+        problem: problem, environment or id with one quantity and a position.
+        S: order-up-to level, in units of the quantity.
+    """
+
+    problem: Any
+
+    def __init__(self, problem: Any, S: float) -> None:
+        self.problem = as_problem(problem)
+        self.S = checks.number("S", S)
+        self.levels = (self.S,)
+        # An order in the upper half of a gap between two regimes is raised to the upper one.
+        (ends,) = self.problem.boundaries
+        self.highest_position = self.S + float(np.max(self.problem.layout.low[1:] - ends, initial=0.0))
+
+    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity (m,), inside its interval, at positions (m,)."""
+        quantity = np.maximum(self.S - position, 0.0)[:, None]
+        regime = self.problem.membership(quantity)
+        return regime[:, 0], self.problem.layout.project(regime, quantity)[:, 0]
+
+    def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Regime (m,) and quantity (m,), inside its interval, of observations (m, n)."""
+        return self.order(self.problem.position(observation))
+
+
+class ItemsOrderUpToPolicy(ItemsPolicy):
+    """Order each item up to a level of its own in every period, in the regimes to which the orders belong.
+
+    Args:
+        problem: a joint replenishment or lot sizing problem, environment or id.
+        S: order-up-to levels, in units, a number or shape (n,).
+    """
+
+    def __init__(self, problem: Any, S: Any) -> None:
+        items: Any = as_problem(problem)
+        self._set(items, S=S)
+
+    def act(self, position: FloatArray, period: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+        """Regimes (..., G) and quantities (..., n) at inventory positions (..., n)."""
+        quantity = np.maximum(self.parameters["S"] - position, 0.0)
+        return self.problem.membership(quantity), quantity
+
+
+def jump_ignoring(problem: Any) -> Policy:
+    """The best policy that ignores the jump.
+
+    It takes the problem to be smooth in the quantity, and what it then wants is mapped to the regime to which
+    it belongs. See the function of its family in ``IGNORING`` for which policy that is.
+
+    Args:
+        problem: problem, environment or environment id.
+
+    Raises:
+        NotImplementedError: if there is none for problems of this class.
+        TypeError: if ``problem`` is no jumpgym problem.
+    """
+    problem = as_problem(problem)
+    policy: Policy = lookup(IGNORING, problem, "a policy that ignores the jump")(problem)
+    return policy
+
+
+def best_order_up_to(problem: Any) -> OrderUpToPolicy:
+    """The best ``OrderUpToPolicy``: one constant level, up to which it orders (or borrows) in every period.
+
+    Of an inventory of one item by the costs of ``stationary_costs``, exact where ``solve`` with equal lead
+    times is; else by ``EPISODES`` simulated episodes.
+    """
+    problem = as_problem(problem)
+    scale = float(problem.observation_scale[0])
+    if isinstance(problem, SingleItemInventory):
+        step, unit = search_steps(problem)
+    else:
+        step, unit = None, scale / FINENESS
+        state, noise = draw(problem, EPISODES, SEED, WARM_UP + PERIODS)
+
+    def level_of(point: Point) -> float:
+        return float(f"{unit * point[0]:.9g}")  # a mean demand may have lost its last digits with its tail
+
+    def costs(points: list[Point]) -> list[float]:
+        policies = [OrderUpToPolicy(problem, level_of(point)) for point in points]
+        if isinstance(problem, SingleItemInventory):
+            return [float(cost) for cost in stationary_costs(policies, step)]
+        return [float(simulate(policy, problem, state, noise).mean()) for policy in policies]
+
+    magnitude = max(round(scale / unit), 1)
+    stride = max(magnitude // 8, 1)
+    best = descend(costs, [(level,) for level in range(-magnitude, 4 * magnitude, stride)], (stride,))
+    return OrderUpToPolicy(problem, level_of(best))
+
+
+def best_items_order_up_to(problem: Any) -> ItemsOrderUpToPolicy:
+    """The best ``ItemsOrderUpToPolicy`` found: one constant level for each item, in every period.
+
+    By ``joint_search.best_of_family``, from the mean demand until the next order has arrived.
+    """
+    problem = as_problem(problem)
+    start = ItemsOrderUpToPolicy(problem, np.round((problem.lead_time + 1) * problem.demand.mean))
+    episodes = draw(problem, max(NUMBERS // problem.items, 256), SEED, WARM_UP + PERIODS)
+    best = best_of_family(start, *episodes)[0]
+    return ItemsOrderUpToPolicy(problem, best.parameters["S"])
+
+
+def always_kelly(problem: Any) -> ConstantFractionPolicy:
+    """Constant fractions of wealth in every period, optimal for log utility without minima and entry costs.
+
+    They are the ``kelly_fractions``; a vehicle is held whenever wealth pays its minimum and entry cost.
+    """
+    return ConstantFractionPolicy(problem)

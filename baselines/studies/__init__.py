@@ -1,0 +1,1 @@
+"""Studies beside the comparison: references, scaling with the number of items, the gradient laboratory."""

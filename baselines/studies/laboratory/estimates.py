@@ -1,0 +1,182 @@
+"""Estimates of one gradient by every estimator of ``MixedGradient``, split into the parts of eq. 8."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jumpgym import HindsightProblem
+from jumpgym.agents import MixedGradient
+from jumpgym.agents.gradients.estimators import pathwise_loss
+from jumpgym.agents.gradients.rollout import Rollout
+from jumpgym.agents.mixed_gradient import RELAXED
+
+SPLIT = ("pathwise", "score", "cross")
+"""The parts of an estimate, which add up to it.
+
+``pathwise``: of the costs, the gates held fixed. ``score``: of the gates' probabilities in their own
+parameters, the states held fixed. ``cross``: of these probabilities through the states, that is through
+earlier quantities. Relaxations and enumeration differentiate one cost: all of it is called pathwise.
+"""
+
+PLAIN: dict[str, Any] = {"heads": 1, "cross_term": "full"}
+"""Settings of all agents here: the problem's own regimes, and all of the gradient, however many items."""
+
+ROUNDS = 15
+"""Repetitions of which the time of an estimate is the median."""
+
+
+def estimators(problem: HindsightProblem) -> dict[str, dict[str, Any]]:
+    """Settings of ``MixedGradient`` for every estimator that the problem allows, by name."""
+    assert problem.horizon is not None
+    window = max(problem.horizon // 4, 1)
+    plain = ("total_cost", "reward_to_go", "leave_one_out", "value", "normalised", "td", "gae")
+    settings: dict[str, dict[str, Any]] = {name: {"estimator": name} for name in plain}
+    settings["gae, no cross term"] = {"estimator": "gae", "cross_term": "off"}
+    settings["branching"] = {"estimator": "branching"}
+    settings[f"branching, {window} periods"] = {"estimator": "branching", "branch_window": window}
+    if len(problem.layout.gates) > 1:
+        for name in ("leave_one_out", "gae"):
+            settings[f"{name}, total credit"] = {"estimator": name, "credit": "total"}
+    settings |= {name: {"estimator": name} for name in RELAXED}
+    if enumerable(problem):
+        settings["enumeration"] = {"estimator": "enumeration"}
+    return settings
+
+
+def enumerable(problem: HindsightProblem) -> bool:
+    """Whether the paths of the gates are few enough for the exact expectation over them."""
+    try:
+        MixedGradient(problem, estimator="enumeration", batch_size=2, **PLAIN)
+    except ValueError:
+        return False
+    return True
+
+
+class Weights(NamedTuple):
+    """What agents of all estimators share at a stage of training.
+
+    Attributes:
+        networks: weights of policy and value.
+        cost_scale: as in ``Agent``.
+        iterations: gone by, which tell the temperature of relaxations.
+    """
+
+    networks: dict[str, Tensor]
+    cost_scale: float
+    iterations: int
+
+    def agent(self, problem: HindsightProblem, seed: int = 0, **settings: Any) -> MixedGradient:
+        """An agent with these weights, and no limit on the state's gradient, which would add a bias."""
+        agent = MixedGradient(problem, seed=seed, state_gradient_limit=None, **{**PLAIN, **settings})
+        own = agent.networks.state_dict()
+        agent.networks.load_state_dict({name: self.networks[name] for name in own})
+        agent.cost_scale, agent.iterations = self.cost_scale, self.iterations
+        return agent
+
+
+def sample(agents: Mapping[str, MixedGradient], count: int) -> dict[str, Tensor]:
+    """Estimates of the gradient in the policy's parameters, (count, parts, parameters), by name.
+
+    Agents that sample their gates estimate from the same episodes, which spares most of the simulation; those
+    of relaxations and enumeration from their own. The parts are in the order of ``SPLIT``.
+    """
+    found: dict[str, list[Tensor]] = {name: [] for name in agents}
+    apart = (*RELAXED, "enumeration")
+    together = {name: agent for name, agent in agents.items() if agent.estimator not in apart}
+    for _ in range(count):
+        if together:
+            for name, parts in _split(together).items():
+                found[name].append(parts)
+        for name in agents.keys() - together.keys():
+            whole = _flat(one_estimate(agents[name]))
+            found[name].append(torch.stack([whole, torch.zeros_like(whole), torch.zeros_like(whole)]))
+    return {name: torch.stack(parts) for name, parts in found.items()}
+
+
+def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
+    """Parts (3, parameters) of the estimate of each agent from the same episodes."""
+    agent = next(iter(agents.values()))
+    episodes = agent.simulate(*agent.start())
+    parameters = list(agent.policy.parameters())
+    pathwise = _flat(_gradients(pathwise_loss(episodes.costs), parameters))
+    weights = torch.stack([_logit_gradient(each, episodes) for each in agents.values()])
+    through_states = _products(episodes.logits, parameters, weights)
+    detached, *_ = agent.policy(episodes.observations.detach(), lambda logits: episodes.gates)
+    score = _products(detached, parameters, weights)
+    return {
+        name: torch.stack(
+            [pathwise, own, all_paths - own if each.cross_term == "full" else torch.zeros_like(own)]
+        )
+        for (name, each), own, all_paths in zip(agents.items(), score, through_states, strict=True)
+    }
+
+
+def _logit_gradient(agent: MixedGradient, episodes: Rollout) -> Tensor:
+    """Gradient (T, m, options) of the score loss in the logits: all that estimators differ in."""
+    logits = episodes.logits.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(agent.score(episodes, logits), logits)
+    return gradient
+
+
+def _products(logits: Tensor, parameters: list[nn.Parameter], weights: Tensor) -> Tensor:
+    """Products (E, parameters) of the Jacobian of the logits with weights (E, T, m, options), all at once."""
+    gradients = torch.autograd.grad(
+        logits, parameters, weights, is_grads_batched=True, allow_unused=True, retain_graph=True
+    )
+    flat = [
+        (torch.zeros_like(p).expand(len(weights), *p.shape) if g is None else g).flatten(1)
+        for g, p in zip(gradients, parameters, strict=True)
+    ]
+    return torch.cat(flat, 1)
+
+
+def one_estimate(agent: MixedGradient) -> list[Tensor]:
+    """The gradient of the surrogate loss on fresh episodes, as training takes it, by parameter."""
+    episodes = agent.simulate(*agent.start())
+    loss = agent.surrogate(episodes, agent.gate_logits(episodes))
+    return _gradients(loss, list(agent.policy.parameters()))
+
+
+def _gradients(loss: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True))
+
+
+def _flat(gradients: list[Tensor]) -> Tensor:
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def relative_times(agents: Mapping[str, MixedGradient], unit: str) -> tuple[float, dict[str, float]]:
+    """CPU seconds of an estimate of the agent ``unit``, and those of all in multiples of that.
+
+    Medians of ``ROUNDS`` rounds in which the agents take turns, since the machine may be busy with others.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in agents}
+    for _ in range(ROUNDS):
+        for name, agent in agents.items():
+            begun = time.process_time()
+            one_estimate(agent)
+            seconds[name].append(time.process_time() - begun)
+    own = np.array(seconds[unit])
+    return float(np.median(own)), {name: float(np.median(each / own)) for name, each in seconds.items()}
+
+
+def largest_state_gradient(agent: MixedGradient) -> float:
+    """Largest gradient of a loss with respect to a state, in the units of ``state_gradient_limit``."""
+    episodes = agent.simulate(*agent.start())
+    loss = agent.surrogate(episodes, agent.gate_logits(episodes)) / agent.cost_scale
+    scaled = [
+        (entry, torch.as_tensor(scale, dtype=entry.dtype))
+        for state in episodes.states[1:]
+        for entry, scale in zip(state, agent.problem.state_scale, strict=True)
+        if scale is not None and entry.requires_grad
+    ]
+    gradients = torch.autograd.grad(loss, [entry for entry, _ in scaled], materialize_grads=True)
+    pairs = zip(gradients, scaled, strict=True)
+    largest = max((float((g * scale).abs().max()) for g, (_, scale) in pairs if g.numel()), default=0.0)
+    return largest * agent.batch_size

@@ -1,0 +1,85 @@
+"""Policies at three stages of training, and a value fitted to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jumpgym import as_problem
+from jumpgym.agents import MixedGradient
+from jumpgym.agents.networks.perceptrons import Value
+
+from .estimates import PLAIN, Weights
+
+STAGES = {"start": 0, "middle": 15, "near the optimum": 400}
+"""Iterations of the default agent at each stage, the last being all of its training."""
+
+FITTING = 200
+"""Steps of Adam by which the value is fitted, each on fresh episodes."""
+
+
+def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights]:
+    """The default agent, but for ``PLAIN``, at given iterations of one training.
+
+    The value is fitted to each frozen policy.
+
+    Args:
+        env: environment or problem with an end.
+        seed: of the training.
+        iterations: at each stage, increasing; the last ones are all of the training.
+    """
+    agent = MixedGradient(env, seed=seed, **PLAIN)
+    kept = {name: _weights(agent) for name, count in iterations.items() if count == 0}
+
+    def keep(agent: MixedGradient) -> None:
+        for name, count in iterations.items():
+            if count == agent.iterations:
+                kept[name] = _weights(agent)
+
+    total = max(iterations.values()) * agent.batch_size * agent.periods
+    if total > 0:
+        agent.learn(total, callback=keep)
+    return {name: fitted(env, weights, seed) for name, weights in kept.items()}
+
+
+def _weights(agent: MixedGradient) -> Weights:
+    networks = {name: tensor.clone() for name, tensor in agent.networks.state_dict().items()}
+    return Weights(networks, agent.cost_scale, agent.iterations)
+
+
+def fitted(env: Any, weights: Weights, seed: int) -> Weights:
+    """The weights with a new value, fitted to the costs to go of the frozen policy with sampled gates."""
+    agent = weights.agent(as_problem(env), seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        value = Value(agent.problem, agent.hidden)
+    optimizer = torch.optim.Adam(value.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, FITTING)
+    for _ in range(FITTING):
+        optimizer.zero_grad()
+        value.error(*_costs_to_go(agent)).backward()
+        optimizer.step()
+        schedule.step()
+    networks = {f"value.{name}": tensor for name, tensor in value.state_dict().items()}
+    return weights._replace(networks={**weights.networks, **networks})
+
+
+def _costs_to_go(agent: MixedGradient) -> tuple[Tensor, Tensor]:
+    """Observations (T, m, n) and costs to go (T, m, C) of fresh episodes, in costs of their period."""
+    with torch.no_grad():
+        episodes = agent.simulate(*agent.start())
+        costs = agent.costs_to_go(episodes)
+    return episodes.observations, costs / agent.discounts(costs, len(costs))
+
+
+def explained(agent: MixedGradient) -> float:
+    """Share of the variance of costs to go within a period that the value explains, on fresh episodes.
+
+    The rest is the noise that is to come, and what the value does not know.
+    """
+    observations, costs = _costs_to_go(agent)
+    with torch.no_grad():
+        missed = ((costs - agent.value(observations)) ** 2).mean()
+    return float(1 - missed / ((costs - costs.mean(1, keepdim=True)) ** 2).mean())

@@ -1,0 +1,1 @@
+"""Demonstrations that answer questions of the course notes on policy gradients."""

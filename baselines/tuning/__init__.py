@@ -1,0 +1,1 @@
+"""``jumpgym tune``: the search for hyperparameters."""

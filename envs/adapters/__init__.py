@@ -1,0 +1,1 @@
+"""A hindsight problem as Gymnasium environments, single and batched, and what surrounds them."""

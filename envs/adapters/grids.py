@@ -1,0 +1,88 @@
+"""Grids of quantities and of levels for discretised actions, scaled to the problem.
+
+For a single item both are derived from the parameters, so that they hold good decisions for a demand of 5 as
+for one of 2,000: from the mean and standard deviation of demand, and from the economic order quantity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..demand import DiscreteDemand
+from ..problem import HindsightProblem
+from ..problems.single_item import SingleItemInventory
+
+POINTS = 41
+"""Points of a default grid; fewer where whole units are coarser than that."""
+
+OUTPUTS = (-2.0, 4.0)
+"""Range of dimensionless levels, which ``HindsightProblem.quantity_from`` maps to quantities."""
+
+
+def order_levels(problem: HindsightProblem) -> list[NDArray[np.float64]]:
+    """Levels of each quantity, ascending; at most ``POINTS``.
+
+    For a single item these are order-up-to levels in units. The first is the lowest inventory position there
+    can be, so that ordering nothing is always possible. The others are spaced evenly from the mean demand of
+    the lead time to the demand of the lead time and one period, plus three standard deviations of it, plus
+    the economic order quantity. Elsewhere they are dimensionless, spaced evenly over ``OUTPUTS``.
+    """
+    if not isinstance(problem, SingleItemInventory):
+        return [np.linspace(*OUTPUTS, POINTS)] * len(problem.layout.quantity_gate)
+    mean, deviation = _moments(problem)
+    lead_time = problem.max_lead_time
+    safe = mean * (lead_time + 1) + 3 * deviation * np.sqrt(lead_time + 1)
+    spaced = np.linspace(mean * lead_time, safe + problem.economic_order_quantity, POINTS - 1)
+    return [np.unique(np.append(problem.observation_low[0], _in_whole_units(problem, spaced)))]
+
+
+def order_quantities(problem: HindsightProblem) -> list[NDArray[np.float64]]:
+    """Values of each quantity in units, ascending: about ``POINTS``, with 0 and the ends of the intervals.
+
+    For a single item they are spaced evenly from 0 to the demand of one period, plus three standard
+    deviations of it, plus the economic order quantity, plus the initial backlog if there is one; no further
+    than the largest order. Elsewhere evenly over what any regime admits, at most twice the quantity's scale
+    from 0. Quantities that no regime admits are projected on the nearest one.
+    """
+    layout = problem.layout
+    if not isinstance(problem, SingleItemInventory):
+        scale = 2 * np.maximum.reduceat(problem.quantity_scale, layout.quantity_start)
+        low = np.maximum(layout.quantity_low, -scale)
+        high = np.minimum(layout.quantity_high, scale)
+        ends = np.split(np.stack([layout.low, layout.high]), layout.quantity_start[1:], axis=1)
+        grids = [
+            np.concatenate([np.linspace(bottom, top, POINTS), end[(end >= bottom) & (end <= top)], [0.0]])
+            for bottom, top, end in zip(low, high, ends, strict=True)
+        ]
+        return [np.unique(_admitted(grid, *end)) for grid, end in zip(grids, ends, strict=True)]
+    mean, deviation = _moments(problem)
+    regimes = problem.regimes
+    backlog = max(-problem.initial_inventory[0], 0.0)
+    largest = min(mean + 3 * deviation + problem.economic_order_quantity + backlog, float(regimes.high.max()))
+    ends_of_regimes = np.concatenate([regimes.low, regimes.high])
+    spaced = _in_whole_units(problem, np.linspace(0.0, largest, POINTS))
+    grid = np.concatenate([[0.0], spaced, ends_of_regimes[ends_of_regimes <= largest]])
+    return [np.unique(regimes.project(regimes.membership(grid), grid))]
+
+
+def _admitted(
+    values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The nearest point of any of the intervals to each of ``values``."""
+    inside: NDArray[np.float64] = np.clip(values[:, None], low, high)
+    nearest = np.abs(inside - values[:, None]).argmin(axis=1, keepdims=True)
+    return np.take_along_axis(inside, nearest, axis=1)[:, 0]
+
+
+def _moments(problem: SingleItemInventory) -> tuple[float, float]:
+    """Mean and standard deviation of a period's demand, the latter from a sample that is always the same."""
+    sample = problem.noise(np.random.default_rng(0).random((1024, problem.horizon or 64)))
+    return problem.demand.mean, float(sample.std())
+
+
+def _in_whole_units(problem: SingleItemInventory, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``values`` rounded to whole units where demand comes in them."""
+    demand = problem.demand
+    whole = isinstance(demand, DiscreteDemand) and np.array_equal(demand.values, np.rint(demand.values))
+    return np.rint(values) if whole else values

@@ -1,0 +1,285 @@
+"""A hindsight problem as a native Gymnasium vector environment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from .. import checks
+from ..problem import HindsightProblem
+from .env import (
+    BLOCK,
+    NOISE_OPTION,
+    HybridEnv,
+    build_problem,
+    check_options,
+    check_render_mode,
+    cuts,
+    draw_noise,
+    observation_box,
+)
+from .rendering import Trajectory, draw
+from .views import TupleView
+
+MASK_OPTION = "reset_mask"
+
+Step = tuple[
+    NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
+]  # observations, rewards, terminations, truncations, infos
+
+
+class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[Any]]):
+    """``num_envs`` copies of a hindsight problem, stepped together by array operations.
+
+    Actions are pairs of regimes (num_envs,), with several gates (num_envs, G), and quantities (num_envs, n),
+    checked as in ``HybridEnv``; an error names the environment. ``info`` holds arrays (num_envs, ...)
+    ``"regime"``, ``"quantity"`` and ``"noise"`` and for each key a mask ``"_key"`` of the environments that
+    were stepped, the same keys at every step. A subclass sets ``make_problem``.
+
+    Args:
+        num_envs: number of copies, at least 1.
+        render_mode: as in ``HybridEnv``; ``render`` returns a tuple with the frame or text of each copy.
+        max_episode_steps: an episode is truncated after this many periods; None for never.
+        autoreset_mode: what follows the end of an episode, a ``gymnasium.vector.AutoresetMode`` or its value.
+            NEXT_STEP: the next step resets it and ignores its action. SAME_STEP: it is reset at once,
+            and ``info["final_obs"]`` and ``info["final_info"]`` tell how it ended. DISABLED: nothing, until
+            ``reset(options={"reset_mask": mask})``.
+        parameters: those of the environment.
+
+    Attributes:
+        problem: the hindsight problem that is simulated.
+
+    >>> import gymnasium as gym, jumpgym, numpy as np
+    >>> envs = gym.make_vec("jumpgym/SetupCost-v0", 3, vectorization_mode="vector_entry_point")
+    >>> observations, infos = envs.reset(seed=0)
+    >>> actions = np.array([0, 1, 1]), np.array([[0.0], [30.0], [40.0]])
+    >>> observations, rewards, terminations, truncations, infos = envs.step(actions)
+    >>> infos["quantity"]
+    array([ 0., 30., 40.])
+    """
+
+    metadata = {**HybridEnv.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    make_problem: Callable[..., HindsightProblem]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **parameters: Any,
+    ) -> None:
+        self.num_envs = checks.integer("num_envs", num_envs, low=1)
+        self.render_mode = check_render_mode(render_mode, self.metadata)
+        modes = {mode.value: mode for mode in AutoresetMode}
+        value = getattr(autoreset_mode, "value", autoreset_mode)
+        self._autoreset = modes[checks.choice("autoreset_mode", value, tuple(modes))]
+        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset}
+        self.problem = problem = build_problem(type(self).make_problem, parameters)
+        self._limit = math.inf
+        if max_episode_steps is not None:
+            self._limit = checks.integer("max_episode_steps", max_episode_steps, low=1)
+
+        self._view = TupleView(problem)
+        self.single_observation_space = observation_box(problem)
+        self.single_action_space = self._view.space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._cuts = cuts(problem)
+        self._rows = np.arange(self.num_envs)
+        self._state: Any = None
+        self._noise: NDArray[np.float64]  # (periods, num_envs, *noise_shape)
+        self._place: NDArray[np.int64]  # of each copy in its noise
+        self._period: NDArray[np.int64]
+        self._over: NDArray[np.bool_]
+        self._trajectories: list[Trajectory]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Draw the initial states and the noise of whole episodes.
+
+        Args:
+            seed: seeds ``np_random``, from which all copies draw.
+            options: ``{"noise": traces}`` replays traces of shape (num_envs, horizon, *noise_shape); of a
+                stationary problem they may have any length, after which noise is drawn again;
+                ``{"reset_mask": mask}`` resets only the copies where the boolean array (num_envs,) is True.
+
+        Raises:
+            ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
+        """
+        checked = check_options(options, (NOISE_OPTION, MASK_OPTION))
+        mask = self._check_mask(checked[MASK_OPTION]) if MASK_OPTION in checked else None
+        noise = None
+        if NOISE_OPTION in checked:
+            noise = self.problem.check_noise(checked[NOISE_OPTION])
+            whole = mask is None or bool(mask.all())
+            periods = noise.shape[1] if whole and noise.ndim > 1 else len(self._noise)
+            expected = (self.num_envs, periods, *self.problem.noise_shape)
+            if noise.shape != expected:
+                raise ValueError(f"noise of shape {noise.shape} must have shape {expected}")
+        super().reset(seed=seed)
+        self._restart(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, noise)
+        return self._observe(), {}
+
+    def step(self, actions: tuple[Any, Any]) -> Step:
+        """Simulate one period of every copy.
+
+        Raises:
+            ResetNeeded: before the first reset, or after the end of an episode if autoreset is disabled.
+            ValueError: if an action is out of range, NaN or of the wrong shape.
+        """
+        if self._state is None:
+            raise ResetNeeded("step() before reset()")
+        over = self._over
+        if self._autoreset is AutoresetMode.DISABLED and over.any():
+            raise ResetNeeded(
+                f"step() after the end of environment {int(over.argmax())}: "
+                'autoreset is disabled, call reset(options={"reset_mask": mask})'
+            )
+        regime, asked = self._view.decode(None, actions)
+        if len(regime) != self.num_envs:
+            raise ValueError(f"action: {len(regime)} actions for num_envs={self.num_envs} environments")
+
+        problem, layout, before = self.problem, self.problem.layout, self._state
+        if problem.horizon is None:
+            self._refill()
+        applied = layout.project(regime, asked)
+        gate, quantity = layout.flat(regime, applied)
+        if self._cuts:
+            gate, quantity = problem.admit(before, gate, quantity)
+            regime, applied = layout.chosen(gate, quantity)
+        if len(layout.gates) == 1:
+            regime = regime[:, 0]
+        if len(layout.quantity_gate) == 1 and len(layout.gates) == 1:
+            applied = applied[:, 0]
+        place = np.minimum(self._place, len(self._noise) - 1)  # those that are over have no noise left
+        noise = self._flat_noise.take(place * self.num_envs + self._rows, axis=0)
+        self._state, costs = problem.step(before, gate, quantity, noise)
+        cost = costs.sum(axis=-1)
+        self._place, self._period = self._place + 1, self._period + 1
+        stepped = ~over
+        if self.render_mode is not None:
+            for row in np.flatnonzero(stepped):
+                self._trajectories[row].append(
+                    problem, _row(before, row), regime[row], applied[row], noise[row], cost[row]
+                )
+        if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
+            self._restart(over)
+            cost[over] = 0.0
+            regime, applied, noise = (_where(stepped, values) for values in (regime, applied, noise))
+
+        terminations = self._period >= (problem.horizon or math.inf)
+        truncations = self._period >= self._limit
+        self._over = terminations | truncations
+        infos = _with_masks({"regime": regime, "quantity": applied, "noise": noise}, stepped)
+        observations = self._observe()
+        if self._autoreset is AutoresetMode.SAME_STEP and self._over.any():
+            infos = self._final(observations, infos, self._over)
+            self._restart(self._over)
+            observations = self._observe()
+        return observations, -cost, terminations, truncations, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """The episodes so far: a tuple with the text or the chart of each copy, see ``HybridEnv.render``."""
+        if self.render_mode is None or self._state is None:
+            return draw(self.render_mode, self.problem, self._state, Trajectory())
+        return tuple(
+            draw(self.render_mode, self.problem, _row(self._state, row), self._trajectories[row])
+            for row in range(self.num_envs)
+        )
+
+    def _restart(self, mask: NDArray[np.bool_], noise: NDArray[np.float64] | None = None) -> None:
+        """Begin an episode in the copies of the mask, with noise (num_envs, horizon) if it is given."""
+        problem, count = self.problem, int(mask.sum())
+        start = problem.initial_state(self.np_random.random((count, *problem.start_shape)))
+        periods = BLOCK if count == self.num_envs else len(self._noise)
+        drawn = draw_noise(problem, self.np_random, count, periods=periods) if noise is None else noise[mask]
+        if count == self.num_envs:
+            self._state, self._noise = start, np.ascontiguousarray(np.moveaxis(drawn, 0, 1))
+            self._period, self._over = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+            self._place = np.zeros(count, dtype=np.int64)
+        else:
+            self._state = type(start)(
+                *(_replaced(*fields, mask) for fields in zip(self._state, start, strict=True))
+            )
+            self._noise[:, mask] = np.moveaxis(drawn, 0, 1)
+            self._period, self._over = np.where(mask, 0, self._period), self._over & ~mask
+            self._place = np.where(mask, 0, self._place)
+        if self.render_mode is not None:
+            kept = [Trajectory()] * self.num_envs if count == self.num_envs else self._trajectories
+            self._trajectories = [Trajectory() if new else old for new, old in zip(mask, kept, strict=True)]
+
+    def _refill(self) -> None:
+        """Draw new noise for the copies of a stationary problem that have used up theirs."""
+        spent = self._place >= len(self._noise)
+        if spent.any():
+            drawn = draw_noise(self.problem, self.np_random, int(spent.sum()), periods=len(self._noise))
+            self._noise[:, spent] = np.moveaxis(drawn, 0, 1)
+            self._place = np.where(spent, 0, self._place)
+
+    @property
+    def _flat_noise(self) -> NDArray[np.float64]:
+        return self._noise.reshape(-1, *self.problem.noise_shape)
+
+    def _final(
+        self, observations: NDArray[np.float32], infos: dict[str, Any], over: NDArray[np.bool_]
+    ) -> dict[str, Any]:
+        """The infos of a step that ended the episodes ``over``, as Gymnasium's SAME_STEP wants them."""
+        final = {key: _where(over, values) for key, values in infos.items() if not key.startswith("_")}
+        going = {key: _where(~over, values) for key, values in infos.items() if not key.startswith("_")}
+        rows = np.full(self.num_envs, None, dtype=object)
+        for row in np.flatnonzero(over):
+            rows[row] = observations[row]
+        return {
+            **_with_masks(going, ~over),
+            "final_obs": rows,
+            "_final_obs": over,
+            "final_info": _with_masks(final, over),
+            "_final_info": over.copy(),
+        }
+
+    def _observe(self) -> NDArray[np.float32]:
+        return self.problem.observe(self._state).astype(np.float32)
+
+    def _check_mask(self, mask: Any) -> NDArray[np.bool_]:
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise TypeError(f"reset: reset_mask={mask!r} must be a NumPy array of bool")
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise ValueError(
+                f"reset: reset_mask={mask!r} must have shape ({self.num_envs},) and a True in it"
+            )
+        if self._state is None and not mask.all():
+            raise ResetNeeded("reset: the first reset must be of all environments, without reset_mask")
+        return mask
+
+
+def _with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """``infos`` and beside each key its mask, as Gymnasium's vector environments give them."""
+    return {
+        name: value
+        for key, values in infos.items()
+        for name, value in ((key, values), (f"_{key}", mask.copy()))
+    }
+
+
+def _where(mask: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
+    """``values`` (num_envs, ...) where the mask (num_envs,) is True, else 0."""
+    return values * mask.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _row(state: Any, row: Any) -> Any:
+    return type(state)(*(field[row] for field in state))
+
+
+def _replaced(field: NDArray[Any], new: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    field = field.copy()
+    field[mask] = new
+    return field

@@ -1,0 +1,206 @@
+"""Exogenous noise of several items: one vector in each period."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from .. import traces
+from .single import (
+    ContinuousNoise,
+    DiscreteNoise,
+    Noise,
+    Replay,
+    TraceNoise,
+    from_distribution,
+    is_distribution,
+)
+from .tables import GuideTables, LogitTables, Tables, cells_for
+
+
+class ItemNoise(ABC):
+    """Noise of n items: a function of uniforms.
+
+    Attributes:
+        items: the noise of each item by itself.
+        mean, min, max, max_total: as in ``Noise``, of each item; shape (n,).
+    """
+
+    def __init__(self, items: Sequence[Noise]) -> None:
+        self.items = list(items)
+        self.mean, self.min, self.max, self.max_total = (
+            np.array([getattr(item, name) for item in items]) for name in ("mean", "min", "max", "max_total")
+        )
+
+    @abstractmethod
+    def sample(self, uniforms: Any) -> Any:
+        """Noise of each period and item, shape (..., horizon, n), from uniforms in [0, 1) of that shape.
+
+        Without an end any number of periods.
+        """
+
+
+class IndependentItems(ItemNoise):
+    """Items whose noise is independent of each other and over time."""
+
+    def __init__(self, items: Sequence[Noise]) -> None:
+        super().__init__(items)
+        self._parts = [
+            (columns, _stack([items[j] for j in columns]))
+            for kind in (DiscreteNoise, ContinuousNoise)
+            if len(columns := np.array([j for j, item in enumerate(items) if isinstance(item, kind)]))
+        ]
+
+    def sample(self, uniforms: Any) -> Any:
+        """See ``ItemNoise.sample``."""
+        if len(self._parts) == 1:
+            return self._parts[0][1].sample(uniforms)
+        xp, found = array_namespace(uniforms), []
+        order = np.argsort(np.concatenate([columns for columns, _ in self._parts]))
+        for columns, tables in self._parts:
+            which = xp.asarray(columns, device=device(uniforms))
+            found.append(tables.sample(xp.take(uniforms, which, axis=-1)))
+        return xp.take(xp.concat(found, axis=-1), xp.asarray(order, device=device(uniforms)), axis=-1)
+
+
+class ItemTraces(ItemNoise):
+    """Recorded noise: each episode replays the same periods of all items, as they occurred together.
+
+    Args:
+        series: recorded values by period; shape (periods, n).
+        horizon, stride: as in ``TraceNoise``.
+    """
+
+    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int = 1) -> None:
+        super().__init__([TraceNoise(column, horizon, stride) for column in series.T])
+        self._replay = Replay(series, horizon, stride)
+
+    def sample(self, uniforms: Any) -> Any:
+        """See ``ItemNoise.sample``."""
+        return self._replay.sample(uniforms)
+
+
+def _stack(items: Sequence[Noise]) -> Tables:
+    """The tables of items of one kind, each different noise once."""
+    different = list({id(item): item for item in items}.values())
+    row = {id(item): index for index, item in enumerate(different)}
+    rows = np.array([row[id(item)] for item in items], dtype=np.int64)
+    discrete = [item for item in different if isinstance(item, DiscreteNoise)]
+    if discrete:
+        return GuideTables([i.values for i in discrete], [i.cumulative for i in discrete], rows)
+    quantiles = [item.quantiles for item in different if isinstance(item, ContinuousNoise)]
+    return LogitTables(quantiles, ContinuousNoise.REACH, rows)
+
+
+def as_item_noise(
+    noise: Any, items: int, horizon: int | None, *, name: str = "noise", low: float = -np.inf
+) -> ItemNoise:
+    """The noise of several items described by frozen ``scipy.stats`` distributions or by traces.
+
+    Args:
+        noise: one of
+
+            - a frozen distribution, which all items have in common, each with draws of its own;
+            - a list of ``items`` frozen distributions;
+            - one long series of shape (periods, items), of which an episode is a window of ``horizon``
+              consecutive periods, any of them; with ``horizon=None`` it starts in any period and after the
+              last goes on with the first;
+            - episodes, of shape (episodes, horizon, items), each replayed whole.
+
+            In traces the items keep their correlation. Two axes are always periods by items. Traces are an
+            array, a list, a pandas DataFrame, or the path of a CSV file, see ``jumpgym.traces.read``.
+        items: number of items.
+        horizon: periods in an episode; None for no end.
+        name: of the parameter, for errors.
+        low: the least value allowed.
+
+    Raises:
+        TypeError: if it is none of these.
+        ValueError: if there is not one for each item, a value can lie below ``low``, or traces have gaps or
+            the wrong shape.
+
+    With more than 64 different distributions the tables of continuous ones are coarser: with 1,000 they have
+    1,024 cells each, and an error of some 3e-4 standard deviations (see ``ContinuousNoise``).
+    """
+    if isinstance(noise, ItemNoise):
+        given: Any = noise.items
+    elif is_distribution(noise) or isinstance(noise, Noise):
+        given = [noise] * items
+    elif isinstance(noise, (list, tuple)) and any(
+        is_distribution(one) or isinstance(one, Noise) for one in noise
+    ):
+        given = noise
+    elif isinstance(noise, traces.KINDS):
+        return _from_traces(noise, items, horizon, name, low)
+    else:
+        raise TypeError(
+            f"{name}={noise!r} must be a frozen scipy.stats distribution, a list of {items} of them, or "
+            "traces: an array of shape (episodes, horizon, items) or (periods, items), a pandas DataFrame, "
+            "or the path of a CSV file"
+        )
+    if len(given) != items:
+        raise ValueError(
+            f"{name}: {len(given)} distributions for {items} items; give one, or one for each item"
+        )
+    return noise if isinstance(noise, ItemNoise) else IndependentItems(_each(given, horizon, name, low))
+
+
+def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> list[Noise]:
+    """The noise of each distribution; equal distributions share one object."""
+    # The tables of all must have the same number of cells, so those already there are of no use.
+    given = [one.distribution if isinstance(one, ContinuousNoise) else one for one in given]
+    keys = [_key(one) for one in given]
+    cells = cells_for(len(set(keys)))
+    made: dict[Any, Noise] = {}
+    for j, (key, one) in enumerate(zip(keys, given, strict=True)):
+        which = name if len(set(keys)) == 1 else f"{name} of item {j}"
+        if key in made:
+            continue
+        if isinstance(one, DiscreteNoise):
+            made[key] = one
+        elif is_distribution(one):
+            made[key] = from_distribution(one, horizon, which, low, cells)
+        else:
+            raise TypeError(
+                f"{which}: {one!r} must be a frozen scipy.stats distribution, as for the other items"
+            )
+    return [made[key] for key in keys]
+
+
+def _key(distribution: Any) -> Any:
+    """Equal for two distributions that are surely the same."""
+    family = getattr(distribution, "dist", None)
+    if family is None or hasattr(family, "xk"):
+        return id(distribution)
+    key = (type(family), tuple(distribution.args), tuple(sorted(distribution.kwds.items())))
+    try:
+        hash(key)
+    except TypeError:  # parameters that are arrays
+        return id(distribution)
+    return key
+
+
+def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: float) -> ItemTraces:
+    table = traces.read(noise, name)
+    values = table.values[:, None] if table.values.ndim == 1 else table.values
+    if values.ndim not in (2, 3) or values.shape[-1] != items:
+        raise ValueError(
+            f"{table.name}: traces of shape {values.shape} must have shape (periods, items) = (any, {items}) "
+            f"or (episodes, horizon, items) = (any, {horizon}, {items})"
+        )
+    table.check(low, ("row", "item") if values.ndim == 2 else ("episode", "period", "item"))
+    if values.ndim == 2:
+        traces.check_length(table.name, len(values), horizon)
+        return ItemTraces(values, horizon)
+    if horizon is None or values.shape[1] != horizon or len(values) == 0:
+        raise ValueError(
+            f"{table.name}: traces of shape {values.shape} must have shape (episodes, horizon, items) = "
+            f"(any, {horizon}, {items})"
+            + ("; horizon=None takes one series of shape (periods, items)" if horizon is None else "")
+        )
+    return ItemTraces(values.reshape(-1, items), horizon, horizon)

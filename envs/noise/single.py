@@ -1,0 +1,276 @@
+"""Exogenous noise: one description, from which NumPy and torch (any device) draw alike.
+
+Noise turns uniforms into numbers, so the same uniforms give the same noise in every array library.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from .. import traces
+from .tables import MAX_CELLS, GuideTables, LogitTables
+
+TAIL = 1e-13
+"""Probability beyond which a distribution's tail is cut, so that noise and observations are bounded."""
+
+MAX_VALUES = 1_000_000
+"""Most values of a discrete distribution."""
+
+STATIONARY_PERIODS = 1_000_000
+"""Periods of a problem without an end (``horizon=None``) for which observations stay in their bounds."""
+
+ALONE = np.zeros(1, dtype=np.int64)
+
+
+class Noise(ABC):
+    """One number in each period: a function of uniforms.
+
+    Attributes:
+        mean: expected value of a period.
+        min: the least value of a period.
+        max: the largest value of a period.
+        max_total: the largest sum of an episode; without an end, of ``STATIONARY_PERIODS`` periods.
+    """
+
+    mean: float
+    min: float
+    max: float
+    max_total: float
+
+    @abstractmethod
+    def sample(self, uniforms: Any) -> Any:
+        """Noise of each period, shape (..., horizon), from uniforms in [0, 1) of that shape.
+
+        Without an end any number of periods.
+        """
+
+
+class DiscreteNoise(Noise):
+    """Independent noise with finitely many values; exact inversion of the distribution function.
+
+    Args:
+        values: the values, ascending; shape (n,).
+        probabilities: their probabilities; shape (n,).
+        horizon: periods in an episode, or None.
+    """
+
+    def __init__(
+        self, values: NDArray[np.float64], probabilities: NDArray[np.float64], horizon: int | None
+    ) -> None:
+        self.values = values
+        self.probabilities = probabilities / probabilities.sum()
+        self.cumulative = np.cumsum(self.probabilities)[:-1]
+        self.mean = float(self.values @ self.probabilities)
+        self.min, self.max = float(values[0]), float(values[-1])
+        self.max_total = (horizon or STATIONARY_PERIODS) * self.max
+
+    def sample(self, uniforms: Any) -> Any:
+        """See ``Noise.sample``."""
+        return self._tables.sample(uniforms)
+
+    @cached_property
+    def _tables(self) -> GuideTables:
+        return GuideTables([self.values], [self.cumulative], ALONE)
+
+
+class ContinuousNoise(Noise):
+    """Independent noise with a continuous distribution, by a table of its quantiles.
+
+    The quantile is interpolated linearly between ``cells + 1`` exact quantiles, equally spaced in
+    ``log(u / (1 - u))``. For a distribution with a smooth density the error is of the order of 1e-6
+    standard deviations with 16,384 cells, and grows with the square of their width; where the density has a
+    gap, the gap is bridged over one cell, of probability at most ``15 / cells``.
+
+    Args:
+        distribution: a frozen ``scipy.stats`` distribution.
+        horizon: periods in an episode, or None.
+        cells: cells of the table.
+    """
+
+    REACH = float(-np.log(TAIL))
+
+    def __init__(self, distribution: Any, horizon: int | None, cells: int = MAX_CELLS) -> None:
+        logits = np.linspace(-self.REACH, self.REACH, cells + 1)
+        # Upper quantiles from the survival function: 1 - u would lose the digits of the tail.
+        lower, upper = logits[logits < 0], logits[logits >= 0]
+        self.quantiles = np.concatenate(
+            [distribution.ppf(1 / (1 + np.exp(-lower))), distribution.isf(1 / (1 + np.exp(upper)))]
+        )
+        self.mean = float(distribution.mean())
+        self.min, self.max = float(self.quantiles[0]), float(self.quantiles[-1])
+        self.max_total = (horizon or STATIONARY_PERIODS) * self.max
+        self.distribution = distribution
+
+    @property
+    def cells(self) -> int:
+        """Cells of the table."""
+        return len(self.quantiles) - 1
+
+    def sample(self, uniforms: Any) -> Any:
+        """See ``Noise.sample``."""
+        return self._tables.sample(uniforms)
+
+    @cached_property
+    def _tables(self) -> LogitTables:
+        return LogitTables([self.quantiles], self.REACH, ALONE)
+
+
+class TraceNoise(Noise):
+    """Recorded noise: each episode replays consecutive periods of a series, from a start drawn uniformly.
+
+    Args:
+        series: recorded values by period; shape (periods,).
+        horizon: periods in an episode; None for no end, then an episode starts in any period and after the
+            last period goes on with the first.
+        stride: periods from one start to the next: 1 for rolling windows, ``horizon`` for whole episodes.
+    """
+
+    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int = 1) -> None:
+        self._replay = Replay(series, horizon, stride)
+        self.mean, self.max_total = float(self._replay.mean), float(self._replay.max_total)
+        self.min, self.max = float(series.min()), float(series.max())
+
+    def sample(self, uniforms: Any) -> Any:
+        """See ``Noise.sample``."""
+        return self._replay.sample(uniforms)
+
+
+class Replay:
+    """Episodes of a series of one or more columns; see ``TraceNoise``.
+
+    Args:
+        series: shape (periods, *columns).
+        horizon, stride: as in ``TraceNoise``.
+
+    Attributes:
+        mean, max_total: of each column; shape columns.
+    """
+
+    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int) -> None:
+        self.series, self.stride = series, stride
+        if horizon is None:
+            self.starts = len(series)
+            self.mean, self.max_total = series.mean(axis=0), STATIONARY_PERIODS * series.max(axis=0)
+        else:
+            episodes = np.lib.stride_tricks.sliding_window_view(series, horizon, axis=0)[::stride]
+            self.starts = len(episodes)
+            totals = episodes.sum(axis=-1)
+            self.mean, self.max_total = totals.mean(axis=0) / horizon, totals.max(axis=0)
+
+    def sample(self, uniforms: Any) -> Any:
+        """Values of each period, from uniforms of shape (..., horizon, *columns)."""
+        xp = array_namespace(uniforms)
+        series = xp.asarray(self.series, dtype=uniforms.dtype, device=device(uniforms))
+        columns = self.series.ndim - 1
+        start = self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, xp.int64)
+        period = xp.arange(uniforms.shape[-1 - columns], dtype=xp.int64, device=device(uniforms))
+        row = (start[..., None] + period) % len(self.series)
+        return xp.reshape(xp.take(series, xp.reshape(row, (-1,)), axis=0), uniforms.shape)
+
+
+def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float = -np.inf) -> Noise:
+    """The noise described by a frozen ``scipy.stats`` distribution or by traces.
+
+    Args:
+        noise: one of
+
+            - a frozen distribution (``scipy.stats.norm(0.01, 0.05)``), drawn anew in each period;
+            - one long series, 1-D or with a single column: an episode is a window of ``horizon`` consecutive
+              periods, any of them (rolling windows; ``jumpgym.traces.episodes`` cuts whole episodes). With
+              ``horizon=None`` it starts in any period and after the last goes on with the first;
+            - episodes, of shape (episodes, horizon): each is replayed whole.
+
+            Traces are an array, a list, a pandas Series or DataFrame, or the path of a CSV file, see
+            ``jumpgym.traces.read``.
+        horizon: periods in an episode; None for no end.
+        name: of the parameter, for errors.
+        low: the least value allowed.
+
+    Raises:
+        TypeError: if it is none of these.
+        ValueError: if a value can lie below ``low``, or traces have gaps or the wrong shape.
+    """
+    if isinstance(noise, Noise):
+        return noise
+    if is_distribution(noise):
+        return from_distribution(noise, horizon, name, low)
+    if not isinstance(noise, traces.KINDS):
+        raise TypeError(
+            f"{name}={noise!r} must be a frozen scipy.stats distribution such as scipy.stats.poisson(20), "
+            "or traces: an array of shape (episodes, horizon) or (periods,), a pandas DataFrame or Series, "
+            "or the path of a CSV file"
+        )
+    table = traces.read(noise, name)
+    values = table.values
+    if values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1 != horizon):
+        table.check(low, ("row", "column"))
+        series = values.reshape(-1)
+        traces.check_length(table.name, len(series), horizon)
+        return TraceNoise(series, horizon)
+    if horizon is not None and values.ndim == 2 and values.shape[1] == horizon and len(values):
+        table.check(low, ("row", "period"))
+        return TraceNoise(values.reshape(-1), horizon, horizon)
+    if horizon is None:
+        raise ValueError(
+            f"{table.name}: traces of shape {values.shape} must be one series of shape (periods,), "
+            "since horizon=None has no episodes"
+        )
+    raise ValueError(
+        f"{table.name}: traces of shape {values.shape} must have shape (episodes, horizon) = (any, {horizon})"
+        "; set horizon= to the number of columns, or give one long series of shape (periods,)"
+    )
+
+
+def is_distribution(noise: Any) -> bool:
+    """Whether it looks like a ``scipy.stats`` distribution."""
+    return hasattr(noise, "ppf") and hasattr(noise, "support")
+
+
+def from_distribution(
+    distribution: Any, horizon: int | None, name: str, low: float, cells: int = MAX_CELLS
+) -> Noise:
+    """``as_noise`` of a distribution, with ``cells`` in the table of a continuous one."""
+    try:
+        support = np.array([*distribution.support(), distribution.mean()], dtype=float)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}={distribution!r} has free parameters: freeze it, as in scipy.stats.poisson(20)"
+        ) from error
+    if support.ndim > 1:
+        raise ValueError(
+            f"{name}={distribution!r} has parameters of shape {support.shape[1:]}: give one frozen "
+            "distribution for each item, in a list, with numbers for parameters"
+        )
+    start, end, mean = map(float, support)
+    family = getattr(getattr(distribution, "dist", distribution), "name", "distribution")
+    if np.isnan(support).any():
+        raise ValueError(f"{name}: the parameters of {family} are outside its domain (its mean is NaN)")
+    if start < low:
+        can_be = "negative" if low == 0 else f"less than {low:g}"
+        raise ValueError(
+            f"{name} can be {can_be}: the support of {family} is [{start:g}, {end:g}]; it must start "
+            f"at {low:g} or more (truncate it, for example with scipy.stats.truncnorm)"
+        )
+    if not np.isfinite(mean):
+        raise ValueError(f"{name}: the mean of {family} is {mean}, it must be finite")
+    if not hasattr(distribution, "pmf"):
+        return ContinuousNoise(distribution, horizon, cells)
+    inner = getattr(distribution, "dist", distribution)
+    if hasattr(inner, "xk"):  # scipy.stats.rv_discrete(values=...): any values, not only integers
+        loc = float(distribution.ppf(0.5)) - float(inner.ppf(0.5))
+        values = np.asarray(inner.xk, dtype=float) + loc
+        return DiscreteNoise(values, np.asarray(inner.pk, dtype=float), horizon)
+    first, last = float(distribution.ppf(TAIL)), float(distribution.isf(TAIL))
+    if not last - first < MAX_VALUES:
+        raise ValueError(
+            f"{name}: {family} has too long a tail, with values from {first:g} to {last:g}; give at most "
+            f"{MAX_VALUES:,} values, for example by scipy.stats.rv_discrete(values=...)"
+        )
+    values = np.asarray(first + np.arange(round(last - first) + 1), dtype=float)
+    return DiscreteNoise(values, np.asarray(distribution.pmf(values), dtype=float), horizon)

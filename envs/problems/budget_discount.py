@@ -1,0 +1,325 @@
+"""BudgetDiscount: large orders are cheaper, but the money for them must have been saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+from .. import checks
+from ..adapters.env import HybridEnv
+from ..adapters.vector import HybridVectorEnv
+from ..demand import STATIONARY_PERIODS
+from ..layout import ActionLayout
+from ..problem import HindsightProblem
+from ..regimes import RegimeTable, brackets, per_bracket
+from .single_item import InventoryState, SingleItemInventory
+
+ROUNDING = 1e-6
+"""Relative shortfall of money that is taken as rounding: a bracket that exhausts the budget is admitted."""
+
+
+class BudgetState(NamedTuple):
+    """State of the problem; every entry has the leading batch axes.
+
+    Attributes:
+        inventory: net stock in units, negative when demand is backlogged; shape (...,).
+        pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
+        money: money that orders can be paid from now; shape (...,).
+        period: periods gone by; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    money: Any
+    period: Any
+
+
+class BudgetDiscount(HindsightProblem):
+    """One item with all-units discounts, bought from a budget that is part of the state.
+
+    Stock, arrivals, demand and its costs are those of ``SingleItemInventory``. A purchase is paid at once out
+    of the money left, and is no cost beside; ``income`` is added after each period. What the money does not
+    pay for is cut, see ``admit``.
+
+    Args: see ``BudgetDiscountEnv``.
+
+    Attributes:
+        brackets: regime 0, no order, and the brackets, with their unit costs.
+        stock: the inventory without its money: a problem in which orders cost nothing.
+
+    Raises:
+        ValueError, TypeError: naming the parameter, its value and what is allowed.
+    """
+
+    quantity_names = ("order",)
+    noise_name = "demand"
+
+    def __init__(
+        self,
+        *,
+        budget: float = 40.0,
+        breakpoints: Sequence[float] = (20.0, 40.0),
+        unit_costs: Sequence[float] = (1.0, 0.9, 0.8),
+        income: float = 8.0,
+        leftover_value: float = 0.0,
+        holding_cost: float = 0.1,
+        shortage_cost: float = 2.0,
+        demand: Any = None,
+        unmet_demand: str = "lost",
+        lead_time: int = 0,
+        initial_inventory: float | tuple[float, float] = 0.0,
+        horizon: int | None = 50,
+        discount: float = 1.0,
+        max_order: float = 80.0,
+    ) -> None:
+        self.brackets = _brackets(breakpoints, unit_costs, lead_time, max_order)
+        self.budget = checks.number("budget", budget, low=0)
+        self.income = checks.number("income", income, low=0)
+        self.leftover_value = checks.number("leftover_value", leftover_value, low=0)
+        prices = self.brackets.unit_cost
+        inventory: dict[str, Any] = {
+            "holding_cost": holding_cost,
+            "shortage_cost": shortage_cost,
+            "demand": scipy.stats.poisson(10) if demand is None else demand,
+            "unmet_demand": unmet_demand,
+            "initial_inventory": initial_inventory,
+            "horizon": horizon,
+            "discount": discount,
+        }
+        self.stock = SingleItemInventory(_priced(self.brackets, 0 * prices), **inventory)
+        self.horizon, self.discount = self.stock.horizon, self.stock.discount
+        if self.horizon is None and self.leftover_value > 0:
+            raise ValueError(
+                f"leftover_value={leftover_value!r} must be 0 with horizon=None: there is no end at which "
+                "money could be left"
+            )
+        self.level_scale = SingleItemInventory(self.brackets, **inventory).level_scale
+        self.money_scale = max(self.level_scale * float(prices.max()), self.budget)
+
+        at_stock = 1 + self.stock.max_lead_time
+        richest = self.budget + (self.horizon or STATIONARY_PERIODS) * self.income
+        self.observation_low = np.insert(self.stock.observation_low, at_stock, 0.0)
+        self.observation_high = np.insert(self.stock.observation_high, at_stock, richest)
+        names = self.stock.observation_names
+        self.observation_names = (*names[:at_stock], "money", *names[at_stock:])
+        self.layout = ActionLayout((len(prices),), (0,), self.brackets.low, self.brackets.high)
+        self.boundaries = (self.brackets.boundaries,)
+        self.observation_scale = np.full(len(self.observation_low), self.level_scale)
+        self.observation_scale[at_stock] = self.money_scale
+        self.quantity_scale = np.full(len(prices), self.level_scale)
+        self.state_scale = (self.level_scale, self.level_scale, self.money_scale, None)
+        super().__init__(
+            {
+                "low": self.brackets.low,
+                "high": self.brackets.high,
+                "unit_cost": prices,
+                "units_per_money": 1 / np.where(prices > 0, prices, 1.0),
+                "least_payment": self.brackets.low * prices * (1 - ROUNDING),
+                "zero": np.zeros(()),
+            }
+        )
+
+    def initial_state(self, uniforms: Any) -> BudgetState:
+        """State before the first period, with nothing under way, from uniforms (...,)."""
+        inventory, pipeline, period = self.stock.initial_state(uniforms)
+        return BudgetState(inventory, pipeline, 0.0 * period + self.budget, period)
+
+    def noise(self, uniforms: Any) -> Any:
+        """Demand in units, shape (..., horizon), from uniforms of that shape."""
+        return self.stock.noise(uniforms)
+
+    def check_noise(self, noise: Any) -> NDArray[np.float64]:
+        """Demand of shape (..., horizon) to be replayed; finite, not negative, within the bounds."""
+        return self.stock.check_noise(noise)
+
+    def admit(self, state: BudgetState, gate: Any, quantity: Any) -> tuple[Any, Any]:
+        """What the money pays for.
+
+        An order is cut to what the money buys at its bracket's price. If that is less than the bracket's
+        least order, the order falls to the next lower bracket whose least order can be paid, and there takes
+        all that the money buys, at that bracket's price. With relaxed gates the weight falls, and the
+        quantity of the bracket becomes the mean, by weight, of its own and what fell to it.
+        """
+        c = self.constants(quantity)
+        xp, money = c.xp, state.money[..., None]
+        paid_for = xp.astype(money >= c.least_payment, quantity.dtype)
+        most = xp.maximum(xp.minimum(c.high, money * c.units_per_money), c.low)
+        own = xp.minimum(quantity, most)
+        falling, weights, orders = 0.0 * gate[..., 0], [], []
+        for k in reversed(range(len(self.brackets))):
+            weight = gate[..., k] * paid_for[..., k]
+            fallen = falling * paid_for[..., k]
+            falling = falling - fallen + gate[..., k] - weight
+            total = weight + fallen
+            mean = (weight * own[..., k] + fallen * most[..., k]) / xp.where(total > 0, total, total + 1)
+            weights.append(total)
+            orders.append(xp.where(fallen > 0, mean, own[..., k]))
+        return xp.stack(weights[::-1], axis=-1), xp.stack(orders[::-1], axis=-1)
+
+    def step(self, state: BudgetState, gate: Any, quantity: Any, noise: Any) -> tuple[BudgetState, Any]:
+        """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
+        c = self.constants(quantity)
+        gate, quantity = self.admit(state, gate, quantity)
+        inventory, pipeline, money, period = state
+        after, cost = self.stock.step(InventoryState(inventory, pipeline, period), gate, quantity, noise)
+        left = c.xp.maximum(money - (gate * quantity) @ c.unit_cost, c.zero) + self.income
+        if self.leftover_value > 0 and self.horizon is not None:
+            ended = c.xp.astype(after.period >= self.horizon, cost.dtype)
+            cost = cost - (self.leftover_value * ended * left)[..., None]
+        return BudgetState(after.inventory, after.pipeline, left, after.period), cost
+
+    def infer_noise(self, state: BudgetState, gate: Any, quantity: Any, following: BudgetState) -> Any:
+        """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        gate, quantity = self.admit(state, gate, quantity)
+        before, after = (
+            InventoryState(each.inventory, each.pipeline, each.period) for each in (state, following)
+        )
+        return self.stock.infer_noise(before, gate, quantity, after)
+
+    def observe(self, state: BudgetState) -> Any:
+        """Observation (..., L + 3): net stock, orders under way by arrival, money, periods gone by."""
+        inventory, pipeline, money, period = state
+        xp = self.constants(period).xp
+        entries = [inventory[..., None], pipeline, money[..., None]]
+        return xp.concat(entries if self.horizon is None else [*entries, period[..., None]], axis=-1)
+
+    def position(self, observation: Any) -> Any:
+        """Inventory position in units, net stock and all orders under way, of observations (..., n)."""
+        return self.stock.position(observation)
+
+    def money(self, observation: Any) -> Any:
+        """Money left, of observations (..., n)."""
+        return observation[..., 1 + self.stock.max_lead_time]
+
+    def quantity_from(self, observation: Any, output: Any) -> Any:
+        """Orders (..., K) up to levels ``level_scale * (1 + output)``; see ``HindsightProblem``."""
+        return self.level_scale * (1 + output) - self.position(observation)[..., None]
+
+
+def _brackets(
+    breakpoints: Sequence[float], unit_costs: Sequence[float], lead_time: int, max_order: float
+) -> RegimeTable:
+    """Regime 0, no order, and the brackets between the breakpoints."""
+    prices = [
+        checks.number("unit_costs", price, low=0)
+        for price in per_bracket("unit_costs", unit_costs, breakpoints)
+    ]
+    if min(prices) == 0 or any(larger > smaller for smaller, larger in pairwise(prices)):
+        raise ValueError(f"unit_costs={tuple(prices)} must be greater than 0, and must not increase")
+    return brackets(
+        breakpoints,
+        max_order,
+        breakpoint_in="upper",
+        fixed_cost=[0.0] * len(prices),
+        unit_cost=prices,
+        lead_time=[lead_time] * len(prices),
+    )
+
+
+def _priced(brackets: RegimeTable, prices: NDArray[np.float64]) -> RegimeTable:
+    """The same brackets at other prices."""
+    return RegimeTable(brackets.low, brackets.high, brackets.fixed_cost, prices, brackets.lead_time)
+
+
+class BudgetDiscountEnv(HybridEnv):
+    """
+    ## Description
+    A shop buys one item from a supplier who gives an all-units discount on large orders, and pays from a
+    budget that an income fills. The income does not pay for the demand at the price of small orders: the shop
+    must save for large ones while its stock runs low. The budget is part of the state, and it jumps with the
+    bracket of the order, and so does what can be bought later.
+
+    In a period: the order is placed and paid; what is due arrives (with lead time 0 at once); demand occurs;
+    stock or shortage is charged; the income comes in.
+
+    On the defaults the best policy that ignores the jump, ordering up to the best constant level in every
+    period, costs 76 % more than the optimum. The optimum orders nothing in 39 % of the periods, and 35, 13
+    and 12 % of its decisions fall in the three brackets.
+
+    ## Action Space
+    `Tuple(Discrete(1 + number of brackets), Box(0, max_order, (1,), float32))`
+
+    | Num | Regime | Quantity is projected on | Paid from the budget |
+    |-----|--------|--------------------------|------|
+    | 0 | order nothing | 0 | 0 |
+    | k = 1, 2, ... | bracket k | [breakpoints[k - 2], breakpoints[k - 1]) | unit_costs[k - 1] * quantity |
+
+    The first bracket begins at 0, the last ends with `max_order`; an order of exactly a breakpoint has the
+    better price. An order that the money does not pay for is cut to what it buys at the bracket's price. If
+    that is below the bracket's least order, the order falls to the next lower bracket whose least order can
+    be paid, and takes all that the money buys there. A regime index out of range, a NaN or a wrong shape is
+    a `ValueError`. `info["quantity"]` tells the quantity that was applied, `info["regime"]` the regime,
+    `info["noise"]` the demand.
+
+    ## Observation Space
+    `Box(float32, (3 + lead_time,))`
+
+    | Num | Observation | Min | Max |
+    |-----|-------------|-----|-----|
+    | 0 | net stock, units (negative: backlog) | initial - most demand, or 0 | initial + horizon * max_order |
+    | 1 ... lead_time | units that arrive in 0, 1, ... periods | 0 | max_order |
+    | 1 + lead_time | money | 0 | budget + horizon * income |
+    | last | periods gone by (not with `horizon=None`) | 0 | horizon |
+
+    ## Rewards
+    Minus the cost of the period, with `x` the net stock after demand:
+    `holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`, and in the last period
+    `- leftover_value * money`, with the last income. Purchases are no cost beside. With
+    `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
+    factor that agents and references apply.
+
+    ## Starting State
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way; money: `budget`.
+
+    ## Episode End
+    Terminated after `horizon` periods; with `horizon=None` never. There is no truncation.
+
+    ## Arguments
+    | Name | Default | Meaning |
+    |------|---------|---------|
+    | `budget` | 40.0 | money before the first period |
+    | `breakpoints` | (20.0, 40.0) | order sizes from which the next price holds, ascending |
+    | `unit_costs` | (1.0, 0.9, 0.8) | price per unit of each bracket, one more than breakpoints, not rising |
+    | `income` | 8.0 | money that comes in after each period |
+    | `leftover_value` | 0.0 | value of a unit of money left at the end; 0 with `horizon=None` |
+    | `holding_cost` | 0.1 | per unit in stock at the end of a period |
+    | `shortage_cost` | 2.0 | per unit backlogged at the end of a period, or lost |
+    | `demand` | `scipy.stats.poisson(10)` | frozen scipy distribution, or traces (episodes, horizon) |
+    | `unmet_demand` | `"lost"` | `"backlog"` or `"lost"` |
+    | `lead_time` | 0 | periods until an order arrives |
+    | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
+    | `horizon` | 50 | periods; None for no end |
+    | `discount` | 1.0 | in (0, 1] |
+    | `max_order` | 80.0 | largest order |
+
+    Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.
+
+    >>> import numpy as np
+    >>> env = BudgetDiscountEnv(budget=30.0)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step((3, np.array([40.0])))  # costs 32
+    >>> info["regime"], info["quantity"]
+    (2, 33.333333333333336)
+
+    ## References
+    - E. L. Porteus (1990), Stochastic inventory theory, Handbooks in Operations Research and Management
+      Science 2: discounts in stochastic inventory.
+    - X. Chao, J. Chen and S. Wang (2008), Dynamic inventory management with cash flow constraints, Naval
+      Research Logistics 55(8): orders that the money at hand limits.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    make_problem = staticmethod(BudgetDiscount)
+
+
+class BudgetDiscountVectorEnv(HybridVectorEnv):
+    """A native batch of ``jumpgym/BudgetDiscount-v0``."""
+
+    make_problem = staticmethod(BudgetDiscount)

@@ -1,0 +1,382 @@
+"""Inventory of several items: what environments with shared trucks or a shared machine have in common."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from .. import checks
+from ..checks import MAX_HORIZON
+from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
+from ..layout import ActionLayout
+from ..problem import HindsightProblem
+from ..regimes import MAX_LEAD_TIME
+
+ITEMS = 2
+"""Number of items where nothing tells it."""
+
+MAX_ITEMS = 5_000
+"""Most items; which gate enters which component of the cost is a matrix."""
+
+QUANTILES = 20
+"""Quantiles of demand for each period of the horizon, by which its deviation is told."""
+
+SMALLEST = 1e-30
+"""Added to what is divided by, so that gradients are finite where nothing is ordered."""
+
+
+class ItemsState(NamedTuple):
+    """State of an inventory of n items; every entry has the leading batch axes.
+
+    Attributes:
+        inventory: net stock of each item in units, negative when demand is backlogged; shape (..., n).
+        pipeline: orders under way in units, row j arrives in j periods (0: in this one); shape (..., L, n).
+        period: periods gone by; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    period: Any
+
+
+class MultiItemInventory(HindsightProblem):
+    """Inventory of n items, each with a gate "nothing" or "order" and a quantity; subclasses couple them.
+
+    In each period: orders are placed, and cut to what the subclass admits; what is due arrives (with lead
+    time 0 at once); demand occurs; for each item ``holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`` is
+    charged on the net stock ``x`` that is left. With ``unmet_demand="lost"`` the stock is then cut at 0.
+
+    A parameter of the items is a number for all of them, or a vector with an entry for each.
+
+    Args:
+        items: number of items; None to infer it from the vectors given, else ``ITEMS``.
+        item_costs: cost of ordering an item in a period, whatever the quantity, after its name there.
+        more: further parameters of the items, by name; they become attributes of shape (n,).
+        holding_cost: per unit in stock at the end of a period.
+        shortage_cost: per unit backlogged at the end of a period, or per unit lost.
+        unit_costs: per unit ordered.
+        demand: a frozen ``scipy.stats`` distribution for all items, a sequence of n of them, or traces
+            (episodes, horizon, n), see ``jumpgym.demand.as_item_demand``; None for Poisson demand with means
+            6, 3, 6, 3, ...
+        unmet_demand: "backlog" or "lost".
+        lead_time: periods until an order arrives; 0: before the demand of its period.
+        initial_inventory: units in stock before the first period: a number, an array (n,), or a pair (low,
+            high) of such to draw from uniformly, each item for itself. A tuple or list of two is a pair.
+        horizon: number of periods; None for a stationary problem without an end, whose observations leave the
+            period out.
+        discount: factor in (0, 1] applied to the cost of each later period.
+
+    Raises:
+        ValueError, TypeError: naming the parameter, its value and what is allowed.
+    """
+
+    noise_name = "demand"
+
+    def __init__(
+        self,
+        items: int | None,
+        item_costs: tuple[str, Any],
+        more: Mapping[str, Any],
+        *,
+        holding_cost: float | Sequence[float] = 1.0,
+        shortage_cost: float | Sequence[float] = 9.0,
+        unit_costs: float | Sequence[float] = 0.0,
+        demand: Any = None,
+        unmet_demand: str = "backlog",
+        lead_time: int = 0,
+        initial_inventory: Any = 0.0,
+        horizon: int | None = 50,
+        discount: float = 1.0,
+    ) -> None:
+        vectors = {
+            item_costs[0]: item_costs[1],
+            "unit_costs": unit_costs,
+            "holding_cost": holding_cost,
+            "shortage_cost": shortage_cost,
+            **more,
+        }
+        self.items = _number_of_items(items, vectors, demand)
+        self.noise_shape = self.start_shape = (self.items,)
+        self.item_costs: NDArray[np.float64]
+        self.unit_costs: NDArray[np.float64]
+        self.holding_cost: NDArray[np.float64]
+        self.shortage_cost: NDArray[np.float64]
+        for name, value in vectors.items():
+            setattr(self, name, _per_item(name, value, self.items))
+        self.item_costs = getattr(self, item_costs[0])
+        self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
+        self.lead_time = checks.integer("lead_time", lead_time, low=0, high=MAX_LEAD_TIME)
+        self.horizon = checks.horizon(horizon)
+        self.discount = checks.discount(discount)
+        if demand is None:
+            kinds = scipy.stats.poisson(6), scipy.stats.poisson(3)
+            demand = [kinds[item % 2] for item in range(self.items)]
+        self.demand: ItemDemand = as_item_demand(demand, self.items, self.horizon)
+        checks.number("demand: its largest value", float(self.demand.max.max()), low=0)
+        self.initial_inventory = self._start(initial_inventory)
+
+    def __init_subclass__(cls) -> None:
+        """Let the signature show the shared keywords in place of ``**shared``."""
+        own = list(inspect.signature(cls.__init__).parameters.values())[1:-1]
+        common = list(inspect.signature(MultiItemInventory.__init__).parameters.values())[4:]
+        cls.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+
+    def _start(self, initial_inventory: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        lowest = 0.0 if self.unmet_demand == "lost" else -checks.LARGEST
+        is_pair = isinstance(initial_inventory, (tuple, list)) and len(initial_inventory) == 2
+        ends = initial_inventory if is_pair else (initial_inventory,) * 2
+        low, high = (_per_item("initial_inventory", end, self.items, lowest) for end in ends)
+        if np.any(low > high):
+            raise ValueError(
+                f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high"
+            )
+        return low, high
+
+    def _arrange(
+        self,
+        max_order: NDArray[np.float64],
+        credit: NDArray[Any],
+        arrays: dict[str, NDArray[np.float64]],
+        shared_gate: tuple[int, NDArray[np.float64]] | None = None,
+    ) -> None:
+        """Set layout, bounds, scales and constants; the last thing that a subclass does to construct itself.
+
+        Args:
+            max_order: largest order of each item, in units, shape (n,).
+            credit: see ``ActionLayout``.
+            arrays: constants of the subclass.
+            shared_gate: number of regimes of a gate before those of the items, and its boundaries.
+        """
+        items, low, high = self.items, *self.initial_inventory
+        self.max_order = max_order
+        mean = self.demand.mean
+        order = np.clip(mean * np.minimum(self.cycles, self.horizon or MAX_HORIZON), mean, max_order)
+        scale = (self.lead_time + 1) * mean + order
+        self.level_scale = np.where(scale > 0, scale, 1.0)
+        lowest = np.zeros(items) if self.unmet_demand == "lost" else low - self.demand.max_total
+        pipeline = np.tile(max_order, self.lead_time)
+        period = [] if self.horizon is None else [float(self.horizon)]
+        highest = high + (self.horizon or STATIONARY_PERIODS) * max_order
+        self.observation_low = np.concatenate([lowest, 0 * pipeline, 0 * np.array(period)])
+        self.observation_high = np.concatenate([highest, pipeline, period])
+        self.charted = tuple(range(items))
+        self.item_entries = np.arange(items)[:, None] + items * np.arange(self.lead_time + 1)
+        numbers = range(1, items + 1)
+        self.observation_names = (
+            *(f"stock {i}" for i in numbers),
+            *(f"item {i} arrives in {delay}" for delay in range(self.lead_time) for i in numbers),
+            *("period" for _ in period),
+        )
+        self.quantity_names = tuple(f"order {i}" for i in numbers)
+        self.observation_scale = np.concatenate([np.tile(self.level_scale, self.lead_time + 1), period])
+        self.quantity_scale = np.repeat(self.level_scale, 2)
+        self.state_scale = (self.level_scale, self.level_scale, None)
+        before = [] if shared_gate is None else [shared_gate]
+        self.layout = ActionLayout(
+            (*(regimes for regimes, _ in before), *(2,) * items),
+            range(len(before), len(before) + items),
+            np.zeros(2 * items),
+            np.stack([0 * max_order, max_order], -1).ravel(),
+            credit,
+        )
+        self.boundaries = (*(ends for _, ends in before), *(np.zeros(1),) * items)
+        super().__init__(
+            {
+                "ones": np.ones(items),
+                "zero": np.zeros(()),
+                "smallest": np.array(SMALLEST),
+                "item_costs": _compact(self.item_costs),
+                "unit_costs": _compact(self.unit_costs),
+                "shortage_cost": _compact(self.shortage_cost),
+                "holding_and_shortage": _compact(self.holding_cost + self.shortage_cost),
+                "start_low": low,
+                "start_width": high - low,
+                "level_scale": self.level_scale[:, None],
+                "is_order": np.array([0.0, 1.0]),
+                **arrays,
+            }
+        )
+
+    @property
+    def cycles(self) -> NDArray[np.float64]:
+        """Periods between orders of each item, shape (n,), that cost least if demand were constant."""
+        return economic_cycles(0.0, self.item_costs, self.holding_rate)
+
+    @property
+    def holding_rate(self) -> NDArray[np.float64]:
+        """Cost per period and squared cycle, times two, of each item if demand were constant, shape (n,).
+
+        The mean demand times ``holding_cost * shortage_cost / (holding_cost + shortage_cost)``, see Zipkin
+        (2000), Foundations of Inventory Management, section 3.
+        """
+        costs = self.holding_cost + self.shortage_cost
+        return self.demand.mean * self.holding_cost * self.shortage_cost / np.where(costs > 0, costs, 1.0)
+
+    @cached_property
+    def item_parameters(self) -> NDArray[np.float64]:
+        """What tells the items apart, without dimension, shape (n, 5).
+
+        Mean and standard deviation of demand in units of ``level_scale``; the critical ratio; ``1 / (1 +
+        cycles)``; the holding rate in units of its mean. The deviation is that of evenly spaced quantiles.
+        """
+        periods = self.horizon or STATIONARY_PERIODS
+        quantiles = (np.arange(QUANTILES * periods) + 0.5) / (QUANTILES * periods)
+        uniforms = np.broadcast_to(quantiles.reshape(-1, periods, 1), (QUANTILES, periods, self.items))
+        deviation = self.demand.sample(np.array(uniforms)).std((0, 1))
+        costs, rate = self.holding_cost + self.shortage_cost, self.holding_rate
+        return np.stack(
+            [
+                self.demand.mean / self.level_scale,
+                deviation / self.level_scale,
+                self.shortage_cost / np.where(costs > 0, costs, 1.0),
+                1 / (1 + self.cycles),
+                rate / max(rate.mean(), SMALLEST),
+            ],
+            -1,
+        )
+
+    def initial_state(self, uniforms: Any) -> ItemsState:
+        """State before the first period, with nothing under way, from uniforms (..., n)."""
+        c = self.constants(uniforms)
+        shape = (*uniforms.shape[:-1], self.lead_time, self.items)
+        pipeline = c.xp.zeros(shape, dtype=uniforms.dtype, device=device(uniforms))
+        return ItemsState(c.start_low + c.start_width * uniforms, pipeline, 0.0 * uniforms[..., 0])
+
+    def noise(self, uniforms: Any) -> Any:
+        """Demand in units, shape (..., horizon, n), from uniforms of that shape."""
+        # Period-major in memory, since simulations read one period of all episodes at a time.
+        xp = array_namespace(uniforms)
+        by_period = xp.moveaxis(self.demand.sample(uniforms), -2, 0)
+        return xp.moveaxis(xp.reshape(xp.reshape(by_period, (-1,)), by_period.shape), 0, -2)
+
+    def cut(self, capacity: Any, needed: Any) -> Any:
+        """The factor ``min(1, capacity / needed)``, shape (...,), by which orders are cut to a capacity."""
+        c = self.constants(needed)
+        # In this form there is no 0/0, nor a branch not taken whose gradient is infinite.
+        return capacity / (c.xp.maximum(needed, capacity) + c.smallest)
+
+    def after_orders(self, state: ItemsState, ordered: Any, demand: Any) -> tuple[ItemsState, Any]:
+        """The next state, and cost of units and stock by item, (..., n), of the orders (..., n) placed."""
+        c = self.constants(ordered)
+        inventory, pipeline, period = state
+        arrivals = ordered
+        if self.lead_time > 0:
+            arrivals = pipeline[..., 0, :]
+            pipeline = c.xp.concat([pipeline[..., 1:, :], ordered[..., None, :]], axis=-2)
+        net = inventory + arrivals - demand
+        on_hand = c.xp.maximum(net, c.zero)
+        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
+        cost = c.holding_and_shortage * on_hand - c.shortage_cost * net
+        if self.unit_costs.any():
+            cost = cost + c.unit_costs * ordered
+        left = net if self.unmet_demand == "backlog" else on_hand
+        return ItemsState(left, pipeline, period + 1), cost
+
+    def infer_noise(self, state: ItemsState, gate: Any, quantity: Any, following: ItemsState) -> Any:
+        """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
+        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
+
+    def observe(self, state: ItemsState) -> Any:
+        """Observation (..., n * (L + 1) + 1): net stocks, orders under way by arrival, periods gone by."""
+        inventory, pipeline, period = state
+        xp = self.constants(period).xp
+        parts = [inventory]
+        if self.lead_time > 0:
+            parts.append(xp.reshape(pipeline, (*pipeline.shape[:-2], self.lead_time * self.items)))
+        if self.horizon is not None:
+            parts.append(period[..., None])
+        return xp.concat(parts, axis=-1)
+
+    def position(self, observation: Any) -> Any:
+        """Inventory position of each item in units, (..., n): net stock and all its orders under way."""
+        if self.lead_time == 0:
+            return observation[..., : self.items]
+        xp = array_namespace(observation)
+        rows = (*observation.shape[:-1], self.lead_time + 1, self.items)
+        return xp.sum(xp.reshape(observation[..., : rows[-2] * self.items], rows), axis=-2)
+
+    def quantity_from(self, observation: Any, output: Any) -> Any:
+        """Orders (..., 2 n) up to ``level_scale * (1 + output)``; 0 in the regime "nothing"."""
+        c = self.constants(output)
+        pairs = c.xp.reshape(output, (*output.shape[:-1], self.items, 2))
+        order = (c.level_scale * (1 + pairs) - self.position(observation)[..., None]) * c.is_order
+        return c.xp.reshape(order, output.shape)
+
+    def check_noise(self, noise: Any) -> NDArray[np.float64]:
+        """Demand of shape (..., horizon, n) to be replayed; finite, not negative, within the bounds."""
+        demand = self.noise_array(noise)
+        if np.any(demand < 0):
+            raise ValueError("noise: demand must be at least 0 in every period")
+        total = demand.sum(axis=-2).reshape(-1, self.items).max(axis=0, initial=0.0)
+        over = total > self.demand.max_total * (1 + ROUNDING)
+        if np.any(over):
+            item = int(over.argmax())
+            raise ValueError(
+                f"noise: a total demand of {total[item]:g} of item {item} exceeds "
+                f"{self.demand.max_total[item]:g}, the most that the bounds of the observation allow"
+            )
+        return demand
+
+
+def economic_cycles(
+    shared_cost: float, item_costs: NDArray[np.float64], holding_rate: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Periods between orders of each item, shape (n,), that cost least under constant demand.
+
+    A shared order is placed every T periods, item i takes part every ``t[i] >= T``; the cost per period is
+    ``shared_cost / T + sum(item_costs / t + holding_rate * t / 2)``. That t need not be a multiple of T makes
+    it a lower bound: P. Jackson, W. Maxwell and J. Muckstadt (1985), The joint replenishment problem with a
+    powers-of-two restriction, IIE Transactions 17(1).
+    """
+    # Without holding cost or demand, or next to none: never order.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        own = np.nan_to_num(np.sqrt(2 * item_costs / holding_rate), nan=np.inf, posinf=np.inf)
+        first = np.argsort(own)
+        shared = np.sqrt(2 * (shared_cost + item_costs[first].cumsum()) / holding_rate[first].cumsum())
+    cycles: NDArray[np.float64] = np.maximum(own, np.nan_to_num(shared, nan=np.inf, posinf=np.inf).min())
+    return cycles
+
+
+def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any) -> int:
+    lengths = {name: len(value) for name, value in vectors.items() if checks.is_vector(value)}
+    if isinstance(demand, (list, tuple)) and all(hasattr(entry, "ppf") for entry in demand):
+        lengths["demand"] = len(demand)
+    elif getattr(demand, "ndim", 0) == 3:
+        lengths["demand"] = demand.shape[-1]
+    if items is not None:
+        lengths["items"] = checks.integer("items", items, low=1, high=MAX_ITEMS)
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ValueError(f"the number of items must be the same in all parameters, not {told}")
+    count = next(iter(lengths.values()), ITEMS)
+    if count == 0:
+        raise ValueError(f"{next(iter(lengths))} must have an entry for at least one item")
+    if count > MAX_ITEMS:
+        raise ValueError(
+            f"{next(iter(lengths))} has {count:,} entries, at most {MAX_ITEMS:,} items are supported"
+        )
+    return count
+
+
+def _compact(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number in place of many equal ones: a row of few items is slow to broadcast over a batch."""
+    return values[0] if np.all(values == values[0]) else values
+
+
+def _per_item(name: str, value: Any, items: int, low: float = 0.0) -> NDArray[np.float64]:
+    """A parameter of the items as an array (n,), from a number or a vector; else ValueError or TypeError."""
+    if not checks.is_vector(value):
+        return np.full(items, checks.number(name, value, low=low))
+    if len(value) != items:
+        raise ValueError(
+            f"{name} has {len(value)} entries, it must be a number, or have one for each of {items} items"
+        )
+    return np.array([checks.number(f"{name}[{i}]", entry, low=low) for i, entry in enumerate(value)])
