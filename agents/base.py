@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
 from jumpgym.adapters.actions import format_action
+from jumpgym.adapters.observations import checked_observation
 
 from .gradients.estimators import cost_unit
 from .gradients.rollout import Limits, Rollout, draw
@@ -20,7 +21,6 @@ from .training.callbacks import Callbacks
 from .training.clock import CpuClock
 from .training.device import one_thread, usable_device
 from .training.logger import Logger, ProgressBar
-from .training.observations import checked_observation
 from .training.persistent import Persistent
 from .training.schedules import cosine
 
@@ -251,24 +251,28 @@ class Agent(Persistent):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Any, Any]:
-        """Action of an observation (n,) or a batch (m, n), as in SB3; see ``actions.format_action``.
+        """Return the action for an observation (n,) or a batch of observations (m, n), as in SB3.
+
+        The action is what the environment would carry out: quantities lie in the interval of their regime,
+        and within what the observed state admits. See ``format_action`` for its form.
 
         Raises:
-            ValueError: if the observation has another shape, is not finite, or its period is not in
+            ValueError: if the observation has the wrong shape, is not finite, or its period is not in
                 [0, horizon].
         """
         array = checked_observation(self.problem, observation)
+        batch = array.reshape(-1, array.shape[-1])
         with torch.no_grad(), one_thread(self.device):
-            batch = torch.as_tensor(array.reshape(-1, array.shape[-1]), device=self.device)
-            regime, quantity = self.decide(batch, deterministic)
-        action = format_action(regime.cpu().numpy(), quantity.cpu().numpy(), array.ndim == 2, episode_start)
-        return action, state
+            inputs = torch.as_tensor(batch, dtype=torch.float32, device=self.device)
+            regime, quantity = self.decide(inputs, deterministic)
+        decision = self.problem.carry_out_at(batch, regime.cpu().numpy(), quantity.cpu().numpy())
+        return format_action(decision.regime, decision.quantity, array.ndim == 2, episode_start), state
 
     @classmethod
     def _supported(cls, env: Any) -> HindsightProblem:
         problem = as_problem(env)
         if problem.horizon is None:
-            raise ValueError(
+            raise NotApplicable(
                 f"{cls.name}: it needs a problem with an end, and this one has horizon=None; make it with a "
                 "horizon, such as horizon=100, or use an agent that learns on windows: MixedGradient, HPO or "
                 "StochasticValueGradient"

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
 
 from .gradients.branching import Closing, option_costs
 from .gradients.enumeration import check_paths, expected_cost
@@ -274,7 +274,7 @@ class MixedGradient(WindowedAgent):
                 )
         if self.estimator == "enumeration":
             if self.endless:
-                raise ValueError(
+                raise NotApplicable(
                     "estimator='enumeration' needs a problem with an end, and this one has horizon=None; use "
                     "'branching' or 'gae'"
                 )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, checks
+from jumpgym import HindsightProblem, NotApplicable, checks
 
 from .base import Agent
 from .gradients.rollout import Rollout, rollout
@@ -81,7 +81,7 @@ class SmoothedCost(Agent):
         **settings: of every agent, see ``Agent``.
 
     Raises:
-        TypeError: also if the regimes of the problem do not follow from its quantities.
+        NotApplicable: if the regimes of the problem do not follow from its quantities.
     """
 
     name = "SmoothedCost"
@@ -124,7 +124,7 @@ class SmoothedCost(Agent):
     def _supported(cls, env: Any) -> HindsightProblem:
         problem = super()._supported(env)
         if problem.boundaries is None:
-            raise TypeError(
+            raise NotApplicable(
                 f"{cls.name}: the regimes of {type(problem).__name__} do not follow from its quantities, so "
                 "they cannot be smoothed; use MixedGradient or GumbelSoftmax"
             )

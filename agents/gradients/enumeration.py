@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, NotApplicable
 
 from ..networks.gates import log_prob
 from ..networks.policies import Choice
@@ -19,10 +19,10 @@ MOST_PATHS = 2**16
 
 
 def check_paths(problem: HindsightProblem, periods: int) -> None:
-    """ValueError if the gates of one episode have more than ``MOST_PATHS`` paths."""
+    """NotApplicable if the gates of one episode have more than ``MOST_PATHS`` paths."""
     joint = prod(problem.layout.gates)
     if joint**periods > MOST_PATHS:
-        raise ValueError(
+        raise NotApplicable(
             f"enumeration: {joint} choices of the gates in each of {periods} periods make more than "
             f"{MOST_PATHS:,} paths; use a shorter horizon, or the estimator 'branching', unbiased too"
         )
@@ -39,7 +39,7 @@ def expected_cost(problem: HindsightProblem, policy: Policy, state: Any, noise: 
         noise: shape (m, T, *noise_shape).
 
     Raises:
-        ValueError: if there are more than ``MOST_PATHS`` paths.
+        NotApplicable: if there are more than ``MOST_PATHS`` paths.
     """
     episodes, periods = noise.shape[:2]
     check_paths(problem, periods)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, NotApplicable
 
 from .perceptrons import Tanh, Value, mlp
 from .policies import HybridPolicy, QuantityHead
@@ -152,15 +152,15 @@ def check_items(problem: HindsightProblem) -> tuple[NDArray[np.int64], NDArray[n
     """Which entries of an observation belong to each item, (items, entries), and the items' parameters.
 
     Raises:
-        ValueError: if the problem has no items, or its last gates and its quantities are not one of equally
-            many regimes for each of them.
+        NotApplicable: if the problem has no items, or if its last gates and its quantities are not one for
+            each item, with equally many regimes.
     """
     entries, parameters, layout = problem.item_entries, problem.item_parameters, problem.layout
     items = 0 if entries is None else len(entries)
     gates = range(len(layout.gates) - items, len(layout.gates))
     alike = len({layout.gates[gate] for gate in gates}) == 1
     if entries is None or parameters is None or not alike or layout.quantity_gate != tuple(gates):
-        raise ValueError(
+        raise NotApplicable(
             f"policy='shared' needs a problem with items, each with a gate and a quantity, and "
             f"{type(problem).__name__} has none; use policy='central'"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, NotApplicable
 
 from ..networks.features import Features
 from ..networks.perceptrons import mlp
@@ -31,7 +31,7 @@ class JointRegimes(nn.Module):
         problem: whose actions are meant.
 
     Raises:
-        ValueError: if there are more than ``MAX_JOINT_REGIMES`` joint regimes.
+        NotApplicable: if there are more than ``MAX_JOINT_REGIMES`` joint regimes.
     """
 
     one_hot: Tensor
@@ -44,7 +44,7 @@ class JointRegimes(nn.Module):
         layout = problem.layout
         count = int(np.prod([float(options) for options in layout.gates]))
         if count > MAX_JOINT_REGIMES:
-            raise ValueError(
+            raise NotApplicable(
                 f"fitted Q compares all combinations of the gates' regimes, and gates={layout.gates} have "
                 f"{count}; at most {MAX_JOINT_REGIMES} are allowed; use MixedGradient or HPO, which decide "
                 "each gate by itself"

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import jumpgym
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
@@ -22,7 +23,7 @@ def test_it_trains_decides_and_comes_back(name, env_id, tmp_path):
     cls, settings = AGENTS[name]
     env = gym.make(env_id, horizon=8)
     if name == "smoothed" and env.unwrapped.problem.boundaries is None:
-        with pytest.raises(TypeError, match="do not follow from its quantities"):
+        with pytest.raises(jumpgym.NotApplicable, match="do not follow from its quantities"):
             cls(env, **settings)
         return
     agent = cls(env, batch_size=8, hidden=(8,), seed=1, **settings)
@@ -38,3 +39,31 @@ def test_it_trains_decides_and_comes_back(name, env_id, tmp_path):
     agent.save(tmp_path / "agent.zip")
     loaded = cls.load(tmp_path / "agent.zip", env)
     np.testing.assert_array_equal(evaluate(loaded, env, episodes=32).costs, after.costs)
+
+
+TIGHT = {
+    "CapacitatedLotSizing": {"capacity": 40.0},
+    "JointReplenishment": {"truck_capacity": 20.0, "max_trucks": 1},
+    "BudgetDiscount": {"budget": 60.0},
+}
+"""Environments whose resource is too small for what an untrained agent would like to order."""
+
+
+@pytest.mark.parametrize("cls", [MixedGradient, GumbelSoftmax])
+@pytest.mark.parametrize(("name", "parameters"), TIGHT.items(), ids=TIGHT)
+def test_an_agent_advises_what_the_environment_carries_out(cls, name, parameters):
+    env = gym.make(f"jumpgym/{name}-v0", horizon=10, **parameters)
+    agent = cls(env, batch_size=8, hidden=(8,), seed=2)
+    reduced = 0
+    for seed in range(3):
+        observation, _ = env.reset(seed=seed)
+        terminated = False
+        while not terminated:
+            state = agent.generator.get_state()
+            _, output = agent.decide(torch.as_tensor(observation)[None], deterministic=False)
+            agent.generator.set_state(state)
+            (regime, quantity), _ = agent.predict(observation)
+            reduced += not np.allclose(output[0].detach(), quantity, atol=1e-3)
+            observation, _, terminated, _, info = env.step((regime, quantity))
+            np.testing.assert_allclose(info["quantity"], quantity, rtol=1e-5, atol=1e-3)
+    assert reduced > 0
