@@ -240,7 +240,7 @@ class HindsightProblem(ABC):
     def membership(self, quantity: Any) -> NDArray[np.int64]:
         """Regime (..., G) of each gate to which undecomposed quantities (..., n) belong."""
         if self.boundaries is None:
-            raise NotImplementedError(
+            raise NotApplicable(
                 f"{type(self).__name__}: the regime does not follow from the quantity; actions need both"
             )
         drivers = self.drivers(np.asarray(quantity, dtype=np.float64))

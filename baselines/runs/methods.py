@@ -170,28 +170,18 @@ class SB3Method(Method):
             model.learn(callback=on_step, at_rest=at_rest, reset_num_timesteps=False, **left)
 
     def save(self, model: Any, path: str | os.PathLike[str]) -> None:
-        """Write weights, hyperparameters and training state; SB3's own ``model.save`` pickles."""
-        from jumpgym.agents.training import checkpoint
+        """See ``sb3.checkpoints.save``."""
+        from ..sb3 import checkpoints
 
-        from ..sb3.state import contents
-
-        checkpoint.write(path, *contents(self.name, model))
+        checkpoints.save(model, path, self.name)
 
     def load(self, path: str | os.PathLike[str], env: Any) -> Any:
         """See ``Method.load``."""
         from jumpgym.agents.training import checkpoint
 
-        from ..sb3.learners import make_learner
-        from ..sb3.state import load_contents
+        from ..sb3 import checkpoints
 
-        stored, arrays = checkpoint.read(path)
-        try:
-            hyperparameters = stored["hyperparameters"]
-        except KeyError as error:
-            raise ValueError(f"{path} is damaged: it has no {error}") from error
-        model = make_learner(self.name, env, hyperparameters=hyperparameters)
-        load_contents(model, path, stored, arrays)
-        return model
+        return checkpoints.load(path, env, self.name, *checkpoint.read(path))
 
 
 METHODS: dict[str, AgentMethod | SB3Method] = {

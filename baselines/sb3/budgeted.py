@@ -15,22 +15,22 @@ from jumpgym import checks
 from jumpgym.agents.training.clock import CpuClock
 from jumpgym.agents.training.schedules import cosine
 
-from .state import Stored, resume
+from .state import SavedTraining
 
 
 class Budgeted(BaseAlgorithm):
-    """Mixed in before an algorithm of SB3, its training budget may be given in CPU seconds.
+    """A mixin for SB3's algorithms whose training budget may be given in CPU seconds.
 
     Attributes:
-        clock: CPU time of training so far. A callback that evaluates does so within ``model.clock.pause()``,
-            so that evaluation does not count as training.
-        hyperparameters: what ``make_learner`` made it with.
-        stored: of a loaded model the state of its training, until that goes on.
+        clock: CPU time of training so far. A callback that evaluates the model should do so within
+            ``model.clock.pause()``, so that evaluation does not count as training.
+        hyperparameters: those that the model was made with; set by ``make_learner``.
+        saved_training: for a loaded model the state of its training, until training continues.
     """
 
     clock: CpuClock
     hyperparameters: dict[str, Any]
-    stored: Stored | None = None
+    saved_training: SavedTraining | None = None
     _cpu_seconds: float | None = None
     _at_rest: Callable[[Any], None] | None = None
 
@@ -49,33 +49,34 @@ class Budgeted(BaseAlgorithm):
         at_rest: Callable[[Any], None] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Train; as in SB3, but the budget is either ``total_timesteps`` or ``cpu_seconds``.
+        """Train as in SB3, on a budget of either ``total_timesteps`` or ``cpu_seconds``.
 
-        Schedules follow the fraction of the budget that is used up. The clock is looked at after every step
-        of the environments, so what lies between two of them, such as an update, is finished.
+        Schedules follow the fraction of the budget that is used up. The CPU time is checked after every step
+        of the environments; an update that has begun is finished.
 
         Args:
             total_timesteps: transitions of all copies of the environment together.
             callback: as in SB3.
-            args: what else SB3's ``learn`` takes.
-            cpu_seconds: of this process.
-            reset_num_timesteps: False goes on from where the last training stopped, schedules included: the
-                budget is then what is added to what is spent so far.
-            at_rest: called with the model whenever it can be saved so that its training goes on bit by bit,
-                see ``sb3_state``: before each collection of experience.
-            kwargs: what else SB3's ``learn`` takes, by name.
+            args: further positional arguments of SB3's ``learn``.
+            cpu_seconds: CPU time of this process.
+            reset_num_timesteps: False continues the previous training, schedules included; the budget is then
+                added to what has been spent so far.
+            at_rest: called with the model before each collection of experience. A model that is saved then
+                resumes its training bit by bit, see ``state``.
+            kwargs: further keywords of SB3's ``learn``.
 
         Raises:
-            ValueError: if neither budget is given, or both; or if the training shall go on, but was loaded
-                from a checkpoint that does not hold what that needs.
+            ValueError: if neither budget is given, or both; or if training shall continue, but the checkpoint
+                that the model was loaded from does not hold the state of its training.
         """
         if (total_timesteps is None) == (cpu_seconds is None):
             raise ValueError(f"give one budget: {total_timesteps=} or {cpu_seconds=}")
-        if reset_num_timesteps:
-            self.stored, spent = None, 0.0
-        else:
-            resume(self)
+        spent = 0.0
+        if not reset_num_timesteps:
+            if self.saved_training is not None:
+                self.saved_training.restore(self)
             spent = self.clock.elapsed
+        self.saved_training = None
         self._cpu_seconds, self._at_rest = None, at_rest
         callbacks = _as_list(callback)
         if cpu_seconds is not None:
@@ -92,9 +93,9 @@ class Budgeted(BaseAlgorithm):
             self._at_rest = None
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
-        """Collect experience, as in SB3.
+        """Collect experience, as in SB3, after a call of ``at_rest``.
 
-        Before that the model is at rest; where SB3 calls ``on_rollout_start`` it has drawn exploration.
+        SB3's own hook ``on_rollout_start`` comes too late: by then random numbers for exploration are drawn.
         """
         if self._at_rest is not None:
             self._at_rest(self)
@@ -106,41 +107,44 @@ class Budgeted(BaseAlgorithm):
             self._current_progress_remaining = max(1 - self.clock.elapsed / self._cpu_seconds, 0.0)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "clock", "stored", "_at_rest"]
+        return [*super()._excluded_save_params(), "clock", "saved_training", "_at_rest"]
 
 
 class BudgetedA2C(Budgeted, A2C):
-    """SB3's A2C (Mnih et al. 2016), see ``Budgeted``."""
+    """SB3's A2C (Mnih et al. 2016); see ``Budgeted``."""
 
 
 class BudgetedDDPG(Budgeted, DDPG):
-    """SB3's DDPG (Lillicrap et al. 2016), see ``Budgeted``."""
+    """SB3's DDPG (Lillicrap et al. 2016); see ``Budgeted``."""
 
 
 class BudgetedPPO(Budgeted, PPO):
-    """SB3's PPO (Schulman et al. 2017), see ``Budgeted``."""
+    """SB3's PPO (Schulman et al. 2017); see ``Budgeted``."""
 
 
 class BudgetedSAC(Budgeted, SAC):
-    """SB3's SAC (Haarnoja et al. 2018), see ``Budgeted``."""
+    """SB3's SAC (Haarnoja et al. 2018); see ``Budgeted``."""
 
 
 class BudgetedTD3(Budgeted, TD3):
-    """SB3's TD3 (Fujimoto et al. 2018), see ``Budgeted``."""
+    """SB3's TD3 (Fujimoto et al. 2018); see ``Budgeted``."""
 
 
 class BudgetedTRPO(Budgeted, TRPO):
-    """TRPO of sb3-contrib (Schulman et al. 2015), see ``Budgeted``."""
+    """The TRPO of sb3-contrib (Schulman et al. 2015); see ``Budgeted``."""
 
 
 class Cosine:
-    """A learning rate that falls from ``initial`` to 0 along half a cosine; a schedule that SB3 can save."""
+    """A learning rate that falls from ``initial`` to 0 along half a cosine.
+
+    It is a class, not a function, so that SB3 can pickle it in ``model.save``.
+    """
 
     def __init__(self, initial: float) -> None:
         self.initial = initial
 
     def __call__(self, progress_remaining: float) -> float:
-        """Learning rate when this fraction of the training remains."""
+        """Learning rate when a fraction ``progress_remaining`` of the training remains."""
         return cosine(self.initial, 1 - min(max(progress_remaining, 0.0), 1.0))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,10 +50,10 @@ from .vec_env import ProblemFeatures, ProblemVecEnv
 
 
 class UnitQuantityView(ActionView):
-    """``Box(-1, 1, (n,))``: undecomposed quantities, over the range of ``order_quantities``.
+    """``Box(-1, 1, (n,))``: undecomposed quantities, scaled to the range of ``order_quantities``.
 
-    The Gaussian of PPO starts with mean 0 and deviation 1, so it needs actions of that size. What it puts
-    below -1 is clipped: for an inventory an order of exactly 0.
+    PPO's Gaussian starts with mean 0 and standard deviation 1, so it needs actions of that size. Samples
+    below -1 are clipped; for an inventory they are orders of exactly 0.
     """
 
     def __init__(self, problem: HindsightProblem) -> None:
@@ -63,15 +65,15 @@ class UnitQuantityView(ActionView):
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array (m, n)."""
-        share = (np.asarray(action, dtype=np.float64) + 1) / 2
-        return self._quantity.decode(observation, self._low + share * (self._high - self._low))
+        fraction = (np.asarray(action, dtype=np.float64) + 1) / 2
+        return self._quantity.decode(observation, self._low + fraction * (self._high - self._low))
 
 
 class UnitLevelView(BoxLevelView):
-    """``BoxLevelView`` with levels over [-1, 1]: for an inventory orders up to twice its ``level_scale``.
+    """``BoxLevelView`` with levels in [-1, 1] only: for an inventory, orders up to twice its ``level_scale``.
 
-    The tanh of a deterministic actor is stretched to the Box, and its exploration with it: over the whole
-    range of ``BoxLevelView`` that is three times too much. What lies outside this range is out of reach.
+    A deterministic actor stretches its tanh, and its exploration, over the whole Box. The range of
+    ``BoxLevelView`` is three times too wide for that. Levels outside of [-1, 1] are out of reach.
     """
 
     def __init__(self, problem: HindsightProblem) -> None:
@@ -82,14 +84,14 @@ class UnitLevelView(BoxLevelView):
 
 @dataclass(frozen=True)
 class Learner:
-    """What learns, what it decides, and what it sees.
+    """An algorithm of SB3, with the actions and observations that it works on.
 
     Attributes:
         algorithm: of SB3 or sb3-contrib.
-        view: from the problem to the view of its actions.
-        policy: the class of the policy.
-        policy_kwargs: from the problem to the keywords of the policy that follow from it.
-        features: whether the network gets the inputs of the package's agents instead of raw observations.
+        view: makes the view of a problem's actions, or raises NotApplicable if it has no such actions.
+        policy: class of the policy.
+        policy_kwargs: keywords of the policy that follow from the problem.
+        features: True if the network gets the inputs of the package's agents, False for raw observations.
     """
 
     algorithm: type[Budgeted]
@@ -100,12 +102,12 @@ class Learner:
 
 
 def _levels(problem: HindsightProblem) -> dict[str, Any]:
-    """Dimensionless levels; those of a network that gives 0 are 0, which is sensible everywhere."""
+    """Policy keywords for dimensionless levels: an untrained network gives 0, a sensible level everywhere."""
     return {**_gates(problem), "quantity_offset": 0.0, "quantity_scale": 1.0}
 
 
 def _quantities(problem: HindsightProblem) -> dict[str, Any]:
-    """Quantities; those of a network that gives 0 are the middle of what is sensible in the regime."""
+    """Policy keywords for quantities: an untrained network gives the middle of a regime's sensible range."""
     layout, grids = problem.layout, order_quantities(problem)
     regimes = [layout.gates[gate] for gate in layout.quantity_gate]
     largest = np.repeat([grid[-1] for grid in grids], regimes)
@@ -138,40 +140,59 @@ LEARNERS: dict[str, Learner] = {
     "td3": Learner(BudgetedTD3, UnitLevelView, TD3Policy),
     "sac": Learner(BudgetedSAC, UnitLevelView, SACPolicy),
 }
-"""The learners.
+"""The learners by name.
 
-``ppo-gate``: gate and Gaussian order-up-to level. ``ppo-gate-quantity``: gate and Gaussian quantity.
-``ppo-level``, ``ppo-quantity``: discretised order-up-to levels or quantities. ``ppo-box``: Gaussian
-quantities, not decomposed. ``ppo-stock``: gate and quantity again, with SB3's default hyperparameters, raw
-observations and unscaled rewards. ``a2c``, ``trpo``: gate and Gaussian order-up-to level, as ``ppo-gate``.
+- ``ppo-gate``, ``a2c``, ``trpo``: a categorical gate and a Gaussian order-up-to level.
+- ``ppo-gate-quantity``: a categorical gate and a Gaussian quantity.
+- ``ppo-level``, ``ppo-quantity``: discretised order-up-to levels or quantities.
+- ``ppo-box``: Gaussian quantities without a gate.
+- ``ppo-stock``: gate and quantity, with SB3's default hyperparameters, raw observations, unscaled rewards.
+- ``ddpg``, ``td3``, ``sac``: one vector of real numbers, which contains the index of each gate's regime.
 
-``ddpg``, ``td3``, ``sac``: one vector of real numbers, the index of each gate's regime among them. These
-differentiate a learned Q in the action, which a categorical gate does not allow: the actor's tanh is
-stretched to the Box of ``UnitLevelView``, and the environment rounds the columns of the gates. So their Q is
-fitted to a function that jumps where the regime changes, and that knows regimes next to each other only.
+The last three differentiate a learned Q in the action, which a categorical gate does not allow. The actor's
+tanh is stretched to the Box of ``UnitLevelView``, and the environment rounds the columns of the gates.
+Their Q therefore has to fit a function that jumps where the regime changes, and it treats regimes with
+neighbouring indices as similar.
 """
 
-
 POLICY_KEYS = ("net_arch", "log_std_init", "logit_scale", "n_critics")
-"""Hyperparameters that are keywords of the policy, not of the algorithm."""
+"""Hyperparameters that are keywords of the policy; the others are keywords of the algorithm."""
+
+OWN_KEYS = ("n_envs", "reward_scale", "cosine", "activation")
+"""Hyperparameters of ``make_learner`` itself."""
+
+SET_HERE = {"self", "policy", "env", "seed", "device", "policy_kwargs", "args", "kwargs", "_init_setup_model"}
+"""Parameters of the algorithms that are no hyperparameters, since ``make_learner`` sets them."""
+
+ACTIVATIONS = {"tanh": Tanh, "relu": nn.ReLU}
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = yaml.safe_load(
+        resources.files("jumpgym.baselines.sb3").joinpath("sb3.yml").read_text()
+    )
+    return table
 
 
 def hyperparameters_of(name: str, env: Any) -> dict[str, Any]:
-    """Hyperparameters from ``sb3.yml``: the default ones of a learner, over them those of the environment.
+    """Hyperparameters from ``sb3.yml``: the defaults of a learner, updated by those of the environment.
 
     Args:
         name: one of ``LEARNERS``.
-        env: an environment id or an environment; anything without an id has the defaults.
+        env: an environment id or an environment; anything without an id gets the defaults.
+
+    Raises:
+        ValueError: if the learner is unknown.
     """
     checks.choice("name", name, tuple(LEARNERS))
-    table = yaml.safe_load(resources.files("jumpgym.baselines.sb3").joinpath("sb3.yml").read_text())
     spec = getattr(env, "spec", None)
     env_id = env if isinstance(env, str) else getattr(spec, "id", None)
-    return {**table["default"][name], **table.get(env_id, {}).get(name, {})}
+    return {**_table()["default"][name], **_table().get(env_id, {}).get(name, {})}
 
 
 def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
-    """Mean absolute cost of a period under gates drawn uniformly, each with its sensible first quantity."""
+    """Mean absolute cost of a period under random regimes, each with its sensible first quantity."""
     layout, rng = problem.layout, np.random.default_rng(0)
     state = problem.initial_state(rng.random((episodes, *problem.start_shape)))
     noise = draw_noise(problem, rng, episodes)
@@ -179,9 +200,10 @@ def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
     for period in range(noise.shape[1]):
         regime = rng.integers(0, layout.gates, (episodes, len(layout.gates)))
         quantities = problem.quantity_from(problem.observe(state), np.zeros((episodes, len(layout.low))))
-        asked = np.take_along_axis(quantities, layout.columns(regime), -1)
-        action = layout.flat(regime, layout.project(regime, asked))
-        state, costs = problem.step(state, *action, noise[:, period])
+        decision = problem.carry_out(
+            state, regime, np.take_along_axis(quantities, layout.columns(regime), -1)
+        )
+        state, costs = problem.step(state, decision.gate, decision.columns, noise[:, period])
         total += float(np.abs(costs.sum(-1)).mean())
     return max(total / noise.shape[1], 1e-8)
 
@@ -189,7 +211,7 @@ def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
 def make_learner(
     name: str, env: Any, seed: int | None = None, hyperparameters: dict[str, Any] | None = None, **kwargs: Any
 ) -> Budgeted:
-    """An untrained learner over a native ``VecEnv`` of the environment's problem.
+    """An untrained learner, with a native ``VecEnv`` of the environment's problem.
 
     ``model.learn(cpu_seconds=60)`` or ``model.learn(total_timesteps=2_000_000)`` trains it;
     ``evaluate(model, model.get_env())`` and SB3's ``evaluate_policy(model, model.get_env())`` evaluate it.
@@ -199,29 +221,32 @@ def make_learner(
         env: environment id, environment or problem.
         seed: of the network, the exploration and the training noise.
         hyperparameters: entries that replace those of ``hyperparameters_of``: ``n_envs``, ``reward_scale``
-            (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (anneal the learning rate),
+            (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (True anneals the learning rate),
             ``activation`` ("tanh" or "relu"), those of ``POLICY_KEYS``, ``action_noise`` (standard deviation
-            of the exploration of DDPG and TD3, where the Box is [-1, 1]), and keywords of the algorithm.
+            of the exploration of DDPG and TD3, for actions scaled to [-1, 1]), and keywords of the algorithm.
         kwargs: further keywords of the algorithm, such as ``tensorboard_log``.
 
     Raises:
-        ValueError: if the learner is unknown, or a hyperparameter is none of it.
-        NotImplementedError: if the learner's actions leave the regimes open, which this problem needs.
+        NotApplicable: if the learner is not made for the problem: it needs a horizon, and learners of
+            quantities without a gate need a problem whose regimes follow from the quantities.
+        ValueError: if the learner or a hyperparameter is unknown.
     """
     problem = as_problem(env)
     settings = {**hyperparameters_of(name, env), **(hyperparameters or {}), **kwargs}
-    hyperparameters = dict(settings)  # a checkpoint keeps them; from the rest all other keywords follow
+    hyperparameters = dict(settings)  # kept for checkpoints
     learner = LEARNERS[name]
+    _check_names(name, settings)
     reward_scale = settings.pop("reward_scale", 1.0)
     if reward_scale == "auto":
         reward_scale = 1 / typical_cost(problem)
+    reward_scale = checks.number("reward_scale", reward_scale)
     vec_env = VecMonitor(
         ProblemVecEnv(problem, settings.pop("n_envs"), learner.view(problem), reward_scale=reward_scale)
     )
     policy_kwargs = learner.policy_kwargs(problem)
     policy_kwargs |= {key: settings.pop(key) for key in POLICY_KEYS if key in settings}
-    activation = settings.pop("activation", "tanh")
-    policy_kwargs["activation_fn"] = {"tanh": Tanh, "relu": nn.ReLU}[activation]
+    activation = checks.choice("activation", settings.pop("activation", "tanh"), tuple(ACTIVATIONS))
+    policy_kwargs["activation_fn"] = ACTIVATIONS[activation]
     if learner.features:
         policy_kwargs |= {
             "features_extractor_class": ProblemFeatures,
@@ -229,8 +254,6 @@ def make_learner(
         }
     if settings.pop("cosine", False):
         settings["learning_rate"] = Cosine(settings["learning_rate"])
-    _check_keywords(name, learner.policy, policy_kwargs)
-    _check_keywords(name, learner.algorithm, settings)
     if "action_noise" in settings:
         mean = np.zeros(get_action_dim(vec_env.action_space))
         settings["action_noise"] = NormalActionNoise(mean, mean + settings["action_noise"])
@@ -242,15 +265,27 @@ def make_learner(
     return model
 
 
-def _check_keywords(name: str, maker: type[Any], keywords: dict[str, Any]) -> None:
-    """ValueError if ``keywords`` holds what ``maker`` does not take."""
-    known: set[str] = set()
-    for base in maker.__mro__:
+def _check_names(name: str, hyperparameters: dict[str, Any]) -> None:
+    """Raise a ValueError for hyperparameters that a learner does not have."""
+    learner = LEARNERS[name]
+    of_policy = _parameters(learner.policy) & set(POLICY_KEYS)
+    allowed = sorted(of_policy | set(OWN_KEYS) | _parameters(learner.algorithm) - SET_HERE)
+    unknown = sorted(hyperparameters.keys() - set(allowed))
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], allowed, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ValueError(
+            f"hyperparameters: {name} has no {', '.join(unknown)}; {hint}allowed are {', '.join(allowed)}"
+        )
+
+
+def _parameters(cls: type[Any]) -> set[str]:
+    """Names of the constructor's parameters, with those of the base classes that it passes ``kwargs`` to."""
+    names: set[str] = set()
+    for base in cls.__mro__:
         if "__init__" in vars(base):
             parameters = inspect.signature(base).parameters
-            known |= parameters.keys()
-            if all(each.kind is not each.VAR_KEYWORD for each in parameters.values()):
-                break  # nothing is handed on to the classes it inherits from
-    unknown = sorted(keywords.keys() - known)
-    if unknown:
-        raise ValueError(f"hyperparameters: {name} ({maker.__name__}) has no {', '.join(unknown)}")
+            names |= parameters.keys()
+            if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
+                break
+    return names

@@ -1,7 +1,8 @@
-"""What a learner of ``sb3.py`` needs to go on training bit by bit, as JSON and arrays: no pickle.
+"""The training state of a Stable-Baselines3 model, as JSON and arrays without pickle.
 
-A learner can be saved so while it is at rest, which it is before it collects experience: then its rollout
-buffer is empty, all of its updates are done, and its observation is that of its environments.
+A model whose state was captured and restored continues its training bit by bit as if nothing had happened,
+provided that the state was captured just before the model collects experience. At that moment the rollout
+buffer is empty, all updates are finished, and the model has seen the latest observation of its environments.
 """
 
 from __future__ import annotations
@@ -9,104 +10,36 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from jumpgym import checks
-from jumpgym.agents.training.clock import CpuClock
-
-if TYPE_CHECKING:
-    from .budgeted import Budgeted
 
 Arrays = dict[str, NDArray[Any]]
-
-TRAINING = "training/"
-"""How the names of the arrays begin that are no weights of the policy."""
 
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
-class Stored(NamedTuple):
-    """The training state in a checkpoint that was loaded, which waits for the training to go on.
+def training_state(model: BaseAlgorithm) -> tuple[dict[str, Any], Arrays]:
+    """Everything that training changes, except the weights of the policy.
 
-    Attributes:
-        path: of the checkpoint.
-        settings, arrays: see ``training_state``; settings are None where the checkpoint has no such state.
-    """
-
-    path: str
-    settings: dict[str, Any] | None
-    arrays: Arrays
-
-
-def contents(name: str, model: Budgeted) -> tuple[dict[str, Any], Arrays]:
-    """Settings and arrays of a checkpoint: weights of the policy, hyperparameters and training state.
+    These are the optimizers, the counters, the environments, the replay buffer and the random number
+    generators that SB3 uses: those of PyTorch and NumPy, which the whole process shares, and that of the
+    action space. The statistics that SB3 only logs are left out.
 
     Args:
-        name: of the learner, one of ``sb3.LEARNERS``.
-        model: at rest, or else its training goes on, but not bit by bit.
+        model: trained in a ``ProblemVecEnv`` within a ``VecMonitor``.
+
+    Returns:
+        Settings that JSON can hold, and arrays by name.
     """
-    settings, arrays = training_state(model)
-    head = {
-        "agent": name,
-        "hyperparameters": model.hyperparameters,
-        "num_timesteps": model.num_timesteps,
-        "cpu_seconds": model.clock.elapsed,
-    }
-    if settings is not None:
-        head["training"] = settings
-    weights = {name: tensor.cpu().numpy() for name, tensor in model.policy.state_dict().items()}
-    return head, weights | {TRAINING + name: array for name, array in arrays.items()}
-
-
-def load_contents(
-    model: Budgeted, path: str | os.PathLike[str], settings: dict[str, Any], arrays: Arrays
-) -> None:
-    """Give an untrained model the weights of a checkpoint, and what it needs to go on where that stopped.
-
-    The training state waits until the model is trained: evaluation, perhaps in an environment that differs,
-    needs none of it. Checkpoints of older versions have none, see ``resume``.
-
-    Args:
-        model: made with the hyperparameters of the checkpoint.
-        path: of the checkpoint, for messages.
-        settings, arrays: see ``contents``.
-
-    Raises:
-        ValueError: if they do not fit the model.
-    """
-    weights = {name: torch.from_numpy(a) for name, a in arrays.items() if not name.startswith(TRAINING)}
-    try:
-        model.policy.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path} does not fit the environment, or is damaged: its networks have other shapes"
-        ) from error
-    with _blamed_on(path):
-        model.num_timesteps = checks.integer("num_timesteps", settings["num_timesteps"], low=0)
-        rest = {n.removeprefix(TRAINING): a for n, a in arrays.items() if n.startswith(TRAINING)}
-        model.stored = Stored(os.fspath(path), settings.get("training"), rest)
-        if "training" in settings:
-            model.clock = CpuClock(checks.number("cpu_seconds", settings["cpu_seconds"], low=0))
-            model.clock.stop()
-
-
-def training_state(model: Budgeted) -> tuple[dict[str, Any] | None, Arrays]:
-    """All that training changes but the weights of the policy: settings that JSON can hold, and arrays.
-
-    That is optimizers, counters, environments, replay buffer, and the random numbers that SB3 draws from:
-    those of PyTorch and NumPy, which the process shares, and those of the action space. SB3's statistics for
-    its log are not part of it. Of a model that was loaded and not trained since, it is what was loaded: the
-    settings are None where the checkpoint had none.
-    """
-    if model.stored is not None:
-        return model.stored.settings, model.stored.arrays
     optimizers = _optimizer_arrays(model)
-    variables = {name: tensor.detach().cpu().numpy() for name, tensor in _variables(model).items()}
     shared: Any = np.random.get_state(legacy=False)  # noqa: NPY002 (SB3 draws from it)
     settings = {
         "counters": {name: getattr(model, name) for name in COUNTERS},
@@ -116,26 +49,34 @@ def training_state(model: Budgeted) -> tuple[dict[str, Any] | None, Arrays]:
     }
     arrays = {
         **optimizers,
-        **variables,
+        **{name: tensor.detach().cpu().numpy() for name, tensor in _variables(model).items()},
         "random/torch": torch.get_rng_state().numpy(),
         "random/numpy": shared["state"]["key"],
     }
-    for part, state in (("environments", _environments(model)), ("replay", _replay(model))):
-        settings[part] = state[0]
-        arrays |= {f"{part}/{name}": array for name, array in state[1].items()}
+    for part, (part_settings, part_arrays) in (
+        ("environments", _environments(model)),
+        ("replay", _replay(model)),
+    ):
+        settings[part] = part_settings
+        arrays |= {f"{part}/{name}": array for name, array in part_arrays.items()}
     return settings, arrays
 
 
-def restore(model: Budgeted, settings: dict[str, Any], arrays: Arrays) -> None:
-    """Give a model what ``training_state`` returned; its weights are those of the same moment already.
+def restore_training(model: BaseAlgorithm, settings: dict[str, Any], arrays: Arrays) -> None:
+    """Give a model the training state that ``training_state`` returned.
+
+    Args:
+        model: made with the same hyperparameters; its policy already has the weights of that moment.
+        settings, arrays: as returned by ``training_state``.
 
     Raises:
-        AttributeError, KeyError, RuntimeError, TypeError, ValueError: if they are not of such a model.
+        AttributeError, KeyError, RuntimeError, TypeError, ValueError: if the state is damaged, or does not
+            belong to such a model.
     """
     _restore_optimizers(model, {name: arrays[name] for name in settings["optimizers"]})
     for name, tensor in _variables(model).items():
         with torch.no_grad():
-            tensor.copy_(torch.from_numpy(_like(arrays, name, tensor.detach().cpu().numpy())))
+            tensor.copy_(torch.from_numpy(_checked(arrays, name, tensor.detach().cpu().numpy())))
     for name in COUNTERS:
         setattr(model, name, settings["counters"][name])
     _restore_environments(model, settings["environments"], arrays)
@@ -153,27 +94,37 @@ def restore(model: Budgeted, settings: dict[str, Any], arrays: Arrays) -> None:
     torch.set_rng_state(torch.from_numpy(arrays["random/torch"]))
 
 
-def resume(model: Budgeted) -> None:
-    """Have a model go on where it stopped: restore what waits for that.
+class SavedTraining(NamedTuple):
+    """The training state of a checkpoint, to be restored when training continues.
 
-    Raises:
-        ValueError: if its checkpoint holds no training state, or one that is damaged or does not fit.
+    Attributes:
+        path: of the checkpoint.
+        settings: as returned by ``training_state``; None if the checkpoint holds only the policy.
+        arrays: as returned by ``training_state``.
     """
-    if model.stored is None:
-        return
-    path, settings, arrays = model.stored
-    if settings is None:
-        raise ValueError(
-            f"{path} holds the weights of the policy only, as checkpoints of older versions of jumpgym do: "
-            "it can be evaluated, but its training cannot go on; train a new model"
-        )
-    with _blamed_on(path):
-        restore(model, settings, arrays)
-    model.stored = None
+
+    path: str
+    settings: dict[str, Any] | None
+    arrays: Arrays
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Give a model this state.
+
+        Raises:
+            ValueError: if there is no state, it is damaged, or it does not belong to such a model.
+        """
+        if self.settings is None:
+            raise ValueError(
+                f"{self.path} holds the weights of the policy only, as checkpoints of early versions of "
+                "jumpgym do: it can be evaluated, but its training cannot continue; train a new model"
+            )
+        with damage_reported(self.path):
+            restore_training(model, self.settings, self.arrays)
 
 
 @contextmanager
-def _blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
+def damage_reported(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the errors of reading a damaged checkpoint into a ValueError that names the file."""
     try:
         yield
     except KeyError as error:
@@ -182,33 +133,29 @@ def _blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ValueError(f"{path} is damaged, or its training is of another environment: {error}") from error
 
 
-def _like(arrays: Arrays, name: str, own: NDArray[Any]) -> NDArray[Any]:
-    """An array, which must be as the model's own; assignments would broadcast and convert silently."""
+def _checked(arrays: Arrays, name: str, current: NDArray[Any]) -> NDArray[Any]:
+    """The stored array, if it has the shape and type of the model's current one.
+
+    Without the check, assigning it would silently broadcast and convert.
+    """
     array = arrays[name]
-    if (array.shape, array.dtype) != (own.shape, own.dtype):
-        raise ValueError(f"{name} is {array.dtype}{array.shape}, not {own.dtype}{own.shape}")
+    if (array.shape, array.dtype) != (current.shape, current.dtype):
+        raise ValueError(f"{name} is {array.dtype}{array.shape}, not {current.dtype}{current.shape}")
     return array
 
 
-def _optimizers(model: Budgeted) -> dict[str, torch.optim.Optimizer]:
+def _optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
     """The optimizers, by the names that SB3 gives them."""
     names = [name for name in model.get_parameters() if name.endswith("optimizer")]
-    return {name: _attribute(model, name) for name in names}
+    return {name: attrgetter(name)(model) for name in names}
 
 
-def _variables(model: Budgeted) -> dict[str, torch.Tensor]:
-    """What is trained but in no network: the entropy coefficient of SAC."""
-    return {name: _attribute(model, name) for name in model._get_torch_save_params()[1]}
+def _variables(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """Trained tensors that belong to no network: the entropy coefficient of SAC."""
+    return {name: attrgetter(name)(model) for name in model._get_torch_save_params()[1]}
 
 
-def _attribute(model: Budgeted, name: str) -> Any:
-    value: Any = model
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _optimizer_arrays(model: Budgeted) -> Arrays:
+def _optimizer_arrays(model: BaseAlgorithm) -> Arrays:
     return {
         f"{name}/{index}/{slot}": np.asarray(value)
         for name, optimizer in _optimizers(model).items()
@@ -217,20 +164,20 @@ def _optimizer_arrays(model: Budgeted) -> Arrays:
     }
 
 
-def _restore_optimizers(model: Budgeted, arrays: Arrays) -> None:
+def _restore_optimizers(model: BaseAlgorithm, arrays: Arrays) -> None:
     for name, optimizer in _optimizers(model).items():
-        parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, array in arrays.items():
-            owner, index, slot = key.rsplit("/", 2)
-            if owner == name:
-                if array.ndim > 0:  # load_state_dict does not check
-                    _like(arrays, key, parameters[int(index)].detach().cpu().numpy())
+            optimizer_name, index, slot = key.rsplit("/", 2)
+            if optimizer_name == name:
+                if array.ndim > 0:  # load_state_dict does not check shapes
+                    _checked(arrays, key, parameters[int(index)].detach().cpu().numpy())
                 state.setdefault(int(index), {})[slot] = torch.from_numpy(array)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _environments(model: Budgeted) -> tuple[dict[str, Any], Arrays]:
+def _environments(model: BaseAlgorithm) -> tuple[dict[str, Any], Arrays]:
     monitor: Any = model.get_env()
     batch = monitor.venv
     settings = {
@@ -251,31 +198,31 @@ def _environments(model: Budgeted) -> tuple[dict[str, Any], Arrays]:
     return {**settings, "period": batch._period}, arrays
 
 
-def _restore_environments(model: Budgeted, settings: dict[str, Any], arrays: Arrays) -> None:
+def _restore_environments(model: BaseAlgorithm, settings: dict[str, Any], arrays: Arrays) -> None:
     monitor: Any = model.get_env()
     batch = monitor.venv
     if settings["begun"]:
-        monitor.reset()  # so that the arrays can be compared with its own
-        own = batch._state._asdict()
-        state = {name: arrays[f"environments/state/{name}"] for name in own}
+        monitor.reset()  # creates the arrays with which the stored ones are compared
+        current = batch._state._asdict()
+        state = {name: arrays[f"environments/state/{name}"] for name in current}
         for name, entry in state.items():
-            if entry.shape != np.shape(own[name]):  # types may change in an episode
-                raise ValueError(f"the state's {name} has shape {entry.shape}, not {np.shape(own[name])}")
+            if entry.shape != np.shape(current[name]):  # types may change within an episode
+                raise ValueError(f"the state's {name} has shape {entry.shape}, not {np.shape(current[name])}")
         batch._state = type(batch._state)(**state)
-        batch._noise = _like(arrays, "environments/noise", batch._noise)
+        batch._noise = _checked(arrays, "environments/noise", batch._noise)
         batch._period = checks.integer("period", settings["period"], low=0, high=batch.problem.horizon - 1)
         batch._observation = model._last_obs = batch._observe()
-        none = np.zeros(batch.num_envs, dtype=bool)
-        model._last_episode_starts = _like(arrays, "environments/starts", none)
+        no_starts = np.zeros(batch.num_envs, dtype=bool)
+        model._last_episode_starts = _checked(arrays, "environments/starts", no_starts)
         for name in ("returns", "lengths"):
-            own_array = getattr(monitor, f"episode_{name}")
-            setattr(monitor, f"episode_{name}", _like(arrays, f"environments/{name}", own_array))
+            totals = getattr(monitor, f"episode_{name}")
+            setattr(monitor, f"episode_{name}", _checked(arrays, f"environments/{name}", totals))
     batch._seeds = settings["seeds"]
     batch._rng.bit_generator.state = settings["random"]
     monitor.episode_count = settings["episodes"]
 
 
-def _replay(model: Budgeted) -> tuple[dict[str, Any], Arrays]:
+def _replay(model: BaseAlgorithm) -> tuple[dict[str, Any], Arrays]:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return {}, {}
@@ -283,12 +230,12 @@ def _replay(model: Budgeted) -> tuple[dict[str, Any], Arrays]:
     return {"position": buffer.pos, "full": buffer.full}, arrays
 
 
-def _restore_replay(model: Budgeted, settings: dict[str, Any], arrays: Arrays) -> None:
+def _restore_replay(model: BaseAlgorithm, settings: dict[str, Any], arrays: Arrays) -> None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return
     buffer.pos = checks.integer("position", settings["position"], low=0, high=buffer.buffer_size - 1)
     buffer.full = checks.choice("full", settings["full"], (False, True))
     for name in REPLAY:
-        own = getattr(buffer, name)[: buffer.size()]
-        own[:] = _like(arrays, f"replay/{name}", own)
+        entries = getattr(buffer, name)[: buffer.size()]
+        entries[:] = _checked(arrays, f"replay/{name}", entries)

@@ -1,4 +1,4 @@
-"""The batched problem as a Stable-Baselines3 ``VecEnv``, and features of its observations for networks."""
+"""A batch of copies of a problem as a Stable-Baselines3 ``VecEnv``, and the network inputs for it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from jumpgym import HindsightProblem, as_problem, checks
-from jumpgym.adapters.env import NOISE_OPTION, check_options, cuts, draw_noise, observation_box
+from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
+from jumpgym.adapters.env import NOISE_OPTION, check_options, draw_noise, observation_box
 from jumpgym.agents.networks.features import Features
 
 
 class ProblemVecEnv(VecEnv):
     """``num_envs`` copies of a problem, stepped together by array operations.
 
-    Episodes all have ``horizon`` periods, so the copies end and restart together; after the last period
+    All episodes have ``horizon`` periods, so the copies end and restart together. After the last period
     ``step`` returns the first observation of the next episode, as SB3 expects.
     ``set_options({"noise": trace})``, or one such dict per copy, replays traces of shape (horizon,) in the
     next episode.
@@ -27,37 +27,38 @@ class ProblemVecEnv(VecEnv):
     Args:
         problem: a hindsight problem, an environment that has one, or an environment id.
         num_envs: number of copies, at least 1.
-        view: how actions are shown: ``view.space``, the space of one action, and
-            ``view.decode(observation, action)``, from batches to regimes (n,) and quantities (n,).
+        view: the actions, as an ``ActionView`` of ``jumpgym.adapters.views``.
         seed: seed of the first episode.
         reward_scale: factor on the rewards, which are minus the cost.
+
+    Raises:
+        NotApplicable: if the problem has no horizon.
     """
 
     def __init__(
         self, problem: Any, num_envs: int, view: Any, seed: int | None = None, reward_scale: float = 1.0
     ) -> None:
         self.problem: HindsightProblem = as_problem(problem)
+        if self.problem.horizon is None:
+            raise NotApplicable("horizon=None: this batch runs whole episodes; give a horizon")
         self.view = view
         self.reward_scale = reward_scale
         self.render_mode = None
         num_envs = checks.integer("num_envs", num_envs, low=1)
         super().__init__(num_envs, observation_box(self.problem), view.space)
         self._rng = np.random.default_rng()
-        self._cuts = cuts(self.problem)
         self._actions: NDArray[Any] | None = None
-        if self.problem.horizon is None:
-            raise ValueError("horizon=None: this batch runs whole episodes; give a horizon")
         if seed is not None:
             self.seed(seed)
 
     def decode(self, observation: NDArray[np.float32], action: Any) -> tuple[Any, Any]:
-        """Regimes (n,) and quantities (n,) of a batch of actions; ``evaluate`` asks for it."""
+        """Regimes (m, G) and quantities (m, n) of a batch of actions, for ``evaluate``."""
         return self.view.decode(observation, action)
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every copy: observations (num_envs, n)."""
         if self._seeds[0] is not None:
-            # A stream of its own: ``evaluate`` with the same seed must not meet the noise of the training.
+            # A stream of its own, so that ``evaluate`` with the same seed does not repeat the training noise.
             self._rng = np.random.default_rng(np.random.SeedSequence(self._seeds[0], spawn_key=(1,)))
         problem, copies = self.problem, self.num_envs
         self._state = problem.initial_state(self._rng.random((copies, *problem.start_shape)))
@@ -75,28 +76,29 @@ class ProblemVecEnv(VecEnv):
         return self._observation
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions for ``step_wait``."""
+        """Store the actions for ``step_wait``."""
         self._actions = actions
 
     def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Simulate one period of every copy."""
-        problem, layout = self.problem, self.problem.layout
-        regime, asked = self.view.decode(self._observation, self._actions)
-        applied = layout.project(regime, asked)
-        gate, quantity = layout.flat(regime, applied)
-        if self._cuts:
-            gate, quantity = problem.admit(self._state, gate, quantity)
-            regime, applied = layout.chosen(gate, quantity)
-        self._state, costs = problem.step(self._state, gate, quantity, self._noise[:, self._period])
+        problem = self.problem
+        decision = problem.carry_out(self._state, *self.view.decode(self._observation, self._actions))
+        self._state, costs = problem.step(
+            self._state, decision.gate, decision.columns, self._noise[:, self._period]
+        )
         rewards = (-self.reward_scale * costs.sum(-1)).astype(np.float32)
         self._period += 1
         done = self._period == problem.horizon
         self._observation = self._observe()
-        one = len(layout.gates) == len(layout.quantity_gate) == 1
-        told = (regime[:, 0].tolist(), applied[:, 0].tolist()) if one else (regime, applied)
-        infos: list[dict[str, Any]] = [{"regime": r, "quantity": q} for r, q in zip(*told, strict=True)]
+        regime, quantity = decision.regime, decision.quantity
+        reported: tuple[Any, Any]
+        if regime.shape[1] == quantity.shape[1] == 1:
+            reported = (regime[:, 0].tolist(), quantity[:, 0].tolist())  # plain numbers
+        else:
+            reported = (regime, quantity)
+        infos: list[dict[str, Any]] = [{"regime": r, "quantity": q} for r, q in zip(*reported, strict=True)]
         if done:
             for info, last in zip(infos, self._observation, strict=True):
                 info["terminal_observation"] = last
@@ -105,15 +107,15 @@ class ProblemVecEnv(VecEnv):
         return self._observation, rewards, np.full(self.num_envs, done), infos
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The attribute of the batch, which its copies share, once per index."""
+        """An attribute of the batch, once per index; all copies share it."""
         value = getattr(self, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the batch; its copies share it, so it cannot be set for some of them only."""
+        """Set an attribute of the batch; all copies share it, so it cannot be set for some of them only."""
         if sorted(self._get_indices(indices)) != list(range(self.num_envs)):
             raise ValueError(
                 f"set_attr({attr_name!r}): indices={indices!r} must be all copies, which share attributes"
@@ -123,7 +125,7 @@ class ProblemVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of the problem, which the copies share, once per index."""
+        """Call a method of the problem, once per index."""
         method = getattr(self.problem, method_name)
         return [method(*method_args, **method_kwargs) for _ in self._get_indices(indices)]
 
@@ -132,7 +134,7 @@ class ProblemVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """Nothing: render the scalar environment instead."""
+        """None for every copy; to render, use the scalar environment."""
         return [None] * self.num_envs
 
     def _observe(self) -> NDArray[np.float32]:
@@ -140,11 +142,11 @@ class ProblemVecEnv(VecEnv):
 
 
 class ProblemFeatures(BaseFeaturesExtractor):
-    """The inputs of the package's own agents, ``Features``, as an SB3 extractor.
+    """The network inputs of the package's own agents, ``Features``, as an SB3 features extractor.
 
     Args:
         observation_space: of the environment.
-        problem: the problem that is observed.
+        problem: the observed problem.
     """
 
     def __init__(self, observation_space: Any, problem: Any) -> None:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -8,13 +9,13 @@ from stable_baselines3.common.distributions import kl_divergence
 from stable_baselines3.common.evaluation import evaluate_policy
 
 import jumpgym
-from jumpgym import as_problem
+from jumpgym import NotApplicable, as_problem
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.report.styles import STYLES
 from jumpgym.baselines.runs import methods
 from jumpgym.baselines.sb3.budgeted import BudgetedTRPO
-from jumpgym.baselines.sb3.learners import UnitLevelView, make_learner
+from jumpgym.baselines.sb3.learners import LEARNERS, UnitLevelView, make_learner
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 JOINT = "jumpgym/JointReplenishment-v0"
@@ -212,15 +213,20 @@ def test_memory_of_replay_is_modest(name):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("ddpg", {"log_std_init": -1.0}, r"ddpg \(TD3Policy\) has no log_std_init"),
-        ("sac", {"logit_scale": 3.0}, r"sac \(SACPolicy\) has no logit_scale"),
-        ("trpo", {"ent_coef": 0.01, "clip_range": 0.2}, r"\(BudgetedTRPO\) has no clip_range, ent_coef"),
-        ("a2c", {"tau": 0.01}, r"a2c \(BudgetedA2C\) has no tau"),
+        ("ddpg", {"log_std_init": -1.0}, "ddpg has no log_std_init; allowed are action_noise, "),
+        ("sac", {"logit_scale": 3.0}, "sac has no logit_scale; "),
+        ("trpo", {"ent_coef": 0.01, "clip_range": 0.2}, "trpo has no clip_range, ent_coef; "),
+        ("a2c", {"tau": 0.01}, "a2c has no tau; "),
+        ("ppo-gate", {"clip_rang": 0.1}, r"no clip_rang; did you mean clip_range\? allowed are .*vf_coef$"),
+        ("ppo-gate", {"policy_kwargs": {}}, "no policy_kwargs"),
+        ("ppo-gate", {"activation": "tahn"}, "activation='tahn' must be one of 'tanh', 'relu'"),
+        ("ppo-gate", {"reward_scale": "max"}, "reward_scale='max' must be a number"),
     ],
 )
-def test_hyperparameters_of_another_learner_are_refused(name, settings, message):
-    with pytest.raises(ValueError, match=message):
+def test_a_mistyped_hyperparameter_is_an_error_of_its_own(name, settings, message):
+    with pytest.raises((TypeError, ValueError), match=message) as error:
         make_learner(name, SETUP_COST, hyperparameters=settings)
+    assert not isinstance(error.value, NotApplicable)
 
 
 def test_an_unknown_learner_is_refused():
@@ -228,7 +234,26 @@ def test_an_unknown_learner_is_refused():
         make_learner("dqn", SETUP_COST)
 
 
-def test_a_problem_without_an_end_is_refused():
-    problem = as_problem(gym.make(SETUP_COST, horizon=None))
-    with pytest.raises(ValueError, match="give a horizon"):
-        make_learner("td3", problem)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_problem_without_a_horizon_is_refused(name):
+    with pytest.raises(NotApplicable, match="give a horizon"):
+        make_learner(name, gym.make(SETUP_COST, horizon=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "actions"),
+    [
+        ("ppo-gate", [[0.0, 0.00015174], [0.0, -0.00112554], [1.0, 0.01285755]]),
+        ("td3", [[0.51117253, 0.34376144], [0.50358391, 0.34937763], [0.50358391, 0.34937763]]),
+    ],
+)
+def test_checkpoints_of_version_0_1_0_are_loaded_and_trained_further(name, actions):
+    problem = as_problem(gym.make(SETUP_COST, horizon=10))
+    path = Path(__file__).parent / "checkpoints" / f"{name}-0.1.0.zip"
+    kind, model = methods.load(path, problem)
+    assert kind == name
+    observation = np.array([[10, 0], [50, 5], [-20, 9]], np.float32)
+    np.testing.assert_allclose(model.predict(observation, deterministic=True)[0], actions, atol=1e-6)
+    methods.method(name).train(model, lambda model: None, total_timesteps=120)
+    assert model.num_timesteps == 120
+    assert not np.allclose(model.predict(observation, deterministic=True)[0], actions, atol=1e-6)
