@@ -3,11 +3,10 @@
 Importing the package registers its environments. It needs neither PyTorch nor Stable-Baselines3.
 """
 
-import gymnasium as gym
-
 from . import wrappers
-from .adapters.env import HybridEnv, as_problem
+from .adapters.env import HybridEnv
 from .adapters.noise_inference import infer_noise
+from .adapters.registry import as_problem, environment_id, register
 from .adapters.vector import HybridVectorEnv
 from .layout import ActionLayout
 from .problem import HindsightProblem, NotApplicable
@@ -53,35 +52,26 @@ __all__ = [
     "SwitchedLQREnv",
     "TruckCapacityEnv",
     "as_problem",
+    "environment_id",
     "infer_noise",
     "wrappers",
 ]
 
-_MODULES = {
-    "SetupCost": "jumpgym.problems.setup_cost",
-    "MinOrder": "jumpgym.problems.min_order",
-    "TruckCapacity": "jumpgym.problems.truck_capacity",
-    "QuantityDiscount": "jumpgym.problems.quantity_discount",
-    "FreeShipping": "jumpgym.problems.free_shipping",
-    "OrderSizeLeadTime": "jumpgym.problems.order_size_lead_time",
-    "JointReplenishment": "jumpgym.problems.joint_replenishment",
-    "CapacitatedLotSizing": "jumpgym.problems.capacitated_lot_sizing",
-    "BudgetDiscount": "jumpgym.problems.budget_discount",
-    "LoanBrackets": "jumpgym.problems.loan_brackets",
-    "MinInvestment": "jumpgym.problems.min_investment",
-    "SwitchedLQR": "jumpgym.problems.switched_lqr",
-}
-
-ENVIRONMENTS = tuple(f"jumpgym/{name}-v0" for name in _MODULES)
-"""Ids of all registered environments."""
-
-for _id, (_name, _module) in zip(ENVIRONMENTS, _MODULES.items(), strict=True):
-    if _id not in gym.registry:
-        # The environments check actions and the order of calls themselves, with clearer errors.
-        gym.register(
-            id=_id,
-            entry_point=f"{_module}:{_name}Env",
-            vector_entry_point=f"{_module}:{_name}VectorEnv",
-            disable_env_checker=True,
-            order_enforce=False,
-        )
+ENVIRONMENTS = tuple(
+    register(environment)
+    for environment in (
+        SetupCostEnv,
+        MinOrderEnv,
+        TruckCapacityEnv,
+        QuantityDiscountEnv,
+        FreeShippingEnv,
+        OrderSizeLeadTimeEnv,
+        JointReplenishmentEnv,
+        CapacitatedLotSizingEnv,
+        BudgetDiscountEnv,
+        LoanBracketsEnv,
+        MinInvestmentEnv,
+        SwitchedLQREnv,
+    )
+)
+"""Ids of all environments of this package, which are registered here."""

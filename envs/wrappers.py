@@ -24,7 +24,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from .adapters.env import as_problem
+from .adapters.registry import as_problem
 from .adapters.views import (
     ActionView,
     BoxView,

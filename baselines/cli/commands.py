@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jumpgym import ENVIRONMENTS, checks
-from jumpgym.adapters.env import make_env
+from jumpgym.adapters.registry import make_env
 
 from ..runs.methods import METHODS, REFERENCES
 from .parser import make_parser

@@ -14,7 +14,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from jumpgym.adapters.env import make_env
+from jumpgym.adapters.registry import make_env
 
 from ..hindsight.cost import TRACES
 from ..policies.classical import best_classical

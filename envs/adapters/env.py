@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from types import NoneType
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import load_env_creator
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from .. import checks
-from ..problem import HindsightProblem
+from ..layout import ActionLayout
+from ..problem import CarriedOut, HindsightProblem
+from .registry import build_problem
 from .rendering import Trajectory, draw
 from .views import TupleView
 
 NOISE_OPTION = "noise"
-
-
-def build_problem(
-    make_problem: Callable[..., HindsightProblem], parameters: dict[str, Any]
-) -> HindsightProblem:
-    """Call ``make_problem``; an unknown keyword is refused with the list of the known ones."""
-    _check_known(make_problem, parameters)
-    return make_problem(**parameters)
-
-
-def _check_known(make_problem: Callable[..., HindsightProblem], parameters: Mapping[str, Any]) -> None:
-    known = inspect.signature(make_problem).parameters
-    for name in parameters:
-        if name not in known:
-            raise TypeError(f"unknown parameter {name}={parameters[name]!r}; allowed are {', '.join(known)}")
-
-
-def make_env(env_id: str, parameters: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    """``gym.make`` with parameters of the problem only, and with the environment's own errors.
-
-    ``gym.make`` takes more, such as ``max_episode_steps``, which is no part of the problem, and wraps errors.
-
-    Raises:
-        TypeError, ValueError: naming the parameter, its value and what is allowed.
-    """
-    make: Any = load_env_creator(cast(str, gym.spec(env_id).entry_point))
-    _check_known(make.make_problem, parameters)
-    try:
-        return gym.make(env_id, **parameters)
-    except (OSError, TypeError, ValueError) as error:
-        raise error.__cause__ or error from None
 
 
 def check_options(
@@ -95,9 +64,17 @@ def draw_noise(
     return problem.noise(rng.random((*batch, problem.horizon or periods, *problem.noise_shape)))
 
 
-def cuts(problem: HindsightProblem) -> bool:
-    """Whether the problem's states may admit less than was chosen."""
-    return type(problem).admit is not HindsightProblem.admit
+def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:
+    """Regimes and quantities that were carried out, as ``info`` shows them.
+
+    A single gate has no axis, and neither has its quantity if it has only one. Regimes are ints where no axis
+    is left.
+    """
+    regime, quantity = result.regime, result.quantity
+    if len(layout.gates) == 1:
+        regime = regime[..., 0]
+        quantity = quantity[..., 0] if len(layout.quantity_gate) == 1 else quantity
+    return regime if np.ndim(regime) else int(regime), quantity
 
 
 class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
@@ -126,8 +103,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         self._view = TupleView(problem)
         self.action_space = self._view.space
         layout = problem.layout
-        self._simple = len(layout.gates) == len(layout.quantity_gate) == 1
-        self._cuts = cuts(problem)
+        self._single = len(layout.gates) == len(layout.quantity_gate) == 1
         self._low, self._high = layout.low.tolist(), layout.high.tolist()
         self._one_hot = np.eye(layout.gates[0])
         self._state: Any = None
@@ -180,15 +156,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             )
         if self._place >= len(self._noise):
             self._noise, self._place = draw_noise(problem, self.np_random), 0
-        parse = self._simple_action if self._simple else self._action
-        regime, applied, gate, quantity = parse(action)
-        if self._cuts:
-            gate, quantity = problem.admit(before, gate, quantity)
-            regime, applied = problem.layout.chosen(gate, quantity)
-            if self._simple:
-                regime, applied = regime.item(), applied.item()
-            elif len(problem.layout.gates) == 1:
-                regime = regime.item()
+        regime, applied, gate, quantity = self._carry_out(before, action)
         noise = self._noise[self._place]
         self._state, costs = problem.step(before, gate, quantity, noise)
         self._place += 1
@@ -214,13 +182,21 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             raise ResetNeeded("the environment has no state before reset()")
         return self.problem.observe(self._state).astype(np.float32)
 
-    def _action(self, action: Any) -> tuple[Any, Any, NDArray[np.float64], NDArray[np.float64]]:
-        """Regimes and quantities applied, for people, and the flat gate weights and quantities."""
-        layout = self.problem.layout
-        regimes, asked = self._view.decode(None, self._as_batch(action))
-        applied = layout.project(regimes, asked)
-        gate, quantity = layout.flat(regimes[0], applied[0])
-        return (regimes[0].item() if len(layout.gates) == 1 else regimes[0]), applied[0], gate, quantity
+    def _carry_out(self, state: Any, action: Any) -> tuple[Any, Any, Any, Any]:
+        """What becomes of an action: as ``info`` shows it (2 values), and as ``step`` takes it (2 values)."""
+        problem = self.problem
+        if not self._single:
+            regimes, quantities = self._view.decode(None, self._as_batch(action))
+            result = problem.carry_out(state, regimes[0], quantities[0])
+            return (*without_single_axes(problem.layout, result), result.gate, result.columns)
+        regime, quantity = self._parse(action)
+        if not problem.admits_all:
+            result = problem.carry_out(state, np.array([regime]), np.array([quantity]))
+            return result.regime.item(), result.quantity.item(), result.gate, result.columns
+        # As ``carry_out`` does, without arrays, which are slow for single numbers.
+        applied = min(max(quantity, self._low[regime]), self._high[regime])
+        gate = self._one_hot[regime]
+        return regime, applied, gate, applied * gate
 
     def _as_batch(self, action: Any) -> Any:
         try:
@@ -232,13 +208,6 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             raise ValueError(
                 f"action={action!r} must be a pair (regime, quantity) of {self.action_space}"
             ) from None
-
-    def _simple_action(self, action: Any) -> tuple[int, float, NDArray[np.float64], NDArray[np.float64]]:
-        """The same with one gate and one quantity, without arrays where numbers are faster."""
-        regime, asked = self._parse(action)
-        applied = min(max(asked, self._low[regime]), self._high[regime])
-        gate = self._one_hot[regime]
-        return regime, applied, gate, applied * gate
 
     def _parse(self, action: Any) -> tuple[int, float]:
         try:
@@ -262,19 +231,3 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         if asked != asked:
             raise checks.nan_quantity()
         return int(index), asked
-
-
-def as_problem(env: Any) -> HindsightProblem:
-    """The hindsight problem of a problem, an environment (scalar or vector), or an environment id.
-
-    Raises:
-        TypeError: if the environment carries no hindsight problem.
-    """
-    if isinstance(env, HindsightProblem):
-        return env
-    if isinstance(env, str):
-        env = gym.make(env)
-    problem = getattr(getattr(env, "unwrapped", env), "problem", None)
-    if not isinstance(problem, HindsightProblem):
-        raise TypeError(f"{env!r} must be a jumpgym environment, its id, or a HindsightProblem")
-    return cast(HindsightProblem, problem)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..problem import HindsightProblem
-from .env import as_problem
+from .registry import as_problem
 from .views import TupleView
 
 TOLERANCE = 1e-5

@@ -18,13 +18,13 @@ from .env import (
     BLOCK,
     NOISE_OPTION,
     HybridEnv,
-    build_problem,
     check_options,
     check_render_mode,
-    cuts,
     draw_noise,
     observation_box,
+    without_single_axes,
 )
+from .registry import build_problem
 from .rendering import Trajectory, draw
 from .views import TupleView
 
@@ -92,7 +92,6 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         self.single_action_space = self._view.space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._cuts = cuts(problem)
         self._rows = np.arange(self.num_envs)
         self._state: Any = None
         self._noise: NDArray[np.float64]  # (periods, num_envs, *noise_shape)
@@ -144,42 +143,35 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
                 f"step() after the end of environment {int(over.argmax())}: "
                 'autoreset is disabled, call reset(options={"reset_mask": mask})'
             )
-        regime, asked = self._view.decode(None, actions)
+        regime, quantity = self._view.decode(None, actions)
         if len(regime) != self.num_envs:
             raise ValueError(f"action: {len(regime)} actions for num_envs={self.num_envs} environments")
 
-        problem, layout, before = self.problem, self.problem.layout, self._state
+        problem, before = self.problem, self._state
         if problem.horizon is None:
             self._refill()
-        applied = layout.project(regime, asked)
-        gate, quantity = layout.flat(regime, applied)
-        if self._cuts:
-            gate, quantity = problem.admit(before, gate, quantity)
-            regime, applied = layout.chosen(gate, quantity)
-        if len(layout.gates) == 1:
-            regime = regime[:, 0]
-        if len(layout.quantity_gate) == 1 and len(layout.gates) == 1:
-            applied = applied[:, 0]
+        result = problem.carry_out(before, regime, quantity)
+        regime, quantity = without_single_axes(problem.layout, result)
         place = np.minimum(self._place, len(self._noise) - 1)  # those that are over have no noise left
         noise = self._flat_noise.take(place * self.num_envs + self._rows, axis=0)
-        self._state, costs = problem.step(before, gate, quantity, noise)
+        self._state, costs = problem.step(before, result.gate, result.columns, noise)
         cost = costs.sum(axis=-1)
         self._place, self._period = self._place + 1, self._period + 1
         stepped = ~over
         if self.render_mode is not None:
             for row in np.flatnonzero(stepped):
                 self._trajectories[row].append(
-                    problem, _row(before, row), regime[row], applied[row], noise[row], cost[row]
+                    problem, _row(before, row), regime[row], quantity[row], noise[row], cost[row]
                 )
         if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
             self._restart(over)
             cost[over] = 0.0
-            regime, applied, noise = (_where(stepped, values) for values in (regime, applied, noise))
+            regime, quantity, noise = (_where(stepped, values) for values in (regime, quantity, noise))
 
         terminations = self._period >= (problem.horizon or math.inf)
         truncations = self._period >= self._limit
         self._over = terminations | truncations
-        infos = _with_masks({"regime": regime, "quantity": applied, "noise": noise}, stepped)
+        infos = _with_masks({"regime": regime, "quantity": quantity, "noise": noise}, stepped)
         observations = self._observe()
         if self._autoreset is AutoresetMode.SAME_STEP and self._over.any():
             infos = self._final(observations, infos, self._over)

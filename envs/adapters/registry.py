@@ -1,0 +1,136 @@
+"""Environments by name: registering them, finding them by id, and the problem behind an environment."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
+
+from ..problem import HindsightProblem
+
+NAMESPACE = "jumpgym"
+
+
+def register(environment: type[Any]) -> str:
+    """Register a class ``NameEnv``, whose module also holds ``NameVectorEnv``, and return its id.
+
+    Registering an environment again changes nothing.
+    """
+    name = environment.__name__.removesuffix("Env")
+    env_id = f"{NAMESPACE}/{name}-v0"
+    if env_id not in gym.registry:
+        # The environments check actions and the order of calls themselves, with clearer errors.
+        gym.register(
+            id=env_id,
+            entry_point=f"{environment.__module__}:{name}Env",
+            vector_entry_point=f"{environment.__module__}:{name}VectorEnv",
+            disable_env_checker=True,
+            order_enforce=False,
+        )
+    return env_id
+
+
+def environment_id(name: str) -> str:
+    """The id of a registered environment, which ``gym.make`` takes in any process that imports jumpgym.
+
+    Args:
+        name: an id (``"jumpgym/SetupCost-v0"``), the short name of an environment of this package
+            (``"SetupCost"`` or ``"SetupCost-v0"``), or an id after the module that registers it
+            (``"package.module:Id-v0"``), which is imported. The module stays part of the id.
+
+    Raises:
+        ValueError: if there is no such environment, naming those with similar names; or if the module
+            cannot be imported.
+    """
+    module, _, rest = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(f"environment {name!r}: cannot import {module}: {error}") from error
+    full_ids = {alias: env_id for env_id in gym.registry for alias in _aliases(env_id)}
+    if rest in full_ids:
+        env_id = full_ids[rest]
+        return f"{module}:{env_id}" if module not in ("", NAMESPACE) else env_id
+    lower = {alias.lower(): env_id for alias, env_id in full_ids.items()}
+    close = difflib.get_close_matches(rest.lower(), lower, n=3)
+    suggestions = list(dict.fromkeys(lower[alias] for alias in close))
+    if suggestions:
+        advice = f"did you mean {' or '.join(suggestions)}?"
+    else:
+        own = [env_id for env_id in gym.registry if env_id.startswith(f"{NAMESPACE}/")]
+        advice = (
+            f"there are {', '.join(own)}; give those of other packages as package.module:Id-v0, "
+            "where the module registers the id"
+        )
+    raise ValueError(f"unknown environment {name!r}: {advice}")
+
+
+def _aliases(env_id: str) -> list[str]:
+    """All names of an environment, its id first."""
+    namespace, _, versioned = env_id.rpartition("/")
+    return [env_id, versioned, versioned.rpartition("-v")[0]] if namespace == NAMESPACE else [env_id]
+
+
+def make_env(env_id: str, parameters: Mapping[str, Any] | None = None) -> gym.Env[Any, Any]:
+    """``gym.make`` with parameters of the problem only, and with the environment's own errors.
+
+    ``gym.make`` also takes keywords that are no part of the problem, such as ``max_episode_steps``, and wraps
+    the errors of the environment.
+
+    Args:
+        env_id: any name that ``environment_id`` takes.
+        parameters: parameters of the problem.
+
+    Raises:
+        TypeError, ValueError: naming the parameter, its value and what is allowed.
+    """
+    env_id, parameters = environment_id(env_id), parameters or {}
+    creator: Any = gym.spec(env_id.rpartition(":")[2]).entry_point
+    if isinstance(creator, str):
+        creator = load_env_creator(creator)
+    if hasattr(creator, "make_problem"):
+        _check_names(creator.make_problem, parameters)
+    try:
+        return gym.make(env_id, **parameters)
+    except (OSError, TypeError, ValueError) as error:
+        raise error.__cause__ or error from None
+
+
+def build_problem(
+    make_problem: Callable[..., HindsightProblem], parameters: Mapping[str, Any]
+) -> HindsightProblem:
+    """Call ``make_problem``; a TypeError for an unknown keyword lists the known ones."""
+    _check_names(make_problem, parameters)
+    return make_problem(**parameters)
+
+
+def as_problem(env: Any) -> HindsightProblem:
+    """The hindsight problem of a problem, an environment (scalar or vector), or the name of an environment.
+
+    Names are those that ``environment_id`` takes, such as ``"jumpgym/SetupCost-v0"`` or ``"SetupCost"``.
+
+    Raises:
+        ValueError: if no environment has that name.
+        TypeError: if the environment carries no hindsight problem.
+    """
+    if isinstance(env, HindsightProblem):
+        return env
+    if isinstance(env, str):
+        env = make_env(env)
+    problem = getattr(getattr(env, "unwrapped", env), "problem", None)
+    if not isinstance(problem, HindsightProblem):
+        raise TypeError(f"{env!r} must be a jumpgym environment, its id, or a HindsightProblem")
+    return cast(HindsightProblem, problem)
+
+
+def _check_names(make_problem: Callable[..., HindsightProblem], parameters: Mapping[str, Any]) -> None:
+    allowed = inspect.signature(make_problem).parameters
+    for name, value in parameters.items():
+        if name not in allowed:
+            raise TypeError(f"unknown parameter {name}={value!r}; allowed are {', '.join(allowed)}")
