@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from functools import cached_property
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -21,6 +23,29 @@ class NotApplicable(NotImplementedError, ValueError):
     It is the one error that comparisons take for "does not apply" instead of for a failure. It is both a
     NotImplementedError and a ValueError, since callers of version 0.1.0 caught the one or the other.
     """
+
+
+def regime_label(names: Iterable[str]) -> str:
+    """One label for the regimes of all gates: ``"3 trucks; items 1, 2"``.
+
+    Neighbouring names that differ only in a number at their end are merged, and empty names are left out.
+
+    Args:
+        names: of the chosen regime of each gate, from ``HindsightProblem.regime_names``.
+
+    Returns:
+        The label; ``"nothing"`` if all names are empty.
+
+    Example:
+        >>> regime_label(["3 trucks", "item 1", "", "item 3"])
+        '3 trucks; items 1, 3'
+    """
+    parts = []
+    for stem, group in groupby(filter(None, names), lambda name: name.rstrip("0123456789")):
+        numbers = [name.removeprefix(stem) for name in group]
+        merged = len(numbers) > 1 and stem.endswith(" ")
+        parts += [f"{stem[:-1]}s {', '.join(numbers)}"] if merged else [stem + n for n in numbers]
+    return "; ".join(parts) or "nothing"
 
 
 class CarriedOut(NamedTuple):
@@ -119,6 +144,14 @@ class HindsightProblem(ABC):
         """What to call each quantity, for people."""
         count = len(self.layout.quantity_gate)
         return ("quantity",) if count == 1 else tuple(f"quantity {j}" for j in range(count))
+
+    @cached_property
+    def regime_names(self) -> tuple[tuple[str, ...], ...]:
+        """What to call each regime of each gate, for people; empty for a regime that needs no mention.
+
+        ``regime_label`` combines the names of several gates.
+        """
+        return tuple(tuple(f"regime {k}" for k in range(regimes)) for regimes in self.layout.gates)
 
     @abstractmethod
     def initial_state(self, uniforms: Any) -> Any:

@@ -30,6 +30,7 @@ class RegimeTable:
         fixed_cost: cost of choosing the regime, in money; shape (K,).
         unit_cost: cost per unit ordered in the regime, in money per unit; shape (K,).
         lead_time: periods until an order of the regime arrives; 0 is before this period's demand; shape (K,).
+        names: what to call the regimes, for people; by default "no order" and "order", or "bracket 1", ...
 
     Raises:
         ValueError, TypeError: if columns differ in length, an entry is negative or no finite number, an
@@ -41,6 +42,7 @@ class RegimeTable:
     fixed_cost: NDArray[np.float64]
     unit_cost: NDArray[np.float64]
     lead_time: NDArray[np.int64]
+    names: tuple[str, ...]
     boundaries: NDArray[np.float64] = field(init=False)
     """Where membership changes from one regime to the next, shape (K - 1,)."""
 
@@ -51,6 +53,7 @@ class RegimeTable:
         fixed_cost: Column,
         unit_cost: Column,
         lead_time: Column,
+        names: Sequence[str] | None = None,
     ) -> None:
         columns = {
             "low": low,
@@ -77,6 +80,14 @@ class RegimeTable:
             raise ValueError(
                 f"regimes overlap or are not ascending: low={self.low.tolist()}, high={self.high.tolist()}"
             )
+        if names is None:
+            orders = [float(end) > 0 for end in self.high]
+            several = sum(orders) > 1
+            names = [f"bracket {sum(orders[: k + 1])}" if several else "order" for k in range(len(orders))]
+            names = [name if some else "no order" for name, some in zip(names, orders, strict=True)]
+        if len(names) != len(self.low):
+            raise ValueError(f"regimes: names={tuple(names)} must be {len(self.low)}, one for each regime")
+        object.__setattr__(self, "names", tuple(names))
         # Between neighbouring floats the middle rounds, so that it may be the upper regime's low end.
         middle = np.minimum((self.high[:-1] + self.low[1:]) / 2, np.nextafter(self.low[1:], -np.inf))
         object.__setattr__(self, "boundaries", np.maximum(middle, self.high[:-1]))
@@ -136,6 +147,11 @@ def brackets(
         unit_cost=[0.0, *unit_cost],
         lead_time=[lead_time[0], *lead_time],
     )
+
+
+def truck_names(max_trucks: int) -> list[str]:
+    """``["no truck", "1 truck", "2 trucks", ...]``: names of the regimes of a number of trucks."""
+    return ["no truck", "1 truck", *(f"{count} trucks" for count in range(2, max_trucks + 1))]
 
 
 def per_bracket(name: str, values: Any, breakpoints: Any) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
-"""Pictures of a comparison over methods: learning curves and performance profiles. PNG as bytes."""
+"""Pictures of a comparison over methods, as PNG files: learning curves and performance profiles."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,78 +11,100 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from .statistics import CEILING, FLOOR, PROFILE, bands
-from .styles import STYLES, logarithmic, panels_of, png
+from .styles import Style, logarithmic, panels_of, png
 from .tables import budgets
 
 UNITS = {"cpu_seconds": "CPU seconds", "transitions": "transitions"}
-"""What curves are drawn against: columns of ``curves``, and their labels."""
+"""What learning curves are drawn against: columns of ``curves``, and their labels."""
 
 MARKERS = 10
-"""About how many markers a profile has."""
+"""About how many markers the line of a profile has."""
+
+PROFILE_COLUMNS = 2
+"""Panels of profiles beside each other."""
 
 
-def draw_curves(heading: str, curves: pd.DataFrame, classical: float | None) -> bytes:
-    """Gap against CPU seconds and against transitions: median of the seeds, band from least to largest.
+def draw_curves(
+    heading: str, curves: pd.DataFrame, styles: Mapping[str, Style], classical: float | None = None
+) -> bytes:
+    """Gap against CPU seconds and against transitions: the median over the seeds, and a band to the extremes.
 
-    A column of panels for each unit and budget, rows as of ``styles.panels_of``.
+    Each budget has a row of panels for each group of methods that were trained with it, see
+    ``styles.panels_of``; a column shows one unit.
 
     Args:
         heading: what the problem is called.
         curves: its rows, see ``tables.COLUMNS``.
+        styles: see ``styles.styles_of``.
         classical: gap of the best classical policy in per cent, drawn as a line, or None.
     """
-    rows = panels_of(set(curves.method))
-    seeds = [of_budget.seed.nunique() for _, of_budget in budgets(curves)]
-    columns = [
-        (unit, *rest) for unit in UNITS for rest in zip(budgets(bands(curves, unit)), seeds, strict=True)
-    ]
-    figure, panels = _grid(len(rows), len(columns))
-    for row, (family, methods) in zip(panels, rows.items(), strict=True):
+    bands_of_unit = {unit: dict(budgets(bands(curves, unit))) for unit in UNITS}
+    rows = []
+    for budget, of_budget in budgets(curves):
+        seeds = of_budget.seed.nunique()
+        title = f"budget {budget}, {seeds} seed{'s' if seeds > 1 else ''}"
+        rows += [(budget, title, *panel) for panel in panels_of(of_budget.method).items()]
+    figure, panels = _grid(len(rows), len(UNITS))
+    for row, (budget, title, family, methods) in zip(panels, rows, strict=True):
         lines: dict[str, Any] = {}
-        for axes, (unit, (name, of_budget), count) in zip(row, columns, strict=True):
+        for axes, unit in zip(row, UNITS, strict=True):
+            of_budget = bands_of_unit[unit][budget]
             for method in methods:
                 band = of_budget[of_budget.method == method]
-                if len(band):
-                    lines[method] = _draw_curve(axes, method, band)
+                _fill(axes, band.spent, band.low, band.high, styles[method])
+                (lines[method],) = axes.plot(
+                    band.spent, band["median"], markersize=5, linewidth=1.5, **styles[method]
+                )
             if classical is not None:
                 level = max(classical, FLOOR)
                 lines["best classical"] = axes.axhline(level, color="black", linewidth=1, alpha=0.6)
             axes.set(xscale="log", yscale="log", xlabel=f"{UNITS[unit]} of training")
-            axes.set_title(
-                _joined(family, f"budget {name}, {count} seed{'s' if count > 1 else ''}"), fontsize=10
-            )
+            axes.set_title(_joined(family, title), fontsize=10)
         row[0].set_ylabel("gap, %")
         _add_legend(row[-1], lines)
     for row in panels:
-        for axes, (unit, *_) in zip(row, columns, strict=True):
+        for axes, unit in zip(row, UNITS, strict=True):
             logarithmic(axes.xaxis, EngFormatter(sep="") if unit == "transitions" else "{x:g}")
             logarithmic(axes.yaxis)
-    figure.suptitle(f"{heading}: gap, drawn within {FLOOR:g} and {CEILING:g} %")
+    figure.suptitle(f"{heading}: gap, drawn within {FLOOR:g} and {CEILING:,g} %")
     return png(figure)
 
 
-def draw_profiles(profiles: pd.DataFrame) -> bytes:
-    """Share of the runs with at most a gap, against the gap, with its band; a column for each budget.
+def draw_profiles(profiles: pd.DataFrame, styles: Mapping[str, Style]) -> bytes:
+    """Share of the runs whose gap is at most the one on the axis, with its band.
 
     Args:
         profiles: see ``statistics.performance_profile``.
+        styles: see ``styles.styles_of``.
     """
-    rows, columns = panels_of(set(profiles.method)), budgets(profiles)
-    figure, panels = _grid(len(rows), len(columns))
-    for row, (family, methods) in zip(panels, rows.items(), strict=True):
+    panels = [
+        (budget, of_budget, *panel)
+        for budget, of_budget in budgets(profiles)
+        for panel in panels_of(of_budget.method).items()
+    ]
+    figure, grid = _grid(-(-len(panels) // PROFILE_COLUMNS), min(len(panels), PROFILE_COLUMNS))
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (budget, of_budget, family, methods) in zip(grid.flat, panels, strict=False):
         lines: dict[str, Any] = {}
-        for axes, (name, of_budget) in zip(row, columns, strict=True):
-            problems = of_budget.problems.max()
-            for place, method in enumerate(methods):
-                own = of_budget[of_budget.method == method]
-                if len(own):
-                    label = method if own.problems.iloc[0] == problems else f"{method} (not on all)"
-                    lines[label] = _draw_profile(axes, method, own, place)
-            axes.set(xscale="log", xlabel="gap, %", ylim=(-3, 103))
-            axes.set_title(_joined(family, f"budget {name}, {problems} problems"), fontsize=10)
-            logarithmic(axes.xaxis)
-        row[0].set_ylabel("runs with at most that gap, %")
-        _add_legend(row[-1], lines)
+        problems = of_budget.problems.max()
+        for i, method in enumerate(methods):
+            profile = of_budget[of_budget.method == method]
+            label = method if profile.problems.iloc[0] == problems else f"{method} (not on all)"
+            _fill(axes, profile.threshold, 100 * profile.low, 100 * profile.high, styles[method])
+            step = len(PROFILE) // MARKERS
+            (lines[label],) = axes.plot(
+                profile.threshold,
+                100 * profile.share,
+                markersize=5,
+                linewidth=1.5,
+                markevery=(i % step, step),  # shifted, so that no marker hides another
+                **styles[method],
+            )
+        axes.set(xscale="log", xlabel="gap, %", ylim=(-3, 103), ylabel="runs with at most that gap, %")
+        axes.set_title(_joined(family, f"budget {budget}, {problems} problems"), fontsize=10)
+        logarithmic(axes.xaxis)
+        _add_legend(axes, lines)
     figure.suptitle("Performance profiles")
     return png(figure)
 
@@ -96,8 +119,14 @@ def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
     return figure, panels
 
 
+def _fill(axes: Axes, x: Any, low: Any, high: Any, style: Style) -> None:
+    """A band, if there is one."""
+    if low.notna().all() and (low != high).any():
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.13, linewidth=0)
+
+
 def _add_legend(axes: Axes, lines: dict[str, Any]) -> None:
-    """The legend of a row of panels, beside its last one."""
+    """The legend of a panel, or of the row of panels that it ends, to its right."""
     axes.legend(
         list(lines.values()),
         list(lines),
@@ -108,26 +137,5 @@ def _add_legend(axes: Axes, lines: dict[str, Any]) -> None:
     )
 
 
-def _draw_curve(axes: Axes, method: str, band: pd.DataFrame) -> Any:
-    style = STYLES[method]
-    if (band.low != band.high).any():
-        axes.fill_between(band.spent, band.low, band.high, color=style["color"], alpha=0.13, linewidth=0)
-    (line,) = axes.plot(band.spent, band["median"], markersize=5, linewidth=1.5, **style)
-    return line
-
-
-def _draw_profile(axes: Axes, method: str, profile: pd.DataFrame, place: int) -> Any:
-    """One method; markers of the methods in a panel are shifted, so that none hides another."""
-    gap, style = profile.threshold.to_numpy(), STYLES[method]
-    if profile.low.notna().all():
-        low, high = 100 * profile.low, 100 * profile.high
-        axes.fill_between(gap, low, high, color=style["color"], alpha=0.13, linewidth=0)
-    step = len(PROFILE) // MARKERS
-    (line,) = axes.plot(
-        gap, 100 * profile.share, markersize=5, linewidth=1.5, markevery=(place % step, step), **style
-    )
-    return line
-
-
-def _joined(family: str, rest: str) -> str:
-    return f"{family}: {rest}" if family else rest
+def _joined(family: str, title: str) -> str:
+    return f"{family}: {title}" if family else title

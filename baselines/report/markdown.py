@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..runs.methods import METHODS, REFERENCES, tuning
+from ..runs.methods import REFERENCES, tuning
 from ..runs.provenance import PACKAGES
 from ..runs.run import NOT_APPLICABLE
+from .formatting import anchor, code_block, counted, markdown_table, percent, short_gap, software
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
-from .tables import PROBLEM, THRESHOLDS, Tables, applicable, budgets, of_problem, percent, title
+from .tables import PROBLEM, THRESHOLDS, Tables, applicable, budgets, in_order, learned, of_problem, title
 
 SHARES = (1.0, 0.3, 0.1)
-"""Gaps in per cent; what share of the runs is within each is told."""
+"""Gaps in per cent; the summary shows which share of the runs stays within each."""
 
-PROFILES = "profiles.png"
-"""File of the picture of performance profiles."""
+PROFILES, OVERVIEW = "profiles.png", "policies-overview.png"
+"""Files of the pictures of performance profiles, and of a few policies on one problem."""
+
+OVERVIEW_METHODS = ("classical", "mixed", "ppo-gate")
+"""Policies that the overview draws beside the reference, where all of them are there."""
 
 BOUND = "hindsight (bound)"
-"""How perfect information is called, which is no policy and has no rank."""
+"""Label of perfect information, which is a bound and not a policy, and has no rank."""
 
 
 def markdown(tables: Tables) -> str:
-    """The summary; it shows the pictures beside it, see ``picture``.
+    """The summary. It shows the pictures that lie beside it, see ``picture``.
 
     Args:
         tables: of a comparison with at least one run.
@@ -36,9 +40,12 @@ def markdown(tables: Tables) -> str:
         for name, rows in budgets(tables.comparison):
             parts += [_headline(name, rows, tables), _aggregate(name, rows)]
         parts.append(
-            f"![performance profiles]({PROFILES})\n\n"
-            f"n/a: {NOT_APPLICABLE}, for the reason given in the environment's section. D: diverged.\n"
+            "n/a: the method does not apply, for the reason given in the section of the environment. "
+            "D: a run diverged.\n"
         )
+        parts.append(f"![performance profiles]({PROFILES})\n")
+        if overview(tables) is not None:
+            parts.append(f"![decisions of a few policies]({OVERVIEW})\n")
     parts += [_section(environment, tables) for _, environment in tables.environments.iterrows()]
     return "\n".join(parts)
 
@@ -48,46 +55,64 @@ def picture(kind: str, env: str, parameters: str) -> str:
     return f"{kind}-{re.sub('[^A-Za-z0-9_.=-]+', '_', title(env, parameters)).strip('_')}.png"
 
 
+def has_policies(environment: pd.Series[Any], tables: Tables) -> bool:
+    """Whether there are decisions of the reference and of a learned method, to be drawn beside each other."""
+    policies = of_problem(tables.policies, environment.env, environment.parameters)
+    return environment.reference in set(policies.method) and len(learned(policies)) > 0
+
+
+def overview(tables: Tables) -> pd.Series[Any] | None:
+    """The first environment with decisions of all ``OVERVIEW_METHODS`` that are drawn as lines, or None."""
+    for _, environment in tables.environments.iterrows():
+        methods = set(of_problem(tables.policies, environment.env, environment.parameters).method)
+        if not environment.y_name and {environment.reference, *OVERVIEW_METHODS} <= methods:
+            return environment
+    return None
+
+
+def headline(tables: Tables) -> str:
+    """The gaps of every method on every environment for each budget, as Markdown tables."""
+    return "\n".join(_headline(name, rows, tables) for name, rows in budgets(tables.comparison))
+
+
 def _head(rows: pd.DataFrame) -> str:
-    used = rows[["python", *PACKAGES]].drop_duplicates()
-    versions = [", ".join(f"{name} {v}" for name, v in row.items() if v) for _, row in used.iterrows()]
-    commands = "\n".join(f"    {command}" for command in rows.command.unique())
+    versions = software(rows[["python", *PACKAGES]].drop_duplicates().to_dict("records"))
     episodes = ", ".join(f"{n:,}" for n in sorted(rows.episodes.unique()))
     return f"""# Comparison
 
-{commands}
+{code_block(rows.command)}
 
-Hardware: {"; ".join(rows.hardware.unique())}; one thread per run. Versions: {"; ".join(versions)}.
+Hardware: {"; ".join(rows.hardware.unique())}; one thread per run. Versions: {versions}.
 Code: {", ".join(rows.code.unique())}.
 
-The gap is the mean difference of the cost to that of the optimal policy (or the reference that is named in
-its place) on the same noise, in per cent of the absolute value of its expected cost, over {episodes} episodes
-that no method trains on, the same for all. Policies are deterministic. ± is the standard error of the
+The gap of a method is the mean difference between its cost and that of the optimal policy on the same noise,
+in per cent of the absolute value of the optimal policy's expected cost. Where no optimum is known, the
+reference named in the section of the environment takes its place. All methods are evaluated on the same
+{episodes} episodes, which none of them trains on, and act deterministically. ± is the standard error of the
 evaluation (median over the seeds); intervals are 95 % bootstrap intervals over the seeds. CPU seconds and
-transitions are of training; the time to a gap is that of the first evaluation at or below it (median over the
-seeds).
+transitions are those of training. The time to a gap is that of the first evaluation at or below it (median
+over the seeds).
 
 Hyperparameters: {tuning()}.
 """
 
 
 def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
-    """Gap of each method, best mean rank first, on each problem."""
+    """Gap of each method on each problem, with the best mean rank first."""
     runs = {(row["env"], row["parameters"], row["method"]): row for row in summary(rows).to_dict("records")}
     listed = zip(tables.environments.env, tables.environments.parameters, strict=True)
     problems = [key for key in listed if len(of_problem(rows, *key))]
-    several = any(row["runs"] > 1 for row in runs.values())
-    lines = [["method", "mean rank", *(f"[{title(*key)}](#{_anchor(title(*key))})" for key in problems)]]
-    for method, called in (("hindsight", BOUND), ("classical", "classical")):
-        found = [_reference_cell(tables.comparison, method, *key) for key in problems]
-        lines += [[called, "", *found]] if any(found) else []
+    lines = [["method", "mean rank", *(f"[{title(*key)}](#{anchor(title(*key))})" for key in problems)]]
+    for method, label in (("hindsight", BOUND), ("classical", "classical")):
+        cells = [_reference_cell(tables.comparison, method, *key) for key in problems]
+        lines += [[label, "", *cells]] if any(cells) else []
     for method, rank in _ranked(rows):
         lines.append([method, rank, *(_cell(runs, rows, *key, method) for key in problems)])
     nowhere = set(rows.method) - {name for *_, name in runs}
-    missing = [method for method in METHODS if method in nowhere]
-    lines += [[method, "", *["n/a"] * len(problems)] for method in missing]
+    lines += [[method, "", *["n/a"] * len(problems)] for method in in_order(nowhere)]
+    several = any(row["runs"] > 1 for row in runs.values())
     shown = "Median gap (worst) in per cent" if several else "Gap in per cent"
-    return f"## {shown} after {_spent(name, rows)}\n\n{_markdown(lines)}\n"
+    return f"## {shown} after {_with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"
 
 
 def _ranked(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -97,21 +122,21 @@ def _ranked(rows: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _reference_cell(comparison: pd.DataFrame, method: str, env: str, parameters: str) -> str:
     rows = of_problem(comparison, env, parameters)
-    own = rows[(rows.method == method) & rows.gap_percent.notna()]
-    return _digits(own.gap_percent.iloc[0]) if len(own) else ""
+    gaps = rows[rows.method == method].gap_percent.dropna()
+    return short_gap(gaps.iloc[0]) if len(gaps) else ""
 
 
 def _cell(runs: Mapping[Any, Any], rows: pd.DataFrame, env: str, parameters: str, method: str) -> str:
     """Median and worst gap of the seeds, in short."""
-    own = runs.get((env, parameters, method))
-    if own is None:
+    seeds = runs.get((env, parameters, method))
+    if seeds is None:
         return "n/a" if (of_problem(rows, env, parameters).method == method).any() else ""
-    worst = f" ({_digits(own['worst'])})" if own["runs"] > 1 else ""
-    return f"{_digits(own['median'])}{worst}{' D' if own['diverged'] else ''}"
+    worst = f" ({short_gap(seeds['worst'])})" if seeds["runs"] > 1 else ""
+    return f"{short_gap(seeds['median'])}{worst}{' D' if seeds['diverged'] else ''}"
 
 
 def _aggregate(name: str, rows: pd.DataFrame) -> str:
-    """Over all problems: shares of the runs within gaps, and differences to ``BASELINE``."""
+    """Over all problems: shares of the runs within certain gaps, and differences from ``BASELINE``."""
     paired = {pair["method"]: pair for pair in paired_differences(rows).to_dict("records")}
     profiles = performance_profile(rows, SHARES)
     shares = [f"within {limit:g} %" for limit in SHARES]
@@ -124,90 +149,85 @@ def _aggregate(name: str, rows: pd.DataFrame) -> str:
         if method in paired:
             pair = paired[method]
             lines[-1] += [
-                _interval(pair, "difference", "low", "high", _digits),
+                _interval(pair, "difference", "low", "high", short_gap),
                 _interval(pair, "better", "better_low", "better_high", _share),
                 str(pair["pairs"]),
             ]
         else:
             lines[-1] += [""] * len(differences)
-    return f"""## Over {len(rows[PROBLEM].drop_duplicates())} environments after {_spent(name, rows)}
-
-The share of the runs (environments and seeds) whose gap is within a limit; and, over the environments and
-seeds that both have, the mean difference of the gap to that of {BASELINE} in percentage points, and the share
-of these pairs in which the method is better. In brackets are intervals that resample the seeds within each
-environment. Where a method does not apply its runs are left out, which the column environments shows, and its
-rank is behind the others; a run that diverged has an infinite gap.
-
-{_markdown(lines)}
-"""
+    explanation = f"""
+The columns "within" give the share of the runs, over environments and seeds, whose gap is at most that large.
+The columns after them compare a method with {BASELINE} on the environments and seeds that both have: the mean
+difference of the gaps in percentage points, and the share of these pairs in which the method is better. The
+intervals in brackets come from resampling the seeds within each environment. Runs of a method that does not
+apply are left out, as the column "environments" shows, and rank behind the others. A run that diverged has an
+infinite
+gap."""
+    count = len(rows[PROBLEM].drop_duplicates())
+    heading = f"## Over {count} environments after {_with_seeds(name, rows)}"
+    return "\n\n".join([heading, explanation.strip(), markdown_table(lines)]) + "\n"
 
 
 def _section(environment: pd.Series[Any], tables: Tables) -> str:
     env, parameters = environment.env, environment.parameters
     rows = of_problem(tables.comparison, env, parameters)
-    name = "Optimum" if environment.reference == "optimum" else f"Reference {environment.note}"
+    name = "Optimum" if environment.reference == "optimum" else f"Reference: {environment.note}"
     cost = environment.reference_cost
     lines = [
         f"## {title(env, parameters)}",
         "",
-        f"{name}: expected cost {cost:.7g} an episode ({environment.exactness}), "
-        f"{cost / environment.horizon:.6g} a period.",
+        f"{name}. Expected cost {cost:.7g} per episode ({environment.exactness}), "
+        f"{cost / environment.horizon:.6g} per period.",
     ]
     applied = applicable(rows)
-    for method, called in (("classical", "Best classical policy"), ("hindsight", "Hindsight bound")):
+    for method, label in (("classical", "Best classical policy"), ("hindsight", "Hindsight bound")):
         for row in applied[applied.method == method].itertuples():
             bound = f"cost {environment.hindsight_cost:.7g}, " if method == "hindsight" else ""
-            lines.append(f"{called}: {bound}{row.note}.")
-    left_out = rows[~rows.index.isin(applied.index)]
-    for reason, of_reason in left_out.groupby("note", sort=False):
+            lines.append(f"{label}: {bound}{row.note}.")
+    for reason, of_reason in rows[~rows.index.isin(applied.index)].groupby("note", sort=False):
         what = str(reason).removeprefix(f"{NOT_APPLICABLE}: ")
         lines.append(f"Not applicable: {', '.join(of_reason.method.unique())} ({what}).")
     references = applied[applied.method.isin(list(REFERENCES))]
     for budget, of_budget in budgets(applied):
         both = pd.concat([references, of_budget])
-        lines += ["", f"### {_spent(budget, of_budget)}", "", _markdown(_table(both, summary(of_budget)))]
+        table = markdown_table(_table(both, summary(of_budget)))
+        lines += ["", f"### {_with_seeds(budget, of_budget)}", "", table]
     lines.append("")
     if len(of_problem(tables.curves, env, parameters)):
         lines += [f"![gap against training]({picture('curves', env, parameters)})", ""]
-    if drawn(environment, tables):
+    if has_policies(environment, tables):
         lines += [f"![policies]({picture('policies', env, parameters)})", ""]
     return "\n".join(lines)
 
 
-def drawn(environment: pd.Series[Any], tables: Tables) -> bool:
-    """Whether there are decisions of the reference and of a learned method, to be drawn beside each other."""
-    methods = set(of_problem(tables.policies, environment.env, environment.parameters).method)
-    return environment.reference in methods and not methods.isdisjoint(METHODS)
-
-
 def _table(rows: pd.DataFrame, runs: pd.DataFrame) -> list[list[str]]:
-    """Methods of a problem and a budget and the references, best median first."""
-    several = (runs.runs > 1).any()
+    """Methods of a problem and a budget together with the references, best median first."""
+    several = bool((runs.runs > 1).any())
     gap = ["median gap", "mean", "95 % interval", "worst", "best"] if several else ["gap"]
     times = [f"{unit} to {t:g} %" for unit in ("CPU s", "transitions") for t in THRESHOLDS]
     lines = []
-    for method, own in rows.groupby("method"):
+    for method, of_method in rows.groupby("method"):
         seeds = runs[runs.method == method]
-        median = seeds["median"].iloc[0] if len(seeds) else own.gap_percent.iloc[0]
-        error = seeds.se.iloc[0] if len(seeds) else own.gap_se_percent.iloc[0]
-        name = BOUND if method == "hindsight" else f"{method}{_diverged(seeds)}"
-        cells = [name, _percent(median), *(_spread(seeds) if several else []), _percent(error)]
-        lines.append((median, cells + (_spending(seeds.iloc[0]) if len(seeds) else [""] * (len(times) + 1))))
+        row = seeds.iloc[0] if len(seeds) else None
+        median = of_method.gap_percent.iloc[0] if row is None else row["median"]
+        error = of_method.gap_se_percent.iloc[0] if row is None else row.se
+        cells = [BOUND if method == "hindsight" else f"{method}{_diverged(row)}", percent(median)]
+        if several:
+            cells += [""] * 4 if row is None else _spread(row)
+        cells += [percent(error), *([""] * (len(times) + 1) if row is None else _effort(row))]
+        lines.append((median, cells))
     lines.sort(key=lambda line: line[0])
     return [["method", *gap, "±", *times, "transitions"], *(cells for _, cells in lines)]
 
 
-def _spread(seeds: pd.DataFrame) -> list[str]:
-    """Mean, interval, worst and best; nothing of a reference."""
-    if seeds.empty:
-        return [""] * 4
-    own = seeds.iloc[0]
-    interval = f"{_percent(own.low)} to {_percent(own.high)}" if np.isfinite(own.low) else ""
-    return [_percent(own["mean"]), interval, _percent(own.worst), _percent(own.best)]
+def _spread(seeds: pd.Series[Any]) -> list[str]:
+    """Mean, interval, worst and best gap."""
+    interval = f"{percent(seeds.low)} to {percent(seeds.high)}" if np.isfinite(seeds.low) else ""
+    return [percent(seeds["mean"]), interval, percent(seeds.worst), percent(seeds.best)]
 
 
-def _spending(seeds: pd.Series[Any]) -> list[str]:
-    """When the thresholds were first reached, in CPU seconds and in transitions, and all transitions."""
+def _effort(seeds: pd.Series[Any]) -> list[str]:
+    """CPU seconds and transitions until each threshold was first reached, and all transitions."""
     return [
         *(_time(seeds[f"cpu_to_{t:g}_percent"], ".1f") for t in THRESHOLDS),
         *(_time(seeds[f"transitions_to_{t:g}_percent"], ",.0f") for t in THRESHOLDS),
@@ -219,49 +239,23 @@ def _time(reached: float, form: str) -> str:
     return f"{reached:{form}}" if np.isfinite(reached) else "never"
 
 
-def _diverged(seeds: pd.DataFrame) -> str:
-    """A remark after the name of a method of which runs diverged."""
-    if seeds.empty or not seeds.diverged.iloc[0]:
+def _diverged(seeds: pd.Series[Any] | None) -> str:
+    """A remark after the name of a method some of whose runs diverged."""
+    if seeds is None or not seeds.diverged:
         return ""
-    return f" ({seeds.diverged.iloc[0]} of {seeds.runs.iloc[0]} diverged)"
-
-
-def _percent(gap: float) -> str:
-    return percent(gap) if np.isfinite(gap) else _digits(gap)
-
-
-def _digits(gap: float) -> str:
-    """A gap in short."""
-    if not np.isfinite(gap):
-        return "" if np.isnan(gap) else "∞" if gap > 0 else "-∞"
-    return f"{gap:.2f}" if abs(gap) < 99.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.0e}"
+    return f" ({seeds.diverged} of {seeds.runs} diverged)"
 
 
 def _share(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _interval(row: Mapping[Any, Any], middle: str, low: str, high: str, shown: Callable[[float], str]) -> str:
-    """A number, and its interval in brackets where there is one."""
-    interval = (
-        "" if np.isnan(row[low]) or np.isnan(row[high]) else f" [{shown(row[low])}, {shown(row[high])}]"
-    )
-    return f"{shown(row[middle])}{interval}"
+def _interval(row: Mapping[Any, Any], middle: str, low: str, high: str, form: Callable[[float], str]) -> str:
+    """A number, with its interval in brackets where there is one."""
+    known = not (np.isnan(row[low]) or np.isnan(row[high]))
+    return form(row[middle]) + (f" [{form(row[low])}, {form(row[high])}]" if known else "")
 
 
-def _spent(name: str, rows: pd.DataFrame) -> str:
-    """A budget and how many seeds were given it: ``"20 CPU seconds, 3 seeds"``."""
-    seeds = rows.seed.nunique()
-    return f"{name}, {seeds} seed{'s' if seeds > 1 else ''}"
-
-
-def _anchor(heading: str) -> str:
-    """What a heading is called in links to it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    """A table whose first line is its head, numbers to the right."""
-    head, *rest = lines
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rest))
+def _with_seeds(name: str, rows: pd.DataFrame) -> str:
+    """A budget and its number of seeds: ``"20 CPU seconds, 3 seeds"``."""
+    return f"{name}, {counted(rows.seed.nunique(), 'seed')}"

@@ -12,12 +12,12 @@ from string import Template
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from ..runs.methods import METHODS, REFERENCES, tuning
+from ..runs.methods import tuning
 from ..runs.provenance import PACKAGES
 from .page_data import budgets_by_size, chart_data, to_json
-from .page_tables import described, headlines, numbers, pairs
+from .page_tables import headlines, numbers, pairs
 from .statistics import CEILING, FLOOR, ranks, summary
-from .tables import PROBLEM, Tables, learned, title
+from .tables import PROBLEM, Tables, described, in_order, learned, title
 
 
 def page(tables: Tables) -> bytes:
@@ -34,7 +34,7 @@ def page(tables: Tables) -> bytes:
     comparison = tables.comparison
     problems = [(str(env), str(parameters)) for env, parameters in tables.environments[PROBLEM].to_numpy()]
     medians, order = summary(comparison), ranks(comparison)
-    names = [name for name in (*REFERENCES, *METHODS) if name in set(comparison.method)]
+    names = in_order(comparison.method)
     filled = {
         "security": _security([plotly, script]),
         "title": f"jumpgym: {learned(comparison).method.nunique()} methods on {len(problems)} problems",

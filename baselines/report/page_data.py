@@ -13,11 +13,22 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from ..runs.methods import METHODS
+from ..runs.methods import REFERENCES
 from ..runs.run import NOT_APPLICABLE, short
 from .statistics import CEILING, DIVERGED, FLOOR, bands, performance_profile
-from .styles import MOST, STYLES, by_a_factor
-from .tables import PROBLEM, Tables, budgets, learned, of_problem, spent, title
+from .styles import DASHES, PANEL_METHODS, Style, is_geometric, styles_of
+from .tables import (
+    PROBLEM,
+    Tables,
+    budgets,
+    described,
+    in_order,
+    learned,
+    of_problem,
+    regime_label_of,
+    spent,
+    title,
+)
 
 DIGITS = 5
 """Significant digits of what is drawn."""
@@ -41,8 +52,14 @@ SYMBOLS = {
 }
 """Plotly's names of matplotlib's markers."""
 
-DASHES = {"-": ("solid", ""), "--": ("dash", "6 3"), ":": ("dot", "2 2"), "-.": ("dashdot", "6 2 2 2")}
-"""Plotly's and SVG's names of matplotlib's lines."""
+LINES = [
+    ("solid", ""),
+    ("dash", "6 3"),
+    ("dot", "2 2"),
+    ("dashdot", "6 2 2 2"),
+    ("longdashdot", "6 2 1 2 1 2"),
+]
+"""Plotly's and SVG's names of ``styles.DASHES``."""
 
 Json = dict[str, Any]
 
@@ -61,8 +78,8 @@ def chart_data(tables: Tables, medians: pd.DataFrame, order: pd.DataFrame) -> Js
         "floor": FLOOR,
         "ceiling": CEILING,
         "order": names,
-        "shown": MOST,
-        "methods": {name: _method(name) for name in names},
+        "shown": PANEL_METHODS,
+        "methods": {name: _method(name, style) for name, style in styles_of(in_order(names)).items()},
         "problems": [_problem(tables, medians, str(env), str(parameters)) for env, parameters in problems],
         "profiles": _profiles(tables.comparison),
     }
@@ -96,15 +113,13 @@ def _best_first(comparison: pd.DataFrame, order: pd.DataFrame) -> list[str]:
         for row in rows_of(order)
         if spent(row.budget_seconds, row.budget_timesteps) == found[0]
     ]
-    present = set(comparison.method)
-    return ranked + [name for name in METHODS if name in present and name not in ranked]
+    return list(dict.fromkeys([*ranked, *in_order(learned(comparison).method)]))
 
 
-def _method(name: str) -> Json:
-    style = STYLES[name]
-    dash, dashes = DASHES[style["linestyle"]]
+def _method(name: str, style: Style) -> Json:
+    dash, dashes = LINES[DASHES.index(style["linestyle"])]
     return {
-        "description": METHODS[name].description,
+        "description": described(name),
         "color": style["color"],
         "dash": dash,
         "dashes": dashes,
@@ -226,6 +241,7 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
     every = np.concatenate([own.swapaxes(1, 2).reshape(-1, own.shape[1]) for own in gates.values()])
     seen = [tuple(point) for point in np.unique(every, axis=0).tolist()]
     letters = {point: chr(ord("0") + i) for i, point in enumerate(seen)}
+    label_of = regime_label_of(policies)
     x, y = first.x.unique().tolist(), [] if lines else first.y.unique().tolist()
     quantities = first[first.kind == "quantity"].drop_duplicates("index")
     return {
@@ -233,11 +249,11 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
         "names": [facts.x_name] if lines else [facts.x_name, facts.y_name],
         "x": x,
         "y": y,
-        "logarithmic": [by_a_factor(values) for values in (x, y)],
+        "logarithmic": [is_geometric(values) for values in (x, y)],
         "periods": sorted(first.period.unique().tolist()),
         "horizon": int(facts.horizon),
         "quantities": quantities.name.tolist(),
-        "combinations": [", ".join(map(str, point)) for point in seen],
+        "combinations": [label_of(point) for point in seen],
         "methods": {
             name: {
                 "about": _about(own, str(facts.reference)),
@@ -255,7 +271,7 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
 def _about(own: pd.DataFrame, reference: str) -> str:
     """Which run of a method is drawn."""
     run = own.iloc[0]
-    if run.method not in METHODS:
+    if run.method in REFERENCES:
         return f"{run.method}, by which gaps are measured" if run.method == reference else str(run.method)
     return f"{run.method}, seed {run.seed}, {spent(run.budget_seconds, run.budget_timesteps)}"
 

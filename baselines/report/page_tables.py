@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..runs.methods import METHODS, REFERENCES
+from ..runs.methods import REFERENCES
 from ..runs.run import NOT_APPLICABLE
+from .formatting import short_gap
 from .page_data import budgets_by_size, key, rows_of
 from .statistics import BASELINE, CONFIDENCE, paired_differences
-from .tables import BUDGET, THRESHOLDS, learned, of_problem, spent, title
+from .tables import BUDGET, THRESHOLDS, described, in_order, learned, of_problem, spent, title
 
 NONE = '<td class="none">&ndash;</td>'
 
@@ -71,7 +72,7 @@ def _headline(
             )
         body.append(_line([_method(row.method), f"<td>{row.rank:.1f}</td>", *cells]))
     missing = set(runs.method) - set(order.method)
-    for name in (name for name in METHODS if name in missing):
+    for name in in_order(missing):
         of_method = runs[runs.method == name]
         cells = [_gap_cell(medians[:0], of_problem(of_method, *problem), 0.0) for problem in problems]
         body.append(_line([_method(name), NONE, *cells]))
@@ -101,7 +102,7 @@ def _reference_cell(rows: pd.DataFrame, name: str) -> str:
     (row,) = rows_of(own)
     if math.isnan(row.gap_percent):
         return _unavailable(row.note)
-    return f'<td title="{escape(row.note)}">{_short(row.gap_percent)}</td>'
+    return f'<td title="{escape(row.note)}">{_in_headline(row.gap_percent)}</td>'
 
 
 def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
@@ -111,7 +112,7 @@ def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
     if median.empty:
         return _unavailable(runs.note.iloc[0])
     (row,) = rows_of(median)
-    middle, worst = _short(row.median), _short(row.worst)
+    middle, worst = _in_headline(row.median), _in_headline(row.worst)
     middle = f"<b>{middle}</b>" if row.median == least else middle
     beneath = f"<small>{worst}</small>" if row.runs > 1 else ""
     return f"<td{_lost(row, runs)}>{middle}{beneath}</td>"
@@ -243,11 +244,6 @@ def link(method: str) -> str:
     return f'<a href="#method-{escape(method)}" title="{description}">{escape(method)}</a>'
 
 
-def described(method: str) -> str:
-    """One line on a method or reference."""
-    return METHODS[method].description if method in METHODS else REFERENCES[method]
-
-
 def _method(name: str) -> str:
     """The head of a row."""
     return f'<th scope="row">{link(name)}</th>'
@@ -288,11 +284,8 @@ def _time(seconds: float) -> str:
     return _number(seconds, f"{seconds:.1f}" if np.isfinite(seconds) else "never")
 
 
-def _short(gap: float) -> str:
-    """A gap in the headline: hundredths of a per cent, about what the evaluation can tell apart."""
-    if math.isinf(gap):
-        return "D"
-    return f"{gap:.2f}" if abs(gap) < 99.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.0e}"
+def _in_headline(gap: float) -> str:
+    return short_gap(gap, infinite="D")
 
 
 def _digits(gap: float) -> str:

@@ -1,13 +1,13 @@
 """Statistics of a comparison: bootstrap intervals, performance profiles, paired differences and ranks.
 
-All are computed for each budget apart, of the learned methods, from the rows where a method applies. A run
-that diverged counts as an infinite gap.
+Everything is computed separately for each budget, for the learned methods, from the runs whose method applies
+to the environment. A run that diverged counts as an infinite gap.
 
-Intervals over several problems resample the seeds within each problem, which are the strata, as in Agarwal,
-Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the statistical
-precipice", NeurIPS 2021. They tell what other seeds would give, not other environments. With few seeds
-percentile intervals are too narrow: instead of 95 % of all samples, those of 3 normal values cover the mean
-in 75 %, of 5 in 84 % and of 40 in 92 %.
+Intervals over several problems resample the seeds within each problem, so that problems are strata, as in
+Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the
+statistical precipice", NeurIPS 2021. They show how much the result depends on the seeds, not on the choice of
+environments. With few seeds percentile intervals are too narrow: a nominal 95 % interval covers the mean of
+normal values in 75 % of all samples of size 3, in 84 % of size 5 and in 92 % of size 40.
 """
 
 from __future__ import annotations
@@ -20,35 +20,34 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 
-from ..runs.methods import METHODS
-from .tables import BUDGET, PROBLEM, THRESHOLDS, applicable, learned
+from .tables import BUDGET, PROBLEM, THRESHOLDS, applicable, in_order, learned
 
 CONFIDENCE = 0.95
-"""Of all intervals."""
+"""Nominal coverage of all intervals."""
 
 RESAMPLES = 2000
-"""Bootstrap samples behind an interval."""
+"""Bootstrap samples for an interval."""
 
 SEED = 0
-"""Of the resampling, so that a report made twice is the same."""
+"""Seed of the resampling, so that a report made twice is the same."""
 
 PROFILE = np.geomspace(0.01, 100.0, 81)
 """Gaps in per cent at which performance profiles are evaluated."""
 
 FLOOR = 0.01
-"""Smallest gap in a learning curve, in per cent; smaller and negative ones are noise of the evaluation."""
+"""Smallest gap in a learning curve, in per cent; smaller and negative gaps are noise of the evaluation."""
 
 CEILING = 10_000.0
 """Largest gap in a learning curve, in per cent."""
 
 LEAST = {"cpu_seconds": 1e-3, "transitions": 1.0}
-"""Least abscissa of a learning curve, whose axis is logarithmic; a run may diverge at once."""
+"""Smallest abscissa of a learning curve, whose axis is logarithmic; a run may diverge at once."""
 
 DIVERGED = "diverged"
 """How the note of a run begins that diverged."""
 
 BASELINE = "mixed"
-"""The method that others are paired with."""
+"""The method that all others are compared with in pairs."""
 
 Floats = NDArray[np.float64]
 
@@ -60,18 +59,19 @@ def bootstrap_interval(
 
     Args:
         values: shape (n,).
-        confidence: probability that it is meant to cover.
-        statistic: of a sample, with the keyword ``axis``.
+        confidence: nominal coverage.
+        statistic: function of a sample that accepts the keyword ``axis``.
 
     Returns:
-        Its ends: the value itself where all are equal; NaN if there are fewer than two, or one is not finite.
+        Its ends. Both are the value itself if all values are equal, and NaN if there are fewer than two
+        values or one of them is not finite.
     """
     sample = np.asarray(values, dtype=np.float64)
     if len(sample) < 2 or not np.isfinite(sample).all():
         return float("nan"), float("nan")
     if np.ptp(sample) == 0:
         return float(sample[0]), float(sample[0])
-    found = bootstrap(
+    interval = bootstrap(
         (sample,),
         statistic,
         n_resamples=RESAMPLES,
@@ -80,7 +80,7 @@ def bootstrap_interval(
         method="percentile",
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def gaps(rows: pd.DataFrame) -> pd.Series[float]:
@@ -90,23 +90,24 @@ def gaps(rows: pd.DataFrame) -> pd.Series[float]:
 
 
 def summary(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The seeds of each problem, budget and method in a row.
+    """Summarise the seeds of each problem, budget and method in one row.
 
     Args:
         comparison: see ``tables.COLUMNS``.
 
     Returns:
-        The columns of the problem and budget, ``method``, ``runs``, ``diverged`` (how many did), and of the
-        gap in per cent ``median``, ``mean``, ``low``, ``high`` (interval of the mean), ``worst``, ``best``;
-        the median ``se`` of the evaluation and ``transitions``; and the upper median of when each of
-        ``THRESHOLDS`` was first reached, infinite if it never was, named as in the comparison.
+        A table with the columns of the problem and the budget; ``method``; the numbers of ``runs`` and of
+        those that ``diverged``; ``median``, ``mean``, ``low``, ``high`` (interval of the mean), ``worst`` and
+        ``best`` of the gap in per cent; the median standard error of the evaluation, ``se``, and the median
+        number of ``transitions``; and, named as in the comparison, the upper median of the times to each of
+        ``THRESHOLDS``, which is infinite if at least half of the runs never reached it.
     """
     reached = [
         f"{unit}_to_{threshold:g}_percent" for unit in ("cpu", "transitions") for threshold in THRESHOLDS
     ]
     rows = []
-    for key, own in _each(applicable(comparison), [*PROBLEM, *BUDGET, "method"]):
-        gap = gaps(own).to_numpy()
+    for key, runs in _groups(applicable(comparison), [*PROBLEM, *BUDGET, "method"]):
+        gap = gaps(runs).to_numpy()
         low, high = bootstrap_interval(gap)
         rows.append(
             key
@@ -119,38 +120,38 @@ def summary(comparison: pd.DataFrame) -> pd.DataFrame:
                 "high": high,
                 "worst": float(gap.max()),
                 "best": float(gap.min()),
-                "se": float(own.gap_se_percent.median()),
-                "transitions": float(own.transitions.median()),
+                "se": float(runs.gap_se_percent.median()),
+                "transitions": float(runs.transitions.median()),
             }
-            | {name: _upper_median(own[name]) for name in reached}
+            | {name: _upper_median(runs[name]) for name in reached}
         )
     columns = ["runs", "diverged", "median", "mean", "low", "high", "worst", "best", "se", "transitions"]
     return _frame(rows, [*PROBLEM, *BUDGET, "method", *columns, *reached])
 
 
 def _upper_median(times: pd.Series[float]) -> float:
-    """Of times, where a missing one is later than any."""
+    """Upper median of times; a missing time counts as later than any other."""
     ordered = np.sort(times.to_numpy(dtype=float, na_value=np.inf))
     return float(ordered[len(ordered) // 2])
 
 
 def bands(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """Learning curves over the seeds: median, least and largest gap.
+    """Learning curves over the seeds: median, smallest and largest gap.
 
-    Seeds, which are evaluated at slightly different times, are interpolated to those of the first one, on
-    logarithmic axes.
+    Seeds are evaluated at slightly different times; they are interpolated, on logarithmic axes, to those of
+    the first seed.
 
     Args:
         curves: see ``tables.COLUMNS``.
         unit: ``"cpu_seconds"`` or ``"transitions"``.
 
     Returns:
-        The columns of the problem and budget, ``method``, ``spent`` in the unit, and of the gap in per cent,
-        kept within ``FLOOR`` and ``CEILING``, ``median``, ``low`` and ``high``.
+        A table with the columns of the problem and the budget; ``method``; ``spent``, in the unit; and
+        ``median``, ``low`` and ``high`` of the gap in per cent, clipped to ``FLOOR`` and ``CEILING``.
     """
     rows = []
-    for key, own in _each(curves, [*PROBLEM, *BUDGET, "method"]):
-        seeds = [run for _, run in own.groupby("seed")]
+    for key, runs in _groups(curves, [*PROBLEM, *BUDGET, "method"]):
+        seeds = [run for _, run in runs.groupby("seed")]
         spent = [run[unit].to_numpy(dtype=float).clip(LEAST[unit]) for run in seeds]
         gap = [run.gap_percent.fillna(np.inf).clip(FLOOR, CEILING).to_numpy() for run in seeds]
         common = np.log(spent[0])
@@ -170,14 +171,15 @@ def performance_profile(comparison: pd.DataFrame, thresholds: ArrayLike = PROFIL
         thresholds: in per cent.
 
     Returns:
-        The columns of the budget, ``method``, ``problems`` (to how many the method applies), ``runs``,
-        ``threshold``, ``share``, ``low`` and ``high``. The band is NaN if no problem has two seeds.
+        A table with the columns of the budget, ``method``, ``problems`` (the number that the method applies
+        to), ``runs``, ``threshold``, ``share``, and the band ``low`` and ``high``, which is NaN if no problem
+        has two seeds.
     """
     limits = np.asarray(thresholds, dtype=np.float64)
     rows = []
-    for key, own in _each(applicable(comparison), [*BUDGET, "method"]):
-        strata = [gaps(seeds).to_numpy()[:, None] <= limits for _, seeds in own.groupby(PROBLEM, sort=False)]
-        counts = {"problems": len(strata), "runs": len(own)}
+    for key, runs in _groups(applicable(comparison), [*BUDGET, "method"]):
+        strata = [gaps(seeds).to_numpy()[:, None] <= limits for _, seeds in runs.groupby(PROBLEM, sort=False)]
+        counts = {"problems": len(strata), "runs": len(runs)}
         points = zip(limits, *_stratified(strata), strict=True)
         rows += [
             key | counts | dict(zip(("threshold", "share", "low", "high"), p, strict=True)) for p in points
@@ -186,28 +188,29 @@ def performance_profile(comparison: pd.DataFrame, thresholds: ArrayLike = PROFIL
 
 
 def paired_differences(comparison: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
-    """Every other method against ``baseline``, over the problems and seeds that both have.
+    """Compare every other method with ``baseline``, over the problems and seeds that both were run on.
 
-    Both are evaluated on the same noise, so their difference is free of it.
+    Both are evaluated with common random numbers, so that much of the noise cancels in the difference.
 
     Args:
         comparison: see ``tables.COLUMNS``.
-        baseline: a method; the result is empty where it has no runs.
+        baseline: name of a method. A budget for which it has no runs is left out.
 
     Returns:
-        The columns of the budget, ``method``, ``problems``, ``pairs``; ``difference``, ``low``, ``high``: the
-        method's gap less the baseline's in percentage points, mean and interval, infinite if the method
-        diverged once; ``better``, ``better_low``, ``better_high``: share of the pairs in which the method has
-        the smaller gap, a tie counted as half, and its interval. No problem with two seeds: NaN intervals.
+        A table with the columns of the budget; ``method``; the numbers of ``problems`` and ``pairs``;
+        ``difference``, the method's mean gap less the baseline's in percentage points (infinite if the method
+        diverged once), with its interval ``low``, ``high``; and ``better``, the share of the pairs in which
+        the method has the smaller gap (a tie counts as half), with its interval ``better_low``,
+        ``better_high``. Intervals are NaN if no problem has two seeds.
     """
     rows = []
-    for budget, of_budget in _each(applicable(comparison), BUDGET):
+    for budget, of_budget in _groups(applicable(comparison), BUDGET):
         wide = of_budget.assign(gap=gaps(of_budget)).pivot_table(
             index=[*PROBLEM, "seed"], columns="method", values="gap", sort=False
         )
         if baseline not in wide:
             continue
-        for method in [name for name in METHODS if name in wide and name != baseline]:
+        for method in [name for name in in_order(wide) if name != baseline]:
             both = wide[[method, baseline]].dropna()
             if len(both):
                 rows.append(budget | {"method": method} | _paired(both[method], both[baseline]))
@@ -222,8 +225,8 @@ def ranks(comparison: pd.DataFrame) -> pd.DataFrame:
         comparison: see ``tables.COLUMNS``.
 
     Returns:
-        The columns of the budget, ``method``, ``problems`` (to how many it applies, at least one) and
-        ``rank``, the best first. Where a method does not apply it is behind all that do.
+        A table with the columns of the budget, ``method``, ``problems`` (the number that it applies to, at
+        least one) and ``rank``, the best first. Where a method does not apply, it ranks behind all that do.
     """
     rows = learned(comparison)
     rows = rows.assign(gap=gaps(rows), applies=rows.index.isin(applicable(rows).index))
@@ -236,17 +239,17 @@ def ranks(comparison: pd.DataFrame) -> pd.DataFrame:
     return _frame(table.to_dict("records"), [*BUDGET, "method", "problems", "rank"])
 
 
-def _paired(own: pd.Series[float], others: pd.Series[float]) -> dict[str, Any]:
-    first, second = own.to_numpy(), others.to_numpy()
+def _paired(gap: pd.Series[float], baseline: pd.Series[float]) -> dict[str, Any]:
+    first, second = gap.to_numpy(), baseline.to_numpy()
     tie = first == second
     difference = np.subtract(first, second, out=np.zeros(len(first)), where=~tie)
     better = np.where(tie, 0.5, first < second)
     columns = np.stack([difference, better], -1)
-    places = own.groupby(level=PROBLEM, sort=False).indices.values()
-    (mean, share), low, high = _stratified([columns[place] for place in places])
+    rows_of_problem = gap.groupby(level=PROBLEM, sort=False).indices.values()
+    (mean, share), low, high = _stratified([columns[rows] for rows in rows_of_problem])
     return {
-        "problems": len(places),
-        "pairs": len(own),
+        "problems": len(rows_of_problem),
+        "pairs": len(gap),
         "difference": mean,
         "low": low[0],
         "high": high[0],
@@ -257,10 +260,10 @@ def _paired(own: pd.Series[float], others: pd.Series[float]) -> dict[str, Any]:
 
 
 def _stratified(strata: Sequence[NDArray[Any]]) -> tuple[Floats, Floats, Floats]:
-    """Mean over all rows of all strata, and a percentile interval that resamples rows within each stratum.
+    """Mean over all rows of all strata, and a percentile interval from resampling rows within each stratum.
 
     Args:
-        strata: each of shape (n, k), n may differ.
+        strata: arrays of shape (n, k); n may differ between them.
 
     Returns:
         Mean, lower and upper end, each of shape (k,).
@@ -273,25 +276,25 @@ def _stratified(strata: Sequence[NDArray[Any]]) -> tuple[Floats, Floats, Floats]
         rng = np.random.default_rng(SEED)
         sums = np.zeros((RESAMPLES, len(mean)))
         for rows in strata:
-            times = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
-            sums += times @ np.where(np.isfinite(rows), rows, 0.0)
+            counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
+            sums += counts @ np.where(np.isfinite(rows), rows, 0.0)
             for infinite in (np.inf, -np.inf):
-                sums += np.where(times @ (rows == infinite) > 0, infinite, 0.0)
+                sums += np.where(counts @ (rows == infinite) > 0, infinite, 0.0)
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(sums / total, [tail, 100 - tail], axis=0, method="inverted_cdf")
     return mean, low, high
 
 
-def _each(table: pd.DataFrame, by: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Rows of learned methods by the values of columns: smaller budgets first, methods as in ``METHODS``."""
+def _groups(table: pd.DataFrame, by: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Rows of learned methods, grouped by columns: smaller budgets first, methods in their order."""
     rows = learned(table)
-    rows = rows.assign(place=rows.method.map({name: i for i, name in enumerate(METHODS)}))
-    rows = rows.sort_values([*BUDGET, "place"], kind="stable")
+    rows = rows.assign(position=rows.method.map({name: i for i, name in enumerate(in_order(rows.method))}))
+    rows = rows.sort_values([*BUDGET, "position"], kind="stable")
     for key, group in rows.groupby(by, sort=False, dropna=False):
         yield dict(zip(by, key, strict=True)), group
 
 
 def _frame(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows with the types of ``comparison``."""
+    """A table whose columns have the types that they have in ``comparison``."""
     types: Any = {"budget_seconds": np.float64, "budget_timesteps": "Int64"}
     return pd.DataFrame(rows, columns=list(columns)).astype(types)

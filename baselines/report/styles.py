@@ -1,12 +1,17 @@
-"""How methods look in every picture: colour, marker and dashes, and the panel that they share."""
+"""How methods look in every picture: colour, marker and dashes, and the panel that they share.
+
+Colours alone never distinguish two methods, so that the pictures are legible in print and to the
+colour-blind.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,33 +19,6 @@ from matplotlib.ticker import Formatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from .statistics import BASELINE
-
-STYLES: dict[str, dict[str, Any]] = {
-    "mixed": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    "mixed-heads": {"color": "#0072B2", "marker": "8", "linestyle": "--"},
-    "hpo": {"color": "#000000", "marker": "*", "linestyle": "-"},
-    "svg": {"color": "#E69F00", "marker": "h", "linestyle": "-"},
-    "gumbel": {"color": "#009E73", "marker": "s", "linestyle": "-"},
-    "gumbel-plain": {"color": "#56B4E9", "marker": "^", "linestyle": "-"},
-    "smoothed": {"color": "#CC79A7", "marker": "v", "linestyle": "-"},
-    "reinforce": {"color": "#D55E00", "marker": "d", "linestyle": "-"},
-    "reinforce-truncated": {"color": "#E69F00", "marker": "p", "linestyle": "-."},
-    "reinforce-kumaraswamy": {"color": "#CC79A7", "marker": "H", "linestyle": ":"},
-    "fitted-q": {"color": "#000000", "marker": "X", "linestyle": "-."},
-    "fitted-q-amortized": {"color": "#009E73", "marker": "s", "linestyle": "--"},
-    "nfqca": {"color": "#7A4B1E", "marker": "D", "linestyle": "-"},
-    "ppo-gate": {"color": "#D55E00", "marker": "D", "linestyle": "--"},
-    "ppo-level": {"color": "#E69F00", "marker": "P", "linestyle": "--"},
-    "ppo-quantity": {"color": "#000000", "marker": "X", "linestyle": "--"},
-    "ppo-box": {"color": "#888888", "marker": "<", "linestyle": "--"},
-    "ppo-stock": {"color": "#7A4B1E", "marker": ">", "linestyle": ":"},
-    "a2c": {"color": "#000000", "marker": "<", "linestyle": "-."},
-    "trpo": {"color": "#009E73", "marker": ">", "linestyle": "-."},
-    "ddpg": {"color": "#D55E00", "marker": "v", "linestyle": ":"},
-    "td3": {"color": "#E69F00", "marker": "^", "linestyle": ":"},
-    "sac": {"color": "#CC79A7", "marker": "s", "linestyle": ":"},
-}
-"""Okabe and Ito's colours, with grey and brown; markers and dashes tell the methods apart without them."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "pathwise": ("mixed", "mixed-heads", "hpo", "svg", "gumbel", "gumbel-plain", "smoothed"),
@@ -55,32 +33,83 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "PPO": ("ppo-gate", "ppo-level", "ppo-quantity", "ppo-box", "ppo-stock"),
     "other learners of SB3": ("a2c", "trpo", "ddpg", "td3", "sac"),
 }
-"""Methods that share a panel where all do not fit into one."""
+"""Methods that share a panel where all do not fit into one. A method that is not listed is of ``OTHERS``."""
 
-MOST = 8
-"""Methods that fit into one panel."""
+OTHERS = "other methods"
+
+PANEL_METHODS = 8
+"""Most methods in one panel."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7A4B1E")
+"""Okabe and Ito's colours without the yellow, and a brown."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8", "H")
+
+DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))
+"""Of the families, in their order."""
+
+Style = dict[str, Any]
 
 
-def panels_of(methods: Collection[str]) -> dict[str, list[str]]:
-    """The methods of each panel by its name: all in one, or a family in each with ``BASELINE`` beside it."""
-    if len(methods) <= MOST:
-        return {"": [name for name in STYLES if name in methods]}
+def style(position: int, dash: int) -> Style:
+    """Keywords of matplotlib's ``plot``: colour and marker by position, and dashes by number."""
+    return {
+        "color": COLOURS[position % len(COLOURS)],
+        "marker": MARKERS[position % len(MARKERS)],
+        "linestyle": DASHES[dash % len(DASHES)],
+    }
+
+
+def family(method: str) -> str:
+    """Family of a method, by which it gets its panel and its dashes."""
+    return next((name for name, members in FAMILIES.items() if method in members), OTHERS)
+
+
+def styles_of(methods: Iterable[str]) -> dict[str, Style]:
+    """The style of each method.
+
+    Methods of ``FAMILIES`` always look the same; others depend on their order among ``methods``.
+    """
+    listed = [name for members in FAMILIES.values() for name in members]
+    positions = {name: i for i, name in enumerate(dict.fromkeys([*listed, *methods]))}
+    dashes = {name: i for i, name in enumerate((*FAMILIES, OTHERS))}
+    return {name: style(positions[name], dashes[family(name)]) for name in methods}
+
+
+def panels_of(methods: Iterable[str]) -> dict[str, list[str]]:
+    """The methods of each panel, by the name of the panel.
+
+    All methods share one panel, without a name, if they fit into it. Otherwise each family has one, in which
+    ``BASELINE`` is shown for comparison, or several if it is large.
+    """
+    methods = list(dict.fromkeys(methods))
+    if len(methods) <= PANEL_METHODS:
+        return {"": methods}
     panels = {}
-    for family, members in FAMILIES.items():
-        found = [name for name in members if name in methods]
-        if found:
-            beside = [BASELINE] if BASELINE in methods and BASELINE not in found else []
-            panels[family] = [*beside, *found]
+    for name in (*FAMILIES, OTHERS):
+        members = [method for method in methods if family(method) == name]
+        for start in range(0, len(members), PANEL_METHODS):
+            part = members[start : start + PANEL_METHODS]
+            beside = [BASELINE] if BASELINE in methods and BASELINE not in part else []
+            panels[name if start == 0 else f"{name}, continued"] = beside + part
     return panels
 
 
 def logarithmic(axis: Axis, formatter: Formatter | str = "{x:g}") -> None:
-    """Ticks of a logarithmic axis, whose limits are known, that do not overlap."""
+    """Give a logarithmic axis, whose limits are set, ticks that do not overlap."""
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.8 else (1, 3) if decades < 5 else (1,)))
     axis.set_major_formatter(formatter)
     axis.set_minor_formatter(NullFormatter())
+
+
+def log_log(axes: Axes, x: str, y: str) -> None:
+    """Make both axes logarithmic after everything is drawn, with labels, ticks and a grid."""
+    axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+    for axis in (axes.xaxis, axes.yaxis):
+        logarithmic(axis)
+    axes.grid(which="major", color="#cccccc")
 
 
 def png(figure: Figure) -> bytes:
@@ -91,6 +120,6 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def by_a_factor(values: Sequence[float] | NDArray[np.float64]) -> bool:
-    """Whether the values of an axis are spaced by a factor, not by a step."""
+def is_geometric(values: Sequence[float] | NDArray[np.float64]) -> bool:
+    """Whether the values of an axis are spaced by a factor rather than by a step."""
     return bool(len(values) > 2 and values[0] > 0 and values[2] - values[1] > 1.001 * (values[1] - values[0]))

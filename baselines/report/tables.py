@@ -1,4 +1,7 @@
-"""The tables of a comparison: all that its summary, its pictures and its page are made of, as CSV files."""
+"""The tables of a comparison, kept as CSV files.
+
+Its summary, its pictures and its page are made from these tables alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jumpgym.problem import regime_label
+
 from ..runs.files import replace_file
-from ..runs.methods import METHODS
+from ..runs.methods import METHODS, REFERENCES
 from ..runs.provenance import PACKAGES
 from ..runs.run import NOT_APPLICABLE, short
 from .rows import (
@@ -34,10 +39,10 @@ DIGITS = 7
 """Significant digits of numbers in the tables."""
 
 PROBLEM = ["env", "parameters"]
-"""Columns that tell problems apart."""
+"""Columns that identify a problem."""
 
 BUDGET = ["budget_seconds", "budget_timesteps"]
-"""Columns that tell budgets apart; one of both is empty."""
+"""Columns that identify a budget; one of the two is empty."""
 
 _RUN = {
     "env": "text",
@@ -72,7 +77,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     | {"reference": "text", "reference_cost": "number", "exactness": "text", "note": "text"}
     | {"horizon": "integer", "x_name": "text", "y_name": "text", "hindsight_cost": "number"},
 }
-"""Columns of each table, and what they hold: text (empty rather than missing), integers or numbers."""
+"""Columns of each table, and what they hold: text (never missing, possibly empty), integers or numbers."""
 
 FILES = {
     "comparison": "comparison.csv",
@@ -80,7 +85,7 @@ FILES = {
     "policies": "policies.csv.gz",
     "environments": "environments.csv",
 }
-"""Where each table is kept; results/README.md documents the columns."""
+"""File of each table; results/README.md documents the columns."""
 
 _TYPES: dict[str, Any] = {"text": str, "integer": "Int64", "number": np.float64}
 
@@ -90,10 +95,9 @@ class Tables:
     """Tables of a comparison, whose columns are ``COLUMNS``.
 
     Attributes:
-        comparison: a row per run.
-        curves: a row per evaluation during training.
-        policies: decisions at the points of a chart, of the smallest seed and largest budget of each method.
-        environments: a row per problem, which is an environment with certain parameters.
+        comparison: one row per run. curves: one row per evaluation during training. policies: sampled
+        decisions of each method, from the run with the smallest seed and the largest budget. environments:
+        one row per problem, that is, per environment with given parameters.
     """
 
     comparison: pd.DataFrame
@@ -103,7 +107,7 @@ class Tables:
 
 
 def tables_of(records: Sequence[Record]) -> Tables:
-    """The tables of records, sorted by environment, method, budget and seed.
+    """Make the tables of records, sorted by environment, method, budget and seed.
 
     Args:
         records: see ``runs.perform``.
@@ -118,7 +122,7 @@ def tables_of(records: Sequence[Record]) -> Tables:
 
 
 def write_tables(tables: Tables, output: Path) -> list[Path]:
-    """Write the tables into a folder that exists, each file atomically; returns the files."""
+    """Write the tables into an existing folder, each file atomically, and return the paths."""
     paths = []
     for name, file in FILES.items():
         content = _as_text(getattr(tables, name)).to_csv(index=False, lineterminator="\n").encode()
@@ -128,10 +132,10 @@ def write_tables(tables: Tables, output: Path) -> list[Path]:
 
 
 def read_tables(output: Path) -> Tables:
-    """The tables that ``write_tables`` wrote.
+    """Read the tables that ``write_tables`` wrote.
 
     Raises:
-        ValueError: naming what is missing.
+        ValueError: if files or columns are missing; the message names them.
     """
     missing = [file for file in FILES.values() if not (output / file).is_file()]
     if len(missing) == len(FILES):
@@ -173,7 +177,21 @@ def applicable(rows: pd.DataFrame) -> pd.DataFrame:
 
 def learned(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of learned methods, without the references."""
-    return rows[rows.method.isin(list(METHODS))]
+    return rows[~rows.method.isin(list(REFERENCES))]
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """References and methods, each once, in the order in which they are registered; then all others."""
+    names = list(dict.fromkeys(methods))
+    listed = [name for name in (*REFERENCES, *METHODS) if name in names]
+    return listed + [name for name in names if name not in listed]
+
+
+def described(method: str) -> str:
+    """One line on a method or reference."""
+    if method in REFERENCES:
+        return REFERENCES[method]
+    return METHODS[method].description if method in METHODS else "a method from outside jumpgym"
 
 
 def of_problem(rows: pd.DataFrame, env: str, parameters: str) -> pd.DataFrame:
@@ -182,38 +200,44 @@ def of_problem(rows: pd.DataFrame, env: str, parameters: str) -> pd.DataFrame:
 
 
 def budgets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The learned rows of each budget, smallest first, after what it is called: ``"20 CPU seconds"``."""
+    """Name (``"20 CPU seconds"``) and learned rows of each budget, the smallest first."""
     groups = learned(rows).groupby(BUDGET, dropna=False)
     return [(spent(*budget), of_budget) for budget, of_budget in groups]
 
 
 def spent(budget_seconds: Any, budget_timesteps: Any) -> str:
-    """What a budget is called: ``"20 CPU seconds"`` or ``"1,000,000 transitions"``."""
+    """Name of a budget: ``"20 CPU seconds"`` or ``"1,000,000 transitions"``."""
     return (
         f"{budget_timesteps:,} transitions" if pd.isna(budget_seconds) else f"{budget_seconds:g} CPU seconds"
     )
 
 
 def title(env: str, parameters: str) -> str:
-    """What a problem is called: ``SetupCost`` or ``SetupCost (lead_time=2)``.
+    """Name of a problem: ``SetupCost`` or ``SetupCost (lead_time=2)``.
 
     Args:
         env: environment id.
         parameters: JSON text, empty for the defaults.
     """
     name = re.sub(r"-v0$", "", short(env))
-    given = json.loads(parameters) if parameters else {}
-    settings = ", ".join(f"{key}={json.dumps(value)}" for key, value in given.items())
+    values = json.loads(parameters) if parameters else {}
+    settings = ", ".join(f"{key}={json.dumps(value)}" for key, value in values.items())
     return f"{name} ({settings})" if settings else name
 
 
-def percent(gap: float) -> str:
-    """A gap with the digits that matter."""
-    return f"{gap:.3f} %" if abs(gap) < 10 else f"{gap:,.1f} %"
+def regime_label_of(policies: pd.DataFrame) -> Callable[[Sequence[int]], str]:
+    """The function from the regime of each gate to a label, see ``regime_label``.
+
+    Args:
+        policies: rows of one problem.
+    """
+    gates = policies[policies.kind == "gate"].drop_duplicates(["index", "value"])
+    names = dict(zip(zip(gates["index"], gates.value.astype(int), strict=True), gates.name, strict=True))
+    return lambda regimes: regime_label(names[i, regime] for i, regime in enumerate(regimes))
 
 
 def _table(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Rows with the columns and types of a table, and numbers as they are written."""
+    """Rows with the columns and types of a table, and with numbers rounded as they are written."""
     columns = COLUMNS[name]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     whole = whole.reindex(columns=list(columns))
@@ -227,15 +251,15 @@ def _table(name: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its numbers as text, each value formatted once: pandas takes ten times as long."""
+    """A table with its numbers as text; each value is formatted once, which is far faster than in pandas."""
     text = {}
     for name in table:
         codes, values = pd.factorize(table[name])
-        of_value = [f"{v:.{DIGITS}g}" if isinstance(v, float) else str(v) for v in values]
-        text[name] = np.array([*of_value, ""], dtype=object)[codes]  # the code of what is missing is -1
+        texts = [f"{v:.{DIGITS}g}" if isinstance(v, float) else str(v) for v in values]
+        text[name] = np.array([*texts, ""], dtype=object)[codes]  # missing values have the code -1
     return pd.DataFrame(text)
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    several, place = np.unique(values, return_inverse=True)
-    return np.array([float(f"{value:.{DIGITS}g}") for value in several])[place]
+    different, index = np.unique(values, return_inverse=True)
+    return np.array([float(f"{value:.{DIGITS}g}") for value in different])[index]

@@ -13,7 +13,8 @@ from ..evaluation import decide, evaluate
 
 Chart = dict[str, Any]
 """``names`` and ``axes`` (values) of one or two entries of the observation, ``entries`` (their indices), and
-``periods``. All other entries are 0, or the bound next to it."""
+``periods``; ``quantities`` and ``regimes`` (of each gate) are names, for people. All other entries are 0, or
+the bound next to it."""
 
 Drawn = dict[str, Any]
 """``regime`` of each gate and, on a single axis, each ``quantity``: by period, then gate or quantity, then
@@ -57,6 +58,7 @@ def chart_around(policy: Any, problem: HindsightProblem, seed: int) -> Chart:
         "names": [problem.observation_names[entry] for entry in entries],
         "axes": [axis[(axis >= low) & (axis <= high)].tolist() for axis, low, high in limits],
         "quantities": list(problem.quantity_names),
+        "regimes": [list(names) for names in problem.regime_names],
         "periods": [problem.horizon // 2, max(problem.horizon - 2, 0)],
         "horizon": problem.horizon,
     }

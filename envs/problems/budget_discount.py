@@ -109,6 +109,7 @@ class BudgetDiscount(HindsightProblem):
         self.observation_names = (*names[:at_stock], "money", *names[at_stock:])
         self.layout = ActionLayout((len(prices),), (0,), self.brackets.low, self.brackets.high)
         self.boundaries = (self.brackets.boundaries,)
+        self.regime_names = (self.brackets.names,)
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
         self.observation_scale[at_stock] = self.money_scale
         self.quantity_scale = np.full(len(prices), self.level_scale)

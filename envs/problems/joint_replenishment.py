@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
+from ..regimes import truck_names
 from .several_items import ItemsState, MultiItemInventory, economic_cycles
 
 
@@ -76,6 +77,7 @@ class JointReplenishment(MultiItemInventory):
             },
             shared_gate=(len(trucks), ends),
         )
+        self.regime_names = (tuple(truck_names(self.max_trucks)), *self.regime_names)
 
     def _largest_order(self, given: bool) -> NDArray[np.float64]:
         if self.truck_capacity == np.inf:

@@ -93,6 +93,7 @@ class LoanBrackets(HindsightProblem):
         )
         self.layout = ActionLayout((len(largest),), (0,), self.loans.low, largest)
         self.boundaries = (self.loans.boundaries,)
+        self.regime_names = (self.loans.names,)
         # Of a fixed sample: the deviation of what is needed until the longest loan must be repaid.
         length = self.horizon or 64
         sample = self.cash_need.sample(np.random.default_rng(0).random((max(2**16 // length, 8), length)))
@@ -200,6 +201,7 @@ def _loans(
         fixed_cost=[0.0, *(checks.number("fees", fee, low=0) for fee in fees)],
         unit_cost=[0.0, *interest],
         lead_time=[1, *periods],
+        names=["no loan", *(f"bracket {k + 1}" for k in range(len(ends)))],
     )
 
 

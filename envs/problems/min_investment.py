@@ -104,6 +104,7 @@ class MinInvestment(HindsightProblem):
         self.observation_high = np.array([self.largest_wealth, float(self.horizon)])
         self.observation_names = ("wealth", "period")
         self.quantity_names = tuple(f"invested in {i + 1}" for i in range(count))
+        self.regime_names = tuple(("", f"vehicle {i + 1}") for i in range(count))
         mean = sum(self.initial_wealth) / 2
         self.observation_scale = np.array([mean, float(self.horizon)])
         self.quantity_scale = np.full(2 * count, mean / count)

@@ -175,6 +175,7 @@ class MultiItemInventory(HindsightProblem):
             *("period" for _ in period),
         )
         self.quantity_names = tuple(f"order {i}" for i in numbers)
+        self.regime_names = tuple(("", f"item {i}") for i in numbers)
         self.observation_scale = np.concatenate([np.tile(self.level_scale, self.lead_time + 1), period])
         self.quantity_scale = np.repeat(self.level_scale, 2)
         self.state_scale = (self.level_scale, self.level_scale, None)

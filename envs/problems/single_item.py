@@ -105,6 +105,7 @@ class SingleItemInventory(HindsightProblem):
         )
         self.layout = ActionLayout((len(regimes),), (0,), regimes.low, regimes.high)
         self.boundaries = (regimes.boundaries,)
+        self.regime_names = (regimes.names,)
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
         self.quantity_scale = np.full(len(regimes), self.level_scale)
         self.state_scale = (self.level_scale, self.level_scale, None)

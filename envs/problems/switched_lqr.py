@@ -97,6 +97,7 @@ class SwitchedLQR(HindsightProblem):
         self.observation_high = np.array([*reach, float(self.horizon)])
         self.observation_names = (*(f"x{i + 1}" for i in range(n)), "period")
         self.quantity_names = tuple(f"u{j + 1}" for j in range(p))
+        self.regime_names = (tuple(f"mode {k + 1}" for k in range(modes)),)
         self.noise_shape = self.start_shape = (n,)
         bounds = np.repeat(self.max_control, modes)
         self.layout = ActionLayout((modes,), (0,) * p, -bounds, bounds)

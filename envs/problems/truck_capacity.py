@@ -8,7 +8,7 @@ import scipy.stats
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
-from ..regimes import RegimeTable
+from ..regimes import RegimeTable, truck_names
 from .single_item import single_item
 
 
@@ -36,6 +36,7 @@ def truck_capacity(
         fixed_cost=truck_cost * trucks,
         unit_cost=[unit_cost] * len(trucks),
         lead_time=[lead_time] * len(trucks),
+        names=truck_names(max_trucks),
     )
 
 

@@ -12,10 +12,12 @@ LINE = {
     "names": ["stock"],
     "axes": [[-1.0, 0.0, 1.0, 2.0]],
     "quantities": ["order"],
+    "regimes": [["no order", "order"]],
     "periods": [5, 8],
     "horizon": 10,
 }
 MAP = LINE | {"names": ["cash", "due in 0"], "axes": [[1.0, 10.0, 100.0], [0.0, 1.0]], "quantities": ["loan"]}
+MAP["regimes"] = [["no loan", "bracket 1"]]
 
 
 def record(env, method, seed=0, gap=1.0, parameters=None, seconds=None, steps=None, note=""):

@@ -103,6 +103,7 @@ def _chart(env: str, points: int) -> Record:
         "names": ["stock 1", "stock 2"] if two else ["stock"],
         "axes": [axis.tolist() for axis in axes],
         "quantities": ["order 1", "order 2"] if two else ["order"],
+        "regimes": [["", "item 1"], ["", "item 2"]] if two else [["no order", "order"]],
         "periods": [25, 48],
         "horizon": 50,
     }

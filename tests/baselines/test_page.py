@@ -15,9 +15,10 @@ from plotly.offline import get_plotlyjs
 from synthetic_comparison import DIVERGING, REFUSED, made_up_records
 
 from jumpgym.baselines.report.page import page
-from jumpgym.baselines.report.page_data import SYMBOLS, to_json
-from jumpgym.baselines.report.styles import STYLES
+from jumpgym.baselines.report.page_data import LINES, SYMBOLS, to_json
+from jumpgym.baselines.report.styles import DASHES, MARKERS, styles_of
 from jumpgym.baselines.report.tables import tables_of
+from jumpgym.baselines.runs.methods import METHODS
 
 ENVS = ("jumpgym/SetupCost-v0", "jumpgym/JointReplenishment-v0", "jumpgym/MinInvestment-v0")
 AGENTS = ("mixed", "gumbel", DIVERGING, "ppo-gate", REFUSED)
@@ -105,8 +106,10 @@ def test_plain_json() -> None:
 
 
 def test_marks_differ_without_colours() -> None:
-    looks = {(style["linestyle"], SYMBOLS[style["marker"]]) for style in STYLES.values()}
-    assert len(looks) == len(STYLES)
+    styles = styles_of(METHODS).values()
+    assert len({(style["linestyle"], SYMBOLS[style["marker"]]) for style in styles}) == len(METHODS)
+    assert set(SYMBOLS) == set(MARKERS)
+    assert len(LINES) == len(DASHES)
 
 
 def test_full_size() -> None:

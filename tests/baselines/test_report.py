@@ -9,6 +9,7 @@ from jumpgym.baselines import report as reports
 from jumpgym.baselines.report import figures, policies
 from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.rows import first_time
+from jumpgym.baselines.report.styles import styles_of
 from jumpgym.baselines.report.tables import (
     COLUMNS,
     FILES,
@@ -19,6 +20,7 @@ from jumpgym.baselines.report.tables import (
     title,
     write_tables,
 )
+from jumpgym.baselines.runs.methods import METHODS
 
 PARAMETERS = '{"lead_time": 2}'
 
@@ -100,7 +102,7 @@ def test_tables_without_learned_runs(tmp_path):
     tables = tables_of(references(SETUP_COST))
     write_tables(tables, tmp_path)
     same(read_tables(tmp_path), tables)
-    assert "expected cost 200.1235" in markdown(tables)
+    assert "Expected cost 200.1235" in markdown(tables)
 
 
 def test_text_that_looks_like_a_missing_value_survives(tmp_path):
@@ -171,7 +173,7 @@ def test_aggregates(tables):
 def test_sections(tables):
     text = markdown(tables)
     section = text[text.index("\n## SetupCost\n") : text.index("\n## SetupCost (lead")]
-    assert "Optimum: expected cost 200.1235 an episode (exact), 20.0124 a period." in section
+    assert "Optimum. Expected cost 200.1235 per episode (exact), 20.0124 per period." in section
     assert "Best classical policy: SSPolicy(s=1, S=3)." in section
     assert "Hindsight bound: cost 160.1235, 32 episodes." in section
     rows = cells_of(section, "method | median gap")
@@ -249,7 +251,7 @@ def test_pictures_change_with_the_runs(tables):
     """A picture that ignored its input would look right."""
     curves = of_problem(tables.curves, SETUP_COST, "")
     images = {
-        figures.draw_curves("one", part, level)
+        figures.draw_curves("one", part, styles_of(METHODS), level)
         for part, level in ((curves, 1.5), (curves, None), (curves[curves.method != "mixed"], 1.5))
     }
     key = LOANS, ""

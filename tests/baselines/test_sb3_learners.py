@@ -12,7 +12,6 @@ import jumpgym
 from jumpgym import NotApplicable, as_problem
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.report.styles import STYLES
 from jumpgym.baselines.runs import methods
 from jumpgym.baselines.sb3.budgeted import BudgetedTRPO
 from jumpgym.baselines.sb3.learners import LEARNERS, UnitLevelView, make_learner
@@ -193,11 +192,6 @@ def test_levels_over_the_unit_interval_are_around_the_first_sensible_one():
     regime, quantity = view.decode(observation, np.array([[0.9, -1.0], [0.6, 0.0], [0.2, 1.0]]))
     assert regime.tolist() == [[1], [1], [0]]
     np.testing.assert_allclose(quantity[:, 0], problem.level_scale * np.array([0, 1, 2]), atol=1e-9)
-
-
-def test_every_learner_has_a_line_in_the_figures_of_the_comparison():
-    assert set(NAMES) <= STYLES.keys()
-    assert len({tuple(style.values()) for style in STYLES.values()}) == len(STYLES)
 
 
 @pytest.mark.parametrize("name", NAMES)

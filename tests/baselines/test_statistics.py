@@ -11,7 +11,7 @@ from jumpgym.baselines.report.statistics import (
     ranks,
     summary,
 )
-from jumpgym.baselines.report.styles import FAMILIES, MOST, STYLES, panels_of
+from jumpgym.baselines.report.styles import FAMILIES, PANEL_METHODS, panels_of, styles_of
 from jumpgym.baselines.runs.methods import METHODS
 
 RUN = ["env", "parameters", "method", "seed", "budget_seconds", "budget_timesteps"]
@@ -214,11 +214,17 @@ def test_learning_curves_over_the_seeds():
     np.testing.assert_allclose(band.high, [1e4, 1e4])
 
 
-def test_every_method_has_a_look_of_its_own_and_a_panel():
-    assert STYLES.keys() == METHODS.keys()
+def test_every_method_has_a_style_of_its_own_and_a_panel():
     assert sorted(name for members in FAMILIES.values() for name in members) == sorted(METHODS)
-    for methods in panels_of(set(METHODS)).values():
-        assert len(methods) <= MOST
+    strangers = [f"stranger {i}" for i in range(12)]
+    styles = styles_of([*METHODS, *strangers])
+    panels = panels_of([*METHODS, *strangers])
+    assert set().union(*panels.values()) == {*METHODS, *strangers}
+    assert list(panels)[-2:] == ["other methods", "other methods, continued"]
+    for methods in panels.values():
+        assert len(methods) <= PANEL_METHODS + 1  # the baseline beside them
         for looks in ("marker", "linestyle"), ("color", "linestyle"):
-            assert len({tuple(STYLES[name][look] for look in looks) for name in methods}) == len(methods)
-    assert list(panels_of({"mixed", "sac"}).values()) == [["mixed", "sac"]]
+            assert len({tuple(styles[name][look] for look in looks) for name in methods}) == len(methods)
+    assert panels_of(["mixed", "sac", "mixed"]) == {"": ["mixed", "sac"]}
+    assert styles_of(["stranger"])["stranger"] == styles["stranger 0"]
+    assert styles_of(["mixed"])["mixed"] == styles["mixed"]

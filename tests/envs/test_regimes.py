@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jumpgym import RegimeTable
+from jumpgym import RegimeTable, as_problem
+from jumpgym.problem import regime_label
 from jumpgym.problems.free_shipping import free_shipping
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.order_size_lead_time import order_size_lead_time
@@ -144,3 +145,17 @@ def test_a_breakpoint_belongs_to_one_bracket():
     for table in (discount, shipping, lead_time):
         regime = table.membership(around)
         np.testing.assert_array_equal(table.project(regime, around), around)
+
+
+def test_regimes_have_names():
+    assert as_problem("jumpgym/SetupCost-v0").regime_names == (("no order", "order"),)
+    problem = as_problem("jumpgym/JointReplenishment-v0")
+    labels = [
+        regime_label(names[regime] for names, regime in zip(problem.regime_names, regimes, strict=True))
+        for regimes in ((3, 1, 1), (1, 0, 1), (0, 0, 0))
+    ]
+    assert labels == ["3 trucks; items 1, 2", "1 truck; item 2", "no truck"]
+    assert regime_label(["", ""]) == "nothing"
+    assert [len(names) for names in problem.regime_names] == list(problem.layout.gates)
+    with pytest.raises(ValueError, match="names"):
+        RegimeTable([0], [0], [0], [0], [0], names=["a", "b"])
