@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
-from jumpgym.adapters.actions import format_action
-from jumpgym.adapters.observations import checked_observation
+from jumpgym.adapters.predict import checked_observation, format_action
 
 from .gradients.estimators import cost_unit
 from .gradients.rollout import Limits, Rollout, draw

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym.adapters.actions import format_action
-from jumpgym.adapters.observations import checked_observation
+from jumpgym.adapters.predict import checked_observation, format_action
 
 
 class Policy(ABC):
@@ -44,7 +43,7 @@ class Policy(ABC):
             deterministic: without effect; these policies are deterministic.
 
         Returns:
-            The action in the form of ``jumpgym.adapters.actions.format_action``, and ``state``.
+            The action in the form of ``jumpgym.adapters.predict.format_action``, and ``state``.
 
         Raises:
             ValueError: if the observation has another shape, is not finite, or its period is not in
