@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, NotApplicable
 
 
 def load(place: str) -> Callable[..., Any]:
@@ -25,12 +25,12 @@ def lookup(table: Mapping[str, str], problem: HindsightProblem, purpose: str) ->
         purpose: what the functions give, for the error.
 
     Raises:
-        NotImplementedError: if there is none, listing the classes that have one.
+        NotApplicable: if there is none, listing the classes that have one.
     """
     for kind in type(problem).__mro__:
         if kind.__name__ in table:
             return load(table[kind.__name__])
-    raise NotImplementedError(
+    raise NotApplicable(
         f"{type(problem).__name__} is not supported: {purpose} exists for {', '.join(sorted(table))}; "
         "compare with simulated policies (evaluate) instead"
     )

@@ -16,7 +16,6 @@ from ..runs.methods import METHODS
 from ..runs.run import (
     Problem,
     Run,
-    applies,
     keep_failure,
     make_reference,
     perform,
@@ -24,6 +23,7 @@ from ..runs.run import (
     read_record,
     read_reference,
 )
+from ..runs.status import Status
 from .engines import make_workers
 from .plans import check_writable
 from .progress import planned_seconds, progress, reference_seconds
@@ -137,7 +137,9 @@ def _described(reference: dict[str, Any]) -> str:
 
 def _outcome(record: dict[str, Any]) -> str:
     row = record["row"]
-    if not applies(record):
-        return str(row["note"])
+    if row["status"] == Status.NOT_APPLICABLE:
+        return f"does not apply: {row['note']}"
+    if row["status"] == Status.DIVERGED:
+        return f"diverged: {row['note']}"
     note = f"  {row['note']}" if row["note"] else ""
     return f"gap {row['gap_percent']:.3f} % (± {row['gap_se_percent']:.3f}){note}"

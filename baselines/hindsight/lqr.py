@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jumpgym import NotApplicable
 from jumpgym.problems.switched_lqr import SwitchedLQR
 
 from .stock import Decisions
@@ -49,11 +50,11 @@ def switched_lqr(
     out, so that the cost is a lower bound where the controls exceed it. There is no ``gap``.
 
     Raises:
-        NotImplementedError: if there are more than ``MAX_SEQUENCES`` sequences.
+        NotApplicable: if there are more than ``MAX_SEQUENCES`` sequences.
     """
     modes = len(problem.A)
     if modes**problem.horizon > MAX_SEQUENCES:
-        raise NotImplementedError(
+        raise NotApplicable(
             f"hindsight of a switched LQR tries all {modes}^{problem.horizon} sequences of modes, at most "
             f"{MAX_SEQUENCES}: shorten the horizon, or compare with solve"
         )

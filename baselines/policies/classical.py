@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import NotApplicable, SingleItemInventory, as_problem, checks
 
 from ..dispatch import load, lookup
 from ..policy import Policy
@@ -234,7 +234,7 @@ def best_single_item(problem: Any) -> Policy:
     elif len(regimes) > 2 and regimes.high[0] == 0 and np.allclose(regimes.high[1:-1], regimes.low[2:]):
         search = load("policies.discount_policies:best_discount_policy")
     if search is None:
-        raise NotImplementedError(
+        raise NotApplicable(
             "no classical policy matches these regimes: known are a setup cost, a minimum order, trucks, "
             f"discounts and lead times by size, not low={regimes.low.tolist()}, "
             f"high={regimes.high.tolist()}, fixed_cost={regimes.fixed_cost.tolist()}"

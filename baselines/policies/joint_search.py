@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import as_problem
+from jumpgym import NotApplicable, as_problem
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
@@ -62,7 +62,7 @@ def starts(problem: Any) -> list[ItemsPolicy]:
     period; order-up-to levels lie a cycle of ``problem.cycles`` above.
     """
     if not isinstance(problem, (JointReplenishment, CapacitatedLotSizing)):
-        raise NotImplementedError(f"no classical policy of several items fits {type(problem).__name__}")
+        raise NotApplicable(f"no classical policy of several items fits {type(problem).__name__}")
     _, noise = _episodes(problem)
     mean, window = problem.demand.mean, problem.lead_time + 1
     sums = noise[:, : noise.shape[1] // window * window].reshape(-1, window, problem.items).sum(1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import NotApplicable, SingleItemInventory, as_problem, checks
 from jumpgym.demand import DiscreteDemand
 
 from ..evaluation import draw, simulate
@@ -83,7 +83,7 @@ def best_two_index(problem: Any) -> TwoIndexPolicy:
     """
     inventory = _with_small_orders_first(problem)
     if inventory.horizon is None:
-        raise NotImplementedError("best_two_index: horizon=None is not supported; give a long horizon")
+        raise NotApplicable("best_two_index: horizon=None is not supported; give a long horizon")
     unit = _unit(inventory)
     start, noise = draw(inventory, EPISODES, SEED)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..runs.methods import REFERENCES, tuning
 from ..runs.provenance import PACKAGES
-from ..runs.run import NOT_APPLICABLE
+from ..runs.status import Status
 from .formatting import anchor, code_block, counted, markdown_table, percent, short_gap, software
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
 from .tables import PROBLEM, THRESHOLDS, Tables, applicable, budgets, in_order, learned, of_problem, title
@@ -184,9 +184,8 @@ def _section(environment: pd.Series[Any], tables: Tables) -> str:
         for row in applied[applied.method == method].itertuples():
             bound = f"cost {environment.hindsight_cost:.7g}, " if method == "hindsight" else ""
             lines.append(f"{label}: {bound}{row.note}.")
-    for reason, of_reason in rows[~rows.index.isin(applied.index)].groupby("note", sort=False):
-        what = str(reason).removeprefix(f"{NOT_APPLICABLE}: ")
-        lines.append(f"Not applicable: {', '.join(of_reason.method.unique())} ({what}).")
+    for reason, of_reason in rows[rows.status == Status.NOT_APPLICABLE].groupby("note", sort=False):
+        lines.append(f"Not applicable: {', '.join(of_reason.method.unique())} ({reason}).")
     references = applied[applied.method.isin(list(REFERENCES))]
     for budget, of_budget in budgets(applied):
         both = pd.concat([references, of_budget])

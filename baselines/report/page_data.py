@@ -14,8 +14,9 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from ..runs.methods import REFERENCES
-from ..runs.run import NOT_APPLICABLE, short
-from .statistics import CEILING, DIVERGED, FLOOR, bands, performance_profile
+from ..runs.run import short
+from ..runs.status import Status
+from .statistics import CEILING, FLOOR, bands, performance_profile
 from .styles import DASHES, PANEL_METHODS, Style, is_geometric, styles_of
 from .tables import (
     PROBLEM,
@@ -174,11 +175,11 @@ def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
             elif name == "hindsight":
                 parts.insert(0, f"expected cost {facts.hindsight_cost:.7g} if all noise were known")
             told.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
-    for start, called in ((NOT_APPLICABLE, "Not applicable"), (DIVERGED, "Diverged")):
-        affected = learned(rows[rows.note.str.startswith(start)])
+    for status, called in ((Status.NOT_APPLICABLE, "Not applicable"), (Status.DIVERGED, "Diverged")):
+        affected = learned(rows[rows.status == status])
         for reason, own in affected.groupby("note", sort=False):
             names = ", ".join(dict.fromkeys(own.method))
-            told.append((called, f"{names}: {str(reason).removeprefix(start).removeprefix(':').strip()}"))
+            told.append((called, f"{names}: {reason}"))
     return told
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..runs.methods import REFERENCES
-from ..runs.run import NOT_APPLICABLE
+from ..runs.status import Status
 from .formatting import short_gap
 from .page_data import budgets_by_size, key, rows_of
 from .statistics import BASELINE, CONFIDENCE, paired_differences
@@ -127,7 +127,7 @@ def _lost(row: Any, runs: pd.DataFrame) -> str:
 
 
 def _unavailable(note: str) -> str:
-    return f'<td class="none" title="{escape(note)}">n/a</td>'
+    return f'<td class="none" title="does not apply: {escape(note)}">n/a</td>'
 
 
 def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[tuple[str, str]]) -> str:
@@ -149,7 +149,7 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
         body += [_reference_line(row, problem) for row in rows_of(references)]
         for _, row in of_problem(medians, *problem).iterrows():
             body.append(_numbers_line(row, _runs(rows, row), problem))
-        refused = learned(rows)[lambda own: own.note.str.startswith(NOT_APPLICABLE)]
+        refused = learned(rows)[lambda own: own.status == Status.NOT_APPLICABLE]
         for _, own in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
             body.append(_refused_line(own.iloc[0], problem, len(numeric)))
     caption = (

@@ -12,7 +12,7 @@ import pandas as pd
 from jumpgym import ENVIRONMENTS
 
 from ..runs.methods import METHODS, REFERENCES
-from ..runs.run import applies
+from ..runs.status import Status
 
 Record = dict[str, Any]
 
@@ -133,6 +133,6 @@ def environment_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "hindsight_cost": None,
             },
         )
-        if record["settings"]["method"] == "hindsight" and applies(record):
+        if record["settings"]["method"] == "hindsight" and record["row"]["status"] == Status.OK:
             row["hindsight_cost"] = reference["cost"] + record["row"]["difference"]
     return list(rows.values())

@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 
+from ..runs.status import Status
 from .tables import BUDGET, PROBLEM, THRESHOLDS, applicable, in_order, learned
 
 CONFIDENCE = 0.95
@@ -42,9 +43,6 @@ CEILING = 10_000.0
 
 LEAST = {"cpu_seconds": 1e-3, "transitions": 1.0}
 """Smallest abscissa of a learning curve, whose axis is logarithmic; a run may diverge at once."""
-
-DIVERGED = "diverged"
-"""How the note of a run begins that diverged."""
 
 BASELINE = "mixed"
 """The method that all others are compared with in pairs."""
@@ -85,7 +83,7 @@ def bootstrap_interval(
 
 def gaps(rows: pd.DataFrame) -> pd.Series[float]:
     """Gaps in per cent, infinite where a run diverged or its costs are not finite."""
-    lost = rows.note.str.startswith(DIVERGED) | ~np.isfinite(rows.gap_percent)
+    lost = (rows.status == Status.DIVERGED) | ~np.isfinite(rows.gap_percent)
     return rows.gap_percent.where(~lost, np.inf)
 
 

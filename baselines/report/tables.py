@@ -23,7 +23,8 @@ from jumpgym.problem import regime_label
 from ..runs.files import replace_file
 from ..runs.methods import METHODS, REFERENCES
 from ..runs.provenance import PACKAGES
-from ..runs.run import NOT_APPLICABLE, short
+from ..runs.run import short
+from ..runs.status import Status
 from .rows import (
     THRESHOLDS,
     Record,
@@ -60,7 +61,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     | dict.fromkeys(("gap_percent", "gap_se_percent"), "number")
     | {f"cpu_to_{threshold:g}_percent": "number" for threshold in THRESHOLDS}
     | {f"transitions_to_{threshold:g}_percent": "integer" for threshold in THRESHOLDS}
-    | {"transitions": "integer", "cpu_seconds": "number", "wall_seconds": "number", "note": "text"}
+    | {"transitions": "integer", "cpu_seconds": "number", "wall_seconds": "number"}
+    | {"status": "text", "note": "text"}
     | {"reference": "text", "reference_cost": "number", "exactness": "text", "code": "text"}
     | dict.fromkeys(("python", *PACKAGES, "hardware", "command"), "text"),
     "curves": _RUN
@@ -171,8 +173,8 @@ def _read(name: str, output: Path) -> pd.DataFrame:
 
 
 def applicable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``comparison`` whose method applies to the environment."""
-    return rows[~rows.note.str.startswith(NOT_APPLICABLE)]
+    """The rows of ``comparison`` whose method applies to the environment and did not fail."""
+    return rows[rows.status.isin([Status.OK, Status.DIVERGED])]
 
 
 def learned(rows: pd.DataFrame) -> pd.DataFrame:

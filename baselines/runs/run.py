@@ -7,13 +7,13 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
+from jumpgym import NotApplicable
 from jumpgym.adapters.registry import make_env
 
 from ..hindsight.cost import TRACES
@@ -24,13 +24,11 @@ from .files import alone, remove_partial, replace_file
 from .measure import EVALUATION_SEED, Gap, Reference
 from .methods import METHODS, REFERENCES, make, one_thread
 from .provenance import code_version, hardware, versions
+from .status import Status
 from .training import CURVE_EPISODES, Keeper, point, train
 
 EPISODES = 8192
 """Episodes of a final evaluation, unless said otherwise."""
-
-NOT_APPLICABLE = "does not apply"
-"""How the note of a record begins whose method is not made for the environment."""
 
 RECORD = {
     "settings",
@@ -166,8 +164,8 @@ def reference(problem: Problem, folder: Path) -> Reference:
 def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> dict[str, Any]:
     """Do a run, write its checkpoint and its record into ``folder``, and return the record.
 
-    Of what does not apply to the environment the record says so in its note, and has no costs. A run that
-    another process is at is waited for, and its record taken.
+    A method or reference that is not made for the environment has a record without costs, whose status is
+    ``NOT_APPLICABLE``. If another process is doing the same run, this one waits and takes its record.
 
     Args:
         run: the run.
@@ -190,16 +188,17 @@ def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> 
 def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> dict[str, Any]:
     """The record of a run that is done now, but for the command."""
     curve: list[dict[str, float]] = []
-    row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0, "note": ""}
+    row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
+    row |= {"status": Status.OK, "note": ""}
     drawn: Drawn | None = None
     try:
         if run.method in METHODS:
             row, curve, gap, drawn = _learned(run, measure, folder, checkpoint_seconds)
         else:
             gap, drawn, row["note"] = _referred(run, measure)
-    except _NotMadeFor as error:
+    except NotApplicable as error:
         gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
-        row["note"] = f"{NOT_APPLICABLE}: {error}"
+        row |= {"status": Status.NOT_APPLICABLE, "note": str(error)}
     return {
         "settings": run.settings,
         "code": code_version(),
@@ -218,7 +217,7 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     method = METHODS[run.method]
     env = run.problem.make()
     keeper = Keeper(method, run.settings, folder / run.name, checkpoint_seconds)
-    model, curve = keeper.resume(env) or (_made(make, run.method, env, run.seed, run.budget_seconds), [])
+    model, curve = keeper.resume(env) or (make(run.method, env, run.seed, run.budget_seconds), [])
     row = train(
         method,
         model,
@@ -241,29 +240,13 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
     if run.method == measure.kind:
         return measure.own_gap(run.episodes), measure.drawn, measure.note
     if run.method == "optimum":
-        raise _NotMadeFor(measure.note)
+        raise NotApplicable(measure.note)
     if run.method == "hindsight":
         traces = max(TRACES[short(run.env).removesuffix("-v0")] // 4, 2)
-        return _made(measure.hindsight_gap, run.episodes, traces), None, f"{traces} episodes"
-    policy = _made(best_classical, measure.problem)
+        return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
+    policy = best_classical(measure.problem)
     gap = measure.gap(policy, measure.problem, run.episodes)
     return gap, draw_on(measure.chart, policy, measure.problem), describe(policy)
-
-
-class _NotMadeFor(Exception):
-    """A method or reference is not made for the problem."""
-
-
-def _made(make: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return make(*arguments)
-    except (NotImplementedError, TypeError) as error:  # so refuse all what they are not made for
-        raise _NotMadeFor(error) from error
-
-
-def applies(record: dict[str, Any]) -> bool:
-    """Whether the method of a record applies to its environment."""
-    return not record["row"]["note"].startswith(NOT_APPLICABLE)
 
 
 def read_record(run: Run, folder: Path) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from .files import replace_file
 from .measure import Gap, Reference
 from .methods import Method
 from .provenance import code_version
+from .status import Status
 
 CURVE_EPISODES = 1024
 """Episodes of each evaluation during training."""
@@ -82,17 +83,18 @@ def train(
                 curve.append(point(model, measure.gap(model, model.get_env(), CURVE_EPISODES)))
 
     start = time.perf_counter()
-    note = ""
+    status, note = Status.OK, ""
     try:
         method.train(
             model, evaluate_when_due, at_rest, cpu_seconds=cpu_seconds, total_timesteps=total_timesteps
         )
     except FloatingPointError as error:  # a method that diverges is a result, not a failure
-        note = f"diverged: {error}"
+        status, note = Status.DIVERGED, str(error)
     return {
         "transitions": model.num_timesteps,
         "cpu_seconds": model.clock.elapsed,
         "wall_seconds": time.perf_counter() - start,
+        "status": status,
         "note": note,
     }
 

@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Categorical
 from two_items import TwoItems, TwoItemsState
 
-from jumpgym import HindsightProblem
+from jumpgym import HindsightProblem, NotApplicable
 from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
 from jumpgym.agents.gradients.estimators import cost_unit, credited
 from jumpgym.agents.gradients.rollout import draw, rollout
@@ -254,7 +254,7 @@ def test_the_smoothed_membership_of_every_gate_tends_to_the_hard_one():
 def test_regimes_that_do_not_follow_from_quantities_cannot_be_smoothed():
     problem = TwoItems(6)
     problem.boundaries = None
-    with pytest.raises(TypeError, match="SmoothedCost: the regimes of TwoItems do not follow"):
+    with pytest.raises(NotApplicable, match="SmoothedCost: the regimes of TwoItems do not follow"):
         SmoothedCost(problem)
     assert isinstance(new(MixedGradient, problem).problem, HindsightProblem)
 

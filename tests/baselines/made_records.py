@@ -20,10 +20,10 @@ MAP = LINE | {"names": ["cash", "due in 0"], "axes": [[1.0, 10.0, 100.0], [0.0, 
 MAP["regimes"] = [["no loan", "bracket 1"]]
 
 
-def record(env, method, seed=0, gap=1.0, parameters=None, seconds=None, steps=None, note=""):
+def record(env, method, seed=0, gap=1.0, parameters=None, seconds=None, steps=None, note="", status="ok"):
     """A record; a method with neither budget is a reference."""
     learned = seconds is not None or steps is not None
-    applies = not note.startswith("does not apply")
+    applies = status != "not_applicable"
     chart = MAP if env == LOANS else LINE
     spent = seconds or 3.0
     points = int(np.prod([len(axis) for axis in chart["axes"]]))
@@ -62,6 +62,7 @@ def record(env, method, seed=0, gap=1.0, parameters=None, seconds=None, steps=No
             "transitions": 8000 if learned else 0,
             "cpu_seconds": spent if learned else 0.0,
             "wall_seconds": spent if learned else 0.0,
+            "status": status,
             "note": note,
         },
         "curve": curve if learned and applies else [],
@@ -92,12 +93,11 @@ def comparison():
             scale = 1 + 0.3 * seed + (env == LOANS)
             records.append(record(env, "mixed", gap=0.1 * scale, **rest))
             records.append(record(env, "ppo-gate", gap=0.4 * scale, **rest))
-        note = "diverged: nan" if seed == 1 else ""
+        note, status = ("nan", "diverged") if seed == 1 else ("", "ok")
         gap = float("nan") if seed == 1 else 3.0
-        records.append(record(SETUP_COST, "gumbel-plain", seed, gap, seconds=20.0, note=note))
-        records.append(
-            record(LOANS, "smoothed", seed, seconds=20.0, note="does not apply: LoanBrackets: no quantity")
-        )
+        records.append(record(SETUP_COST, "gumbel-plain", seed, gap, None, 20.0, note=note, status=status))
+        refused = {"note": "LoanBrackets: no quantity", "status": "not_applicable"}
+        records.append(record(LOANS, "smoothed", seed, seconds=20.0, **refused))
         records.append(record(SETUP_COST, "smoothed", seed, 0.7, seconds=20.0))
         records.append(record(SETUP_COST, "mixed", seed, 0.05, steps=1_000_000))
     return records

@@ -10,7 +10,7 @@ import numpy as np
 from jumpgym import ENVIRONMENTS
 from jumpgym.baselines.runs.methods import METHODS, REFERENCES
 from jumpgym.baselines.runs.provenance import PACKAGES
-from jumpgym.baselines.runs.run import NOT_APPLICABLE
+from jumpgym.baselines.runs.status import Status
 
 MAPS = ("JointReplenishment", "CapacitatedLotSizing", "BudgetDiscount", "LoanBrackets", "SwitchedLQR")
 """Environments whose decisions are drawn as maps of the regimes, as in the suite."""
@@ -65,7 +65,7 @@ def _learned(
     base: Record, name: str, seed: int, budget: float, final: float, seeds: int, rng: np.random.Generator
 ) -> Record:
     if name == REFUSED and len(base["chart"]["axes"]) == 2:
-        row = _row(float("nan"), f"{NOT_APPLICABLE}: levels on a grid need a single order")
+        row = _row(float("nan"), "levels on a grid need a single order", Status.NOT_APPLICABLE)
         return _record(base, name, seed, budget, row, [], None)
     speed = int(rng.integers(20_000, 200_000))
     times = np.append(np.geomspace(1.0, budget, 14)[:-1] * rng.uniform(1, 1.1), budget)
@@ -77,7 +77,7 @@ def _learned(
     lost = name == DIVERGING and seed == seeds - 1
     if lost:
         curve[-1]["gap_percent"] = curve[-1]["gap_se_percent"] = float("nan")
-    row = _row(curve[-1]["gap_percent"], "diverged: the loss is not finite" if lost else "")
+    row = _row(curve[-1]["gap_percent"], *(["the loss is not finite", Status.DIVERGED] if lost else [""]))
     row |= {"transitions": curve[-1]["transitions"], "cpu_seconds": budget, "wall_seconds": 1.3 * budget}
     return _record(base, name, seed, budget, row, curve, _drawn(base["chart"], 60 + rng.normal(0, 4)))
 
@@ -89,10 +89,11 @@ def _record(
     return {**base, "settings": base["settings"] | settings, "row": row, "curve": curve, "drawn": drawn}
 
 
-def _row(gap: float, note: str) -> Record:
+def _row(gap: float, note: str, status: Status = Status.OK) -> Record:
     costs = {"mean_cost": 24.63 * (100 + gap), "standard_error": 0.7, "difference": 24.63 * gap}
     row = costs | {"difference_se": 0.2, "gap_percent": gap, "gap_se_percent": 0.009}
-    return row | {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0, "note": note}
+    row |= {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
+    return row | {"status": status, "note": note}
 
 
 def _chart(env: str, points: int) -> Record:

@@ -17,6 +17,7 @@ from jumpgym.baselines.comparison.workers import Failure, Workers
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.report import write_report
 from jumpgym.baselines.report.tables import COLUMNS
+from jumpgym.baselines.runs import methods
 from jumpgym.baselines.runs import run as runs
 from jumpgym.baselines.runs.measure import Reference
 from jumpgym.baselines.runs.methods import METHODS, REFERENCES
@@ -222,7 +223,9 @@ def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch):
     for name in ("smoothed", "ppo-level", "ppo-quantity", "ppo-box"):
         run = run_of(name, SWITCHED_LQR)
         records.append(perform(run, tmp_path, "typed", 60.0))
-        assert read_record(run, tmp_path)["row"]["note"].startswith("does not apply: S")
+        row = read_record(run, tmp_path)["row"]
+        assert row["status"] == "not_applicable"
+        assert row["note"].startswith("S")
     for name in ("optimum", "mixed"):
         records.append(perform(run_of(name, SWITCHED_LQR), tmp_path, "typed", 60.0))
     write_report(records, tmp_path)
@@ -234,6 +237,18 @@ def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch):
     assert rows.mean_cost[["smoothed", "ppo-box"]].isna().all()
     assert rows.mean_cost[["optimum", "mixed"]].notna().all()
     assert (tmp_path / "policies-SwitchedLQR.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("method", ["mixed", "ppo-gate"])
+def test_a_mistyped_hyperparameter_is_a_failure_and_not_a_method_that_does_not_apply(
+    finished, tmp_path, monkeypatch, method
+):
+    shutil.copy(DEFAULTS.reference_path(finished / "runs"), tmp_path)
+    monkeypatch.setattr(methods, "tuned", lambda *_: {"lerning_rate": 0.1})
+    with pytest.raises((TypeError, ValueError), match="lerning_rate") as caught:
+        perform(run_of(method), tmp_path, "typed", 60.0)
+    assert not isinstance(caught.value, jumpgym.NotApplicable)
+    assert read_record(run_of(method), tmp_path) is None
 
 
 def test_a_worker_that_dies_costs_one_item():

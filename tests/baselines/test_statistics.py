@@ -19,7 +19,7 @@ INF = float("inf")
 
 
 def runs(gaps, seconds=20.0):
-    """A comparison of ``{(env, method): gap of each seed}``; a note instead of a gap is one."""
+    """A comparison of ``{(env, method): gap of each seed}``; a status may stand in place of a gap."""
     rows = [
         {
             "env": f"jumpgym/{env}-v0",
@@ -29,7 +29,8 @@ def runs(gaps, seconds=20.0):
             "budget_seconds": seconds,
             "budget_timesteps": pd.NA,
             "gap_percent": float("nan") if isinstance(gap, str) else gap,
-            "note": gap if isinstance(gap, str) else "",
+            "status": gap if isinstance(gap, str) else "ok",
+            "note": "",
             "gap_se_percent": 0.1 * (seed + 1),
             "transitions": 1000 * (seed + 1),
             "cpu_to_1_percent": float(seed + 1) if seed < 2 else float("nan"),
@@ -73,7 +74,7 @@ def test_coverage_is_what_it_says_and_less_with_few_values_or_less_confidence():
 
 
 def test_summary():
-    table = summary(runs({("A", "mixed"): [1.0, 2.0, 6.0], ("A", "smoothed"): ["does not apply: no"] * 3}))
+    table = summary(runs({("A", "mixed"): [1.0, 2.0, 6.0], ("A", "smoothed"): ["not_applicable"] * 3}))
     (row,) = table.to_dict("records")
     assert (row["method"], row["runs"], row["diverged"]) == ("mixed", 3, 0)
     assert (row["median"], row["mean"], row["worst"], row["best"]) == (2.0, 3.0, 6.0, 1.0)
@@ -81,13 +82,13 @@ def test_summary():
     assert (row["se"], row["transitions"]) == (0.2, 2000.0)
     assert (row["cpu_to_1_percent"], row["cpu_to_0.3_percent"]) == (2.0, INF)  # of 1, 2 and never
     assert row["transitions_to_1_percent"] == 100.0
-    (row,) = summary(runs({("A", "mixed"): [1.0, 2.0, "diverged: nan"]})).to_dict("records")
+    (row,) = summary(runs({("A", "mixed"): [1.0, 2.0, "diverged"]})).to_dict("records")
     assert (row["diverged"], row["median"], row["mean"], row["worst"]) == (1, 2.0, INF, INF)
     assert np.isnan(row["low"])
 
 
 def test_a_divergence_counts_as_infinite_whatever_its_last_gap():
-    table = runs({("A", "mixed"): [0.1]}).assign(note="diverged: at last")
+    table = runs({("A", "mixed"): [0.1]}).assign(status="diverged")
     assert summary(table)["median"].tolist() == [INF]
     assert performance_profile(table, [1.0]).share.tolist() == [0.0]
 
@@ -102,8 +103,8 @@ def test_budgets_are_apart():
 
 
 def test_profile_by_hand_on_two_problems_with_two_seeds():
-    gaps = {("A", "mixed"): [0.1, 0.5], ("B", "mixed"): [2.0, "diverged: nan"]}
-    gaps |= {("A", "smoothed"): [0.5, 0.5], ("B", "smoothed"): ["does not apply: no"] * 2}
+    gaps = {("A", "mixed"): [0.1, 0.5], ("B", "mixed"): [2.0, "diverged"]}
+    gaps |= {("A", "smoothed"): [0.5, 0.5], ("B", "smoothed"): ["not_applicable"] * 2}
     table = performance_profile(runs(gaps), [0.05, 0.1, 0.5, 1.0, 2.0, 1e9])
     own = table[table.method == "mixed"]
     assert own.share.tolist() == [0, 0.25, 0.5, 0.5, 0.75, 0.75]
@@ -165,10 +166,10 @@ def test_pairs_remove_what_both_share():
 
 
 def test_paired_differences_of_divergences_and_of_nothing():
-    gaps = {("A", "mixed"): [1.0, "diverged: nan", 1.0], ("A", "svg"): [2.0, "diverged: nan", 2.0]}
+    gaps = {("A", "mixed"): [1.0, "diverged", 1.0], ("A", "svg"): [2.0, "diverged", 2.0]}
     (row,) = paired_differences(runs(gaps)).to_dict("records")
     assert (row["difference"], row["better"]) == (pytest.approx(2 / 3), pytest.approx(0.5 / 3))
-    gaps["A", "svg"] = [2.0, 2.0, "diverged: nan"]
+    gaps["A", "svg"] = [2.0, 2.0, "diverged"]
     (row,) = paired_differences(runs(gaps)).to_dict("records")
     assert np.isnan(row["difference"])  # each diverged where the other did not
     assert row["better"] == pytest.approx(1 / 3)
@@ -185,7 +186,7 @@ def test_ranks():
         ("A", "svg"): [0.1, 0.9, 0.9],
         ("A", "smoothed"): [0.2, 0.2, 9.0],
     }
-    gaps |= {("B", "mixed"): [3.0], ("B", "svg"): [1.0], ("B", "smoothed"): ["does not apply: no"]}
+    gaps |= {("B", "mixed"): [3.0], ("B", "svg"): [1.0], ("B", "smoothed"): ["not_applicable"]}
     table = ranks(runs(gaps))
     assert dict(zip(table.method, table["rank"], strict=True)) == {
         "mixed": 1.75,

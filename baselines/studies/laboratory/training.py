@@ -33,6 +33,7 @@ LABELS = {
     "gap_se_percent": "±",
     "transitions": "transitions",
     "cpu_seconds": "CPU s",
+    "status": "status",
     "note": "note",
 }
 """Columns of the report."""
