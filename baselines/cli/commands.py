@@ -181,7 +181,6 @@ def _solve(args: argparse.Namespace, command: str) -> int:
 
     from ..optimum import solve
     from ..policies.classical import best_classical
-    from ..policies.description import describe
 
     problem = as_problem(_make(args.env, args.set))
     try:
@@ -204,7 +203,7 @@ def _solve(args: argparse.Namespace, command: str) -> int:
     except NotImplementedError as error:
         print(f"no classical policy: {error}")
         return 0
-    print(f"best classical policy: {describe(policy)}")
+    print(f"best classical policy: {policy!r}")
     reached, error_of_gap = _cost(policy, optimum, cost)
     gap = 100 * (reached - cost) / abs(cost) if cost else float("nan")
     simulated = ""

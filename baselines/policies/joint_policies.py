@@ -61,6 +61,13 @@ class ItemsPolicy(Policy):
         if problem_found:
             raise ValueError(f"{type(self).__name__}: {problem_found}")
 
+    def __getattr__(self, name: str) -> FloatArray:
+        # Each parameter is an attribute too, as in every policy. "parameters" is missing while it is copied.
+        parameters: dict[str, FloatArray] = self.__dict__.get("parameters", {})
+        if name not in parameters:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return parameters[name]
+
     def wrong(self, parameters: dict[str, FloatArray]) -> str:
         """What is wrong with parameters, or an empty string."""
         for below, above in zip(self.own, self.own[1:], strict=False):

@@ -80,12 +80,11 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
     drawn: Drawn = {"regime": [], "quantity": []}
     for period in chart["periods"]:
         observation[:, -1] = period
-        flat = problem.layout.flat(*decide(policy, env, observation.astype(np.float32)))
-        carried_out = problem.admit(problem.state_at(observation), *flat)
-        regime, quantity = problem.layout.chosen(*carried_out)
-        drawn["regime"].append(regime.T.tolist())
+        decision = decide(policy, env, observation.astype(np.float32))
+        carried_out = problem.carry_out_at(observation, *decision)
+        drawn["regime"].append(carried_out.regime.T.tolist())
         if len(chart["axes"]) == 1:
-            drawn["quantity"].append(quantity.T.tolist())
+            drawn["quantity"].append(carried_out.quantity.T.tolist())
     return drawn
 
 

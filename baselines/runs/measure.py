@@ -19,7 +19,6 @@ from ..evaluation import draw, evaluate, standard_error
 from ..hindsight.cost import BOUNDED, GAP, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
-from ..policies.description import describe
 from .decisions import Chart, Drawn, chart_around, draw_on
 
 EVALUATION_SEED = 0
@@ -83,7 +82,7 @@ class Reference:
             self.optimum = solve(self.problem)
         except NotImplementedError as error:
             self.optimum = best_classical(self.problem)
-            self.kind, self.note = "classical", f"{describe(self.optimum)}, as there is no optimum: {error}"
+            self.kind, self.note = "classical", f"{self.optimum!r}, as there is no optimum: {error}"
         else:
             self.kind, self.note = "optimum", ""
             average = self.problem.horizon is None and self.problem.discount == 1

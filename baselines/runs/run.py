@@ -18,7 +18,6 @@ from jumpgym.adapters.registry import make_env
 
 from ..hindsight.cost import TRACES
 from ..policies.classical import best_classical
-from ..policies.description import describe
 from .decisions import Drawn, draw_on
 from .files import alone, remove_partial, replace_file
 from .measure import EVALUATION_SEED, Gap, Reference
@@ -246,7 +245,7 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
         return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
     policy = best_classical(measure.problem)
     gap = measure.gap(policy, measure.problem, run.episodes)
-    return gap, draw_on(measure.chart, policy, measure.problem), describe(policy)
+    return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)
 
 
 def read_record(run: Run, folder: Path) -> dict[str, Any] | None:

@@ -25,7 +25,6 @@ from ..evaluation import draw, simulate, standard_error
 from ..hindsight.cost import BOUNDED, GAP, TRACES, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
-from ..policies.description import describe
 from ..policies.jump_ignoring import jump_ignoring
 from ..runs.files import replace_file
 from ..runs.provenance import hardware
@@ -140,7 +139,7 @@ def reference_row(env: str, episodes: int, traces: int | None = None) -> Row:
     for kind, search in (("classical", best_classical), ("ignoring", jump_ignoring)):
         policy, seconds = _timed(search, problem)
         above = simulate(policy, problem, state, noise) - costs
-        row |= {kind: describe(policy), **_gap(kind, above, cost), f"{kind}_seconds": seconds}
+        row |= {kind: repr(policy), **_gap(kind, above, cost), f"{kind}_seconds": seconds}
         if isinstance(problem, MinInvestment):
             best, reached = problem.certainty_equivalent(np.array([cost, cost + above.mean()]))
             notes.append(

@@ -11,7 +11,6 @@ from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
 from jumpgym.baselines import evaluate, solve
 from jumpgym.baselines.evaluation import draw, simulate
 from jumpgym.baselines.exact.lqr_optimum import SequencePolicy
-from jumpgym.baselines.policies.description import describe
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
@@ -102,11 +101,11 @@ def test_every_kind_of_problem_has_one():
 
 
 def test_descriptions():
-    assert describe(CanOrderPolicy(JointReplenishment(), 1, (4, 5), 9)) == (
+    assert repr(CanOrderPolicy(JointReplenishment(), 1, (4, 5), 9)) == (
         "CanOrderPolicy(s=(1, 1), c=(4, 5), S=(9, 9), tau=0)"
     )
-    assert describe(SequencePolicy(SwitchedLQR(), 1)) == "SequencePolicy(modes=20 x 1)"
-    assert describe(OrderUpToPolicy(SETUP_COST, 26.0)) == "OrderUpToPolicy(S=26)"
+    assert repr(SequencePolicy(SwitchedLQR(), 1)) == "SequencePolicy(modes=20 x 1)"
+    assert repr(OrderUpToPolicy(SETUP_COST, 26.0)) == "OrderUpToPolicy(S=26)"
 
 
 def test_a_row_is_what_it_says():
