@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import zipfile
@@ -6,6 +7,7 @@ import pytest
 
 import jumpgym
 from jumpgym.baselines.cli import main
+from jumpgym.baselines.cli.main import CLOSED_PIPE, make_parser
 from jumpgym.baselines.runs.methods import METHODS
 
 SETUP_COST = "jumpgym/SetupCost-v0"
@@ -25,7 +27,7 @@ def checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
     for name in ("mixed", "ppo-level"):
         path = folder / "new" / f"{name}.zip"
-        command = ["train", SETUP_COST, "--agent", name, "--timesteps", "12800", "--save", str(path)]
+        command = ["train", SETUP_COST, "--method", name, "--timesteps", "12800", "--save", str(path)]
         assert main([*command, "--set", "fixed_cost=30", "initial_inventory=(0, 20)"]) == 0
     return folder / "new"
 
@@ -33,8 +35,9 @@ def checkpoints(tmp_path_factory):
 def test_list_is_quick_and_complete(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in (*jumpgym.ENVIRONMENTS, *METHODS, "optimum", "classical"):
-        assert name in out
+    names = [env_id.split("/")[1].removesuffix("-v0") for env_id in jumpgym.ENVIRONMENTS]
+    for name in (*names, *METHODS, "optimum", "classical"):
+        assert any(line.startswith(f"  {name} ") and len(line.split()) > 2 for line in out.splitlines())
     code = (
         "import sys; from jumpgym.baselines.cli import main; main(['list']); "
         "assert not {'torch', 'stable_baselines3', 'matplotlib'} & set(sys.modules)"
@@ -42,10 +45,58 @@ def test_list_is_quick_and_complete(capsys):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_module_and_version():
-    command = [sys.executable, "-m", "jumpgym.baselines.cli", "--version"]
+@pytest.mark.parametrize("module", ["jumpgym", "jumpgym.baselines.cli"])
+def test_module_and_version(module):
+    command = [sys.executable, "-m", module, "--version"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == f"jumpgym {jumpgym.__version__}"
+
+
+def test_the_help_groups_all_commands_with_a_line_each(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "usage: jumpgym [--help] [--version] COMMAND ..." in text
+    lines = [line for line in text.splitlines() if line.startswith("  ") and not line.startswith("  -")]
+    commands = [line.split()[0] for line in lines]
+    assert " ".join(commands) == (
+        "compare report train evaluate solve tune references gradients scaling list traces"
+    )
+    assert all(len(line.split()) > 3 for line in lines)
+    for command in commands:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        assert text.startswith(f"usage: jumpgym {command} ")
+        assert "--agent" not in text
+
+
+def test_older_spellings_of_options_still_work():
+    parser = make_parser()
+    train = ["train", "SetupCost", "--save", "x.zip"]
+    assert parser.parse_args(train).method == "mixed"
+    assert parser.parse_args([*train, "--agent", "hpo"]).method == "hpo"
+    assert parser.parse_args(["compare"]).methods is None
+    assert parser.parse_args(["compare", "--agents", "hpo", "svg"]).methods == ["hpo", "svg"]
+
+
+def test_a_closed_pipe_ends_a_command_without_a_traceback():
+    command = f"{sys.executable} -m jumpgym list | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (CLOSED_PIPE, "")
+
+
+def test_output_on_an_ascii_terminal(checkpoints):
+    path = checkpoints / "ppo-level.zip"
+    command = ["evaluate", str(path), "--env", "SetupCost", "--set", "fixed_cost=30", "--episodes", "16"]
+    done = subprocess.run(
+        [sys.executable, "-m", "jumpgym", *command],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "+-" in done.stdout
 
 
 def test_solve(capsys):
@@ -100,7 +151,7 @@ def test_training_what_a_method_cannot_learn_is_one_line(name, capsys, tmp_path)
     command = [
         "train",
         SETUP_COST,
-        "--agent",
+        "--method",
         name,
         "--set",
         "horizon=None",
@@ -162,17 +213,20 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
     file.write_text("")
     save = ["--save", str(tmp_path / "agent.zip")]
     cases = {
-        ("solve", "nowhere"): "environment='nowhere' must be one of 'jumpgym/SetupCost-v0'",
+        ("solve", "nowhere"): "unknown environment 'nowhere': there are jumpgym/SetupCost-v0",
+        ("solve", "setupcost"): "did you mean jumpgym/SetupCost-v0?",
+        ("solve", "no.such.module:Id-v0"): "cannot import no.such.module",
+        ("compare", "--env", "SetupCots"): "did you mean jumpgym/SetupCost-v0?",
         ("solve", SETUP_COST, "--set", "K=1"): "unknown parameter K=1; allowed are fixed_cost",
         ("solve", SETUP_COST, "--set", "fixed_cost"): "--set 'fixed_cost' must be name=value",
         ("solve", SETUP_COST, "--set", "holding_cost=-1"): "holding_cost=-1",
         ("solve", SETUP_COST, "--set", "lead_time=3", "unmet_demand=lost"): "lead_time must be at most 2",
-        ("train", SETUP_COST, "--agent", "magic", *save): "agent='magic' must be one of 'mixed'",
+        ("train", SETUP_COST, "--method", "magic", *save): "='magic' must be one of 'mixed'",
         ("train", SETUP_COST, "--cpu-seconds", "0", *save): "--cpu-seconds=0 must be greater than 0",
         ("train", SETUP_COST, "--timesteps", "0", *save): "--timesteps=0 must be an integer of at least 1",
         ("train", SETUP_COST, "--seed", "-1", *save): "--seed=-1",
         ("train", SETUP_COST, "--save", str(file / "agent.zip")): "must be a folder that can be written",
-        ("references", "--env", "nowhere", "--output", str(tmp_path)): "--env='nowhere' must be one of",
+        ("references", "--env", "nowhere", "--output", str(tmp_path)): "unknown environment 'nowhere'",
         ("references", "--episodes", "1", "--output", str(tmp_path)): "--episodes=1 must be an integer",
         ("references", "--output", str(file / "new")): "must be a folder that can be written",
         ("evaluate", "x.zip", "--env", SETUP_COST, "--episodes", "1"): "--episodes=1",

@@ -34,8 +34,8 @@ NAMES = [
 
 BAD = {
     "--env": [*VALUES[:6], "jumpgym/SetupCost-v1", "CartPole-v1", "../x", "jumpgym/"],
-    "--agents": [*VALUES[:6], "magic", "MIXED", "optimum\n", "__class__"],
-    "--agent": [*VALUES[:6], "magic", "MIXED", "__class__"],
+    "--methods": [*VALUES[:6], "magic", "MIXED", "optimum\n", "__class__"],
+    "--method": [*VALUES[:6], "magic", "MIXED", "__class__"],
     "--seeds": ["", "x", "0", "-1", "1.5", "nan", "1e3", "9" * 5000],
     "--seed": ["", "x", "-1", "1.5", "nan", "9" * 5000],
     "--budget": ["", "x", "0", "-1", "nan", "inf", "-inf", "1e999"],
@@ -48,8 +48,17 @@ BAD = {
 """Values of each option that are all refused."""
 
 OPTIONS = {
-    "compare": ["--env", "--agents", "--seeds", "--budget", "--timesteps", "--episodes", "--preset", "--set"],
-    "train": ["--agent", "--seed", "--cpu-seconds", "--timesteps", "--set"],
+    "compare": [
+        "--env",
+        "--methods",
+        "--seeds",
+        "--budget",
+        "--timesteps",
+        "--episodes",
+        "--preset",
+        "--set",
+    ],
+    "train": ["--method", "--seed", "--cpu-seconds", "--timesteps", "--set"],
     "evaluate": ["--env", "--seed", "--episodes", "--set"],
 }
 

@@ -1,0 +1,85 @@
+"""What several commands share: options for environments and methods, and errors in their values."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jumpgym.adapters.registry import environment_id, make_env
+
+ENV_HELP = "such as SetupCost, or package.module:Id-v0 of another package"
+
+
+class UsageError(Exception):
+    """A command that cannot be carried out; the message says why and what is allowed."""
+
+
+@contextlib.contextmanager
+def usage_errors(*types: type[Exception]) -> Iterator[None]:
+    """Turn errors into a ``UsageError``: those of wrong values and files, or of the types that are given."""
+    caught = types or (OSError, TypeError, ValueError)
+    try:
+        yield
+    except caught as error:
+        raise UsageError(error) from error
+
+
+def add_command(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:
+    """Add the parser of a command.
+
+    Args:
+        commands: returned by ``add_subparsers``.
+        name: of the command.
+        description: for its help; the first line is also its line in the help of all commands.
+        run: function of the parsed arguments that returns the exit code.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_alias(parser: argparse.ArgumentParser, alias: str, **keywords: Any) -> None:
+    """Add an older spelling of an option, which still works but is not shown."""
+    parser.add_argument(alias, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **keywords)
+
+
+def add_set(parser: argparse.ArgumentParser, **keywords: Any) -> None:
+    """Add ``--set`` for parameters of the environment."""
+    settings: dict[str, Any] = {
+        "action": "extend",
+        "help": "parameters of the environment, such as fixed_cost=100 initial_inventory=(0,60)",
+    }
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", **{**settings, **keywords})
+
+
+def environment_ids(names: Sequence[str] | None) -> list[str] | None:
+    """The ids of environments, from names as ``environment_id`` takes them; None stays None."""
+    with usage_errors():
+        return None if names is None else [environment_id(name) for name in names]
+
+
+def make_environment(name: str, assignments: Sequence[str]) -> Any:
+    """The environment of a name, with parameters from the texts ``name=value`` of ``--set``."""
+    parameters = parse_parameters(assignments)
+    with usage_errors():
+        return make_env(name, parameters)
+
+
+def parse_parameters(assignments: Sequence[str]) -> dict[str, Any]:
+    """Parameters from the texts ``name=value`` of ``--set``."""
+    parameters: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--set {assignment!r} must be name=value, such as fixed_cost=100")
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (MemoryError, RecursionError, SyntaxError, ValueError):
+            # Text needs no quotes, as in unmet_demand=lost.
+            parameters[name] = float(value) if value == "inf" else value
+    return parameters

@@ -1,0 +1,136 @@
+"""The studies: ``jumpgym references``, ``jumpgym gradients`` and ``jumpgym scaling``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..studies.laboratory import PARTS
+from .options import add_command, add_set, environment_ids, make_environment, usage_errors
+
+
+def add_references(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym references``."""
+    parser = add_command(
+        commands,
+        "references",
+        "tabulate optimum, classical policies and hindsight bound of environments",
+        run_references,
+    )
+    parser.add_argument("--env", nargs="+", metavar="ENV", help="environments; default: all of jumpgym")
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=16_384,
+        metavar="N",
+        help="simulated episodes of each environment; default: 16384",
+    )
+    _add_output(parser, "references")
+    return parser
+
+
+def run_references(args: argparse.Namespace) -> int:
+    """Compute and write the table of references."""
+    from ..studies.references import tabulate
+
+    with usage_errors(TypeError, ValueError):
+        failed = tabulate(environment_ids(args.env), args.output, args.episodes, args.command_line)
+    return 1 if failed else 0
+
+
+def add_gradients(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym gradients``."""
+    parser = add_command(
+        commands, "gradients", "compare gradient estimators with the true gradient", run_gradients
+    )
+    parser.add_argument("--only", nargs="+", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of all samples and policies; default: 0"
+    )
+    parser.add_argument(
+        "--env",
+        default="SetupCost",
+        metavar="ENV",
+        help="environment of the parts stages and training; default: SetupCost",
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="CPU seconds of each training; default: 30",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="trainings of each estimator; default: 1"
+    )
+    _add_output(parser, "gradients")
+    add_set(parser)
+    return parser
+
+
+def run_gradients(args: argparse.Namespace) -> int:
+    """Do the parts of the gradient study, and write its report."""
+    from ..studies.laboratory.report import Options, investigate, plan
+
+    env = make_environment(args.env, args.set)
+    options = Options(env, args.budget, args.seeds, args.output)
+    with usage_errors(TypeError, ValueError):
+        names = plan(args.only, args.seed, options)
+    with usage_errors(NotImplementedError):  # neither an optimum nor a classical policy is known
+        investigate(names, args.seed, options, args.command_line)
+    return 0
+
+
+def add_scaling(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym scaling``."""
+    parser = add_command(
+        commands,
+        "scaling",
+        "compare methods on 1 to 100 independent items, with equal CPU time",
+        run_scaling,
+    )
+    parser.add_argument(
+        "--items", nargs="+", type=int, metavar="N", help="numbers of items; default: 1 to 100"
+    )
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: all methods of the study")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds; default: 3")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="CPU seconds of each training; default: 120",
+    )
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=16_384,
+        metavar="N",
+        help="of each final evaluation; default: 16384",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
+    )
+    _add_output(parser, "scaling")
+    return parser
+
+
+def run_scaling(args: argparse.Namespace) -> int:
+    """Do the runs of the scaling study that are missing, and write its report."""
+    from ..studies.scaling import plan, scale
+
+    with usage_errors(TypeError, ValueError):
+        runs = plan(args.items, args.methods, args.seeds, args.budget, args.episodes)
+        failed = scale(runs, args.output, args.workers, args.command_line)
+    return 1 if failed else 0
+
+
+def _add_output(parser: argparse.ArgumentParser, study: str) -> None:
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("results") / study,
+        metavar="DIR",
+        help=f"folder to write; default: results/{study}",
+    )
