@@ -1,4 +1,4 @@
-"""The README's example of an environment of one's own."""
+"""The example on the page of the environments of an environment of one's own."""
 
 from pathlib import Path
 
@@ -27,8 +27,10 @@ def example():
     sys.path.pop(0)
 
 
-def test_it_is_what_the_readme_shows():
-    assert (ROOT / "tests" / "examples" / "generator.py").read_text() in (ROOT / "README.md").read_text()
+def test_it_is_what_the_page_shows():
+    assert (ROOT / "tests" / "examples" / "generator.py").read_text() in (
+        ROOT / "envs" / "README.md"
+    ).read_text()
 
 
 def test_it_conforms():
