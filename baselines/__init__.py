@@ -5,7 +5,7 @@ PPO (``jumpgym.baselines.ppo``) and the comparison (``jumpgym.baselines.comparis
 
 from .evaluation import Evaluation, evaluate
 from .hindsight.cost import hindsight_cost
-from .optimum import Optimum, solve
+from .optimum import Exactness, Optimum, solve
 from .policies.classical import (
     FullTruckPolicy,
     MinOrderPolicy,
@@ -23,6 +23,7 @@ from .policy import Policy
 __all__ = [
     "CappedSSPolicy",
     "Evaluation",
+    "Exactness",
     "FullTruckPolicy",
     "MinOrderPolicy",
     "Optimum",

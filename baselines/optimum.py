@@ -1,43 +1,55 @@
-"""``solve``: the optimum of any problem whose family has an exact solver."""
+"""``solve``: the optimum of any problem whose class has an exact solver."""
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
-from jumpgym import as_problem
+from jumpgym import CapacitatedLotSizing, JointReplenishment, SingleItemInventory
+from jumpgym.problems.budget_discount import BudgetDiscount
+from jumpgym.problems.loan_brackets import LoanBrackets
+from jumpgym.problems.min_investment import MinInvestment
+from jumpgym.problems.switched_lqr import SwitchedLQR
 
-from .dispatch import lookup
-from .exact.lattice_policy import Optimum
+from .exact.budget import solve_budget
+from .exact.investment import solve_investment
+from .exact.joint import solve_joint
+from .exact.loans import solve_loans
+from .exact.result import DecisionRule, Exactness, Optimum
+from .exact.single_item import solve_single_item
+from .exact.switched_lqr import solve_lqr
+from .generic import resolve
 
-__all__ = ["Optimum", "solve"]
-
-SOLVERS = {
-    "SingleItemInventory": "exact.single_item_optimum:solve_single_item",
-    "JointReplenishment": "exact.joint_optimum:solve_joint",
-    "CapacitatedLotSizing": "exact.joint_optimum:solve_joint",
-    "BudgetDiscount": "exact.budget_optimum:solve_budget",
-    "MinInvestment": "exact.investment_optimum:solve_investment",
-    "LoanBrackets": "exact.loan_optimum:solve_loans",
-    "SwitchedLQR": "exact.lqr_optimum:solve_lqr",
-}
-"""The solver of each family, by the name of the problem's class."""
+__all__ = ["DecisionRule", "Exactness", "Optimum", "solve"]
 
 
-def solve(problem: Any) -> Any:
-    """Solve a problem to optimality; see the solver of its family in ``SOLVERS`` for method and limits.
+@singledispatch
+def solve(problem: Any) -> Optimum:
+    """Solve a problem to optimality.
+
+    The method depends on the class of the problem: see ``solve_single_item``, ``solve_joint``,
+    ``solve_budget``, ``solve_investment``, ``solve_loans`` and ``solve_lqr`` for methods and limits. Add a
+    solver for a class of your own by ``solve.register(MyProblem, my_solver)``, where ``my_solver`` takes the
+    problem and returns an ``Optimum``.
 
     Args:
         problem: problem, environment or environment id.
 
     Returns:
-        A policy with the attributes ``expected_cost`` (expected discounted cost of an episode from the
-        initial state) and ``discretisation_error`` (its estimated error from a grid, 0 where there is none);
-        without an end also ``average_cost`` (cost of a period in the long run, at discount 1) and
-        ``error_bound``.
+        The optimal policy with its cost and how exact that is.
 
     Raises:
-        NotImplementedError: for what has no solver, naming what is not supported and what to do instead.
-        TypeError: if ``problem`` is no jumpgym problem.
+        NotApplicable: if there is no solver for the problem, naming what is not supported and what to do
+            instead.
+        TypeError: if ``problem`` is not a jumpgym problem.
     """
-    problem = as_problem(problem)
-    return lookup(SOLVERS, problem, "the optimum")(problem)
+    return solve(resolve(solve, problem, "the optimum"))
+
+
+solve.register(SingleItemInventory, solve_single_item)
+solve.register(JointReplenishment, solve_joint)
+solve.register(CapacitatedLotSizing, solve_joint)
+solve.register(BudgetDiscount, solve_budget)
+solve.register(MinInvestment, solve_investment)
+solve.register(LoanBrackets, solve_loans)
+solve.register(SwitchedLQR, solve_lqr)

@@ -30,15 +30,14 @@ def run_solve(args: argparse.Namespace) -> int:
     with usage_errors(NotImplementedError, ValueError):
         optimum = solve(problem)
     average = problem.horizon is None and problem.discount == 1
-    cost = float(optimum.average_cost if average else optimum.expected_cost)
+    cost = optimum.cost
     name = "average cost of a period" if average else "expected cost"
     print(f"optimum: {name} {cost:.4f}{_per_period(cost, problem)}")
     if problem.horizon is None:
         print(f"  bound on the error of the recursion: {optimum.error_bound:.2g}")
     if optimum.discretisation_error:
         print(f"  estimated error of the grid: {optimum.discretisation_error:.2g}")
-    if hasattr(optimum, "exactness"):
-        print(f"  exactness: {optimum.exactness}")
+    print(f"  exactness: {optimum.exactness}")
     sys.stdout.flush()  # the search takes a while
     try:
         policy = best_classical(problem)

@@ -1,12 +1,13 @@
-"""Bellman backups of the stocks of two items on a lattice, with bounds on what its ends cut off.
+"""Dynamic programming steps for two items that are ordered jointly, on a lattice of their stocks.
 
-As in ``stock_process`` a value function carries two rows: row 0 bounds the value from below, row 1 is the
-cost of a policy. Its shape is (2, n1, n2); a single item is one beside an item of one point.
+As in ``single_item_position`` a value function carries two rows: row 0 bounds the value from below, row 1 is
+the cost of a policy. Its shape is (2, n1, n2). A single item is treated as one of two, the other of which has
+a lattice of one point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,20 +15,20 @@ from numpy.typing import NDArray
 
 from jumpgym.demand import Demand
 
-from .lattice import ROUNDING, demand_weights, stock_cost, sum_weights
-from .stock_process import LOWER, UPPER
+from .bellman import LOWER, TOLERANCE, UPPER, cheapest
+from .lattice import demand_matrix, demand_weights, start_weights, stock_costs
 
 FloatArray = NDArray[np.float64]
 
 
 class Orders(NamedTuple):
-    """Orders of the two items that share their regimes, in steps of the lattices.
+    """All orders of the two items with the same regimes, in steps of the lattices.
 
     Attributes:
         regime: the regime of each gate.
-        fixed_cost: what they cost whatever the quantities.
-        most: for each quantity of item 1 the largest of item 2 beside it, not increasing, shape (m,).
-        fill: whether item 2 must be ordered in that quantity, and not at most.
+        fixed_cost: cost of the orders, whatever their quantities.
+        most: for each quantity of item 1 the largest quantity of item 2, not increasing, shape (m,).
+        fill: whether item 2 must be ordered in exactly that quantity.
     """
 
     regime: tuple[int, ...]
@@ -37,26 +38,35 @@ class Orders(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What to do in each state: which of the ``Orders``, and the flat index of the point ordered up to.
-
-    Both have the axes of the values they were found for.
-    """
+    """Index of the ``Orders`` in each state, and flat index of the lattice point that is ordered up to."""
 
     orders: NDArray[np.int16]
     target: NDArray[np.int32]
 
 
 class ItemLattice:
-    """Positions of one item on a lattice: demand and stock cost on it.
+    """Lattice of the inventory positions of one item, with its demand and stock cost.
 
     Args:
-        demand: the item's demand; None for an item that does not exist, at one point.
-        holding_cost, shortage_cost: per unit at the end of a period.
+        demand: demand of the item; None for an item that does not exist, on a lattice of one point.
+        holding_cost, shortage_cost: cost per unit at the end of a period.
         step: distance of the points, in units.
-        low, high: ends, in steps.
+        low, high: ends of the lattice, in steps.
         lost: whether unmet demand is lost; the lattice then begins at 0.
         lead_time: periods until an order arrives; 0 for lost sales.
         discount: factor on the cost of each later period.
+        start: interval of the initial stock, in units.
+
+    Attributes:
+        points: the lattice, in units, shape (n,).
+        moves: probability of each point after demand (columns) by point before it (rows), shape (n, n); what
+            falls below the lattice counts for its lowest point.
+        inside: the same, except that what falls below the lattice is left out; it is nothing for lost sales.
+        can_leave: whether the stock can fall below the lattice.
+        shortfall: expected shortage cost in one period for what falls below the lattice, shape (n,).
+        cost: expected stock cost that this period's order decides on, by position after it, shape (n,).
+        sunk: expected stock costs of the first periods, by position at the start, which no order changes.
+        start: weight of each point as the initial stock, shape (n,).
     """
 
     def __init__(
@@ -70,62 +80,37 @@ class ItemLattice:
         lost: bool,
         lead_time: int,
         discount: float,
+        start: tuple[float, float],
     ) -> None:
         self.step, self.low = step, low
         self.points: FloatArray = step * np.arange(low, high + 1, dtype=np.float64)
+        size = len(self.points)
         weights = (0, np.ones(1)) if demand is None else demand_weights(demand, step)
-        values = weights[0] + np.arange(len(weights[1]))
-        left = np.arange(len(self.points))[:, None] - values
-        self.moves: FloatArray = np.zeros((len(self.points), len(self.points)))
-        """Probability of each point after demand, by point before it; what falls below is at the end."""
-        row = np.broadcast_to(np.arange(len(left))[:, None], left.shape)
-        np.add.at(self.moves, (row, np.maximum(left, 0)), np.broadcast_to(weights[1], left.shape))
+        self.moves = demand_matrix(size, weights)
         self.inside = self.moves.copy()
-        """The like, but what falls below the end is left out; nothing does where sales are lost."""
-        self.shortfall: FloatArray = np.zeros(len(self.points))
-        """Expected shortage cost of one period for the part of the stock below the end."""
+        self.shortfall: FloatArray = np.zeros(size)
         self.can_leave = demand is not None and not lost
-        """Whether the stock can fall below the end."""
         if self.can_leave:
+            left = np.arange(size)[:, None] - (weights[0] + np.arange(len(weights[1])))
             self.inside[:, 0] -= (left < 0) @ weights[1]
             self.shortfall = shortage_cost * step * (np.maximum(-left, 0) @ weights[1])
-        costs = [
-            stock_cost(self.points, step, sum_weights(weights, periods + 1), holding_cost, shortage_cost)
-            for periods in range(lead_time + 1)
-        ]
+        costs = stock_costs(self.points, step, weights, holding_cost, shortage_cost, lead_time)
         self.cost = discount**lead_time * costs[-1]
-        """Expected stock cost that this period's order decides on, by position after the order."""
         self.sunk = [discount**period * cost for period, cost in enumerate(costs[:-1])]
-        """Expected stock costs of the first periods, by position at the start, which no order changes."""
-
-    def start_weights(self, low: float, high: float) -> FloatArray:
-        """Weights of the points for the mean over a uniform start of what is linear between them."""
-        inside = self.points[(self.points > low) & (self.points < high)]
-        start = np.concatenate([[low], inside, [high]])
-        if low == high:
-            each = np.array([1.0, 0.0])
-        else:
-            each = (np.diff(start, append=high) + np.diff(start, prepend=low)) / 2 / (high - low)
-        place = start / self.step - self.low
-        left = np.clip(np.floor(place + ROUNDING).astype(int), 0, len(self.points) - 1)
-        share = np.where(place - left < ROUNDING, 0.0, place - left)
-        weights = np.zeros(len(self.points) + 1)
-        np.add.at(weights, left, each * (1 - share))
-        np.add.at(weights, left + 1, each * share)
-        return weights[:-1]
+        self.start = start_weights(self.points, step, start)
 
 
 class JointProcess:
-    """Bellman backups of two items that are ordered jointly.
+    """Bellman operator of two items that are ordered jointly.
 
-    No order goes beyond the upper ends: far up, more stock never costs less. Below the lattice, row 0 lets
-    the stocks come back to wherever they are best, at no cost; that is a bound from below, since the cost
-    from there is at least the least of all costs to go after an order. Row 1 orders as at the nearest point
-    and carries the shortage beyond it to the end, which bounds a policy's cost.
+    No order goes beyond the upper ends, since far up more stock never costs less. Below the lattice, row 0
+    lets the stocks return at no cost to wherever they are best. That is a lower bound, since the cost from
+    there is at least the least cost to go after any order. Row 1 orders as at the nearest point and carries
+    the shortage beyond it to the end, which is an upper bound on the cost of a policy.
 
     Args:
         items: the lattices of the two items.
-        orders: all orders.
+        orders: all orders, by regimes.
         unit_costs: cost per unit of the two items, shape (2,).
         discount: factor on the cost of the next period.
     """
@@ -143,7 +128,7 @@ class JointProcess:
         first, second = items
         self.shape = (len(first.points), len(second.points))
         self.cost = first.cost[:, None] + second.cost
-        # A state below the lattice is so in one item; the other has at least its least cost.
+        # Below the lattice at least one item is below its own; the other costs at least its least cost.
         self.cost_below = min(
             float(one.cost[0] + other.cost.min()) if one.can_leave else np.inf
             for one, other in ((first, second), (second, first))
@@ -156,12 +141,12 @@ class JointProcess:
     def after_order(
         self, value: FloatArray, below: float, periods_left: float, counts: bool
     ) -> tuple[FloatArray, float]:
-        """Cost to go (2, n1, n2) of each point after ordering, and the bound below the lattice.
+        """Cost to go (2, n1, n2) of each point after ordering, and the lower bound outside the lattice.
 
         Args:
             value: next period's value.
-            below: next period's bound from below on the cost outside the lattice.
-            periods_left: number of periods from the next on, discounted to it.
+            below: next period's lower bound on the cost outside the lattice.
+            periods_left: number of periods from the next one on, discounted to the next one.
             counts: whether an order of this period still arrives within the horizon.
         """
         first, second = self.items
@@ -176,16 +161,13 @@ class JointProcess:
     def best(self, after: FloatArray) -> tuple[FloatArray, Decision]:
         """Value (2, n1, n2) of the best order, and the decisions of both rows."""
         paid = after + self.price
-        value = np.full(paid.shape, np.inf)
-        chosen = np.zeros(paid.shape, dtype=np.int16)
-        target = np.zeros(paid.shape, dtype=np.int32)
-        for index, option in enumerate(self.orders):
-            least, where = least_in_reach(paid, option.most, option.fill)
-            least += option.fixed_cost
-            better = least < value
-            np.copyto(value, least, where=better)
-            np.copyto(target, where, where=better)
-            chosen[better] = index
+
+        def options() -> Iterator[tuple[FloatArray, NDArray[np.int32]]]:
+            for option in self.orders:
+                least, target = least_in_reach(paid, option.most, option.fill)
+                yield least + option.fixed_cost, target
+
+        value, chosen, target = cheapest(options(), paid.shape)
         return value - self.price, Decision(chosen, target)
 
     def follow(self, after: FloatArray, decision: Decision) -> FloatArray:
@@ -196,13 +178,13 @@ class JointProcess:
         return value
 
     def rises(self, value: FloatArray) -> bool:
-        """Whether the value does not fall with more stock at the upper ends of the lattice."""
-        slack = 1e-9 * max(1.0, float(np.abs(value).max()))
+        """Whether more stock does not lower the value at the upper ends of the lattice."""
+        slack = TOLERANCE * max(1.0, float(np.abs(value).max()))
         first = self.shape[0] == 1 or bool(np.all(value[:, -1] >= value[:, -2] - slack))
         return first and (self.shape[1] == 1 or bool(np.all(value[..., -1] >= value[..., -2] - slack)))
 
     def highest(self, decision: Decision, start: tuple[int, int]) -> tuple[int, int]:
-        """Highest point that row 1's decisions order up to, of each item, from points up to ``start``."""
+        """Highest points, one by item, that row 1 orders up to from points up to ``start``."""
         target = np.unravel_index(decision.target[UPPER, : start[0] + 1, : start[1] + 1], self.shape)
         return max(start[0], int(target[0].max())), max(start[1], int(target[1].max()))
 
@@ -210,10 +192,10 @@ class JointProcess:
 def least_in_reach(
     values: FloatArray, most: NDArray[np.int64], fill: bool
 ) -> tuple[FloatArray, NDArray[np.int32]]:
-    """The least of ``values`` that orders can reach from each point, and the flat index of its point.
+    """The least of ``values`` that orders reach from each point, and the flat index of the point it is at.
 
-    From a point (i, j) they reach (i + a, j + b) on the lattice with ``b <= most[a]``, or ``b == most[a]``
-    where they must fill; where they reach nothing the least is infinite.
+    From a point (i, j) orders reach (i + a, j + b) on the lattice for ``b <= most[a]``, or for
+    ``b == most[a]`` if they must fill. Where they reach nothing, the least is infinite.
 
     Args:
         values: shape (2, n1, n2).
@@ -223,29 +205,29 @@ def least_in_reach(
     size, width = values.shape[1:]
     here = np.broadcast_to(np.arange(size * width, dtype=np.int32).reshape(size, width), values.shape)
     least = np.full(values.shape, np.inf)
-    where = np.array(here)
-    # Windows of the second item grow step by step while the quantity of the first falls.
-    ahead, target = values.copy(), np.array(here)
+    target = np.array(here)
+    # As the quantity of the first item falls, the window of the second item grows step by step.
+    ahead, ahead_target = values.copy(), np.array(here)
     reach = 0
     for a in reversed(range(min(len(most), size))):
         if fill:
             if most[a] < width:
                 source = (slice(None), slice(a, None), slice(int(most[a]), None))
-                _improve(least, where, values[source], here[source])
+                _improve(least, target, values[source], here[source])
             continue
         for b in range(reach + 1, min(int(most[a]), width - 1) + 1):
-            _improve(ahead, target, values[:, :, b:], here[:, :, b:])
+            _improve(ahead, ahead_target, values[:, :, b:], here[:, :, b:])
             reach = b
-        _improve(least, where, ahead[:, a:], target[:, a:])
-    return least, where
+        _improve(least, target, ahead[:, a:], ahead_target[:, a:])
+    return least, target
 
 
 def _improve(
-    least: FloatArray, where: NDArray[np.int32], values: FloatArray, points: NDArray[np.int32]
+    least: FloatArray, target: NDArray[np.int32], values: FloatArray, points: NDArray[np.int32]
 ) -> None:
-    """Put in the first rows and columns of ``least`` what is less in ``values``, and its points."""
+    """Lower the first rows and columns of ``least`` to ``values`` where these are less; note their points."""
     rows, columns = values.shape[1:]
-    best, best_points = least[:, :rows, :columns], where[:, :rows, :columns]
+    best, best_points = least[:, :rows, :columns], target[:, :rows, :columns]
     better = values < best
     np.copyto(best, values, where=better)
     np.copyto(best_points, points, where=better)

@@ -1,4 +1,4 @@
-"""What can be ordered of one or two items at once, and the lattices on which that is exact."""
+"""Which orders of one or two items are possible together, and lattices on which they are exact."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ GRID_POINTS = 160
 
 @dataclass(frozen=True)
 class Choice:
-    """Regimes with a room that the orders share: what they take up, ``sizes @ quantity``, fits into it.
+    """A choice of regimes, and the capacity that orders share under it.
+
+    Orders need ``sizes @ quantity`` of the capacity: trucks, or time on a machine.
 
     Attributes:
         regime: the regime of each gate.
         fixed_cost: cost of the regimes.
-        room: the room, infinite if there is none.
+        room: the capacity, infinite if there is no limit.
         fill: whether it must be used up.
         ordered: whether each item may be ordered, shape (2,).
     """
@@ -44,11 +46,11 @@ class Choice:
 
 
 def choices(problem: JointProblem) -> tuple[list[Choice], NDArray[np.float64]]:
-    """All choices that are not dominated, "nothing" first, and the sizes (2,) of a unit of each item.
+    """All choices that are not dominated, "nothing" first, and the capacity (2,) that units of items need.
 
-    A second item that does not exist is never ordered, and its units are as large as those of the first.
+    A second item that does not exist is never ordered, and its units need as much as those of the first.
     """
-    found = [Choice((0,) * len(problem.layout.gates), 0.0, np.inf, False, (False, False))]
+    options = [Choice((0,) * len(problem.layout.gates), 0.0, np.inf, False, (False, False))]
     subsets = [s for s in itertools.product((0, 1), repeat=problem.items) if any(s)]
     for subset in subsets:
         ordered = (bool(subset[0]), len(subset) > 1 and bool(subset[1]))
@@ -56,30 +58,30 @@ def choices(problem: JointProblem) -> tuple[list[Choice], NDArray[np.float64]]:
         if isinstance(problem, CapacitatedLotSizing):
             room = float(problem.capacity - problem.setup_times @ subset)
             if room > 0:
-                found.append(Choice(subset, fixed_cost, room, False, ordered))
+                options.append(Choice(subset, fixed_cost, room, False, ordered))
             continue
-        # Further trucks are of use only while they do not hold the largest orders already.
+        # One more truck is useful only if those before it do not hold the largest orders.
         largest = float(problem.max_order @ subset)
         for trucks in range(1, problem.max_trucks + 1):
             room = trucks * problem.truck_capacity
             if problem.full_trucks or trucks == 1 or room - problem.truck_capacity < largest:
                 cost = fixed_cost + trucks * problem.truck_cost
-                found.append(Choice((trucks, *subset), cost, room, problem.full_trucks, ordered))
+                options.append(Choice((trucks, *subset), cost, room, problem.full_trucks, ordered))
     if isinstance(problem, CapacitatedLotSizing):
-        return found, np.resize(problem.unit_times, 2)
-    return found, np.full(2, float(problem.truck_capacity < np.inf))
+        return options, np.resize(problem.unit_times, 2)
+    return options, np.full(2, float(problem.truck_capacity < np.inf))
 
 
 def lattice_orders(
     choice: Choice, sizes: NDArray[np.float64], largest: NDArray[np.float64], steps: NDArray[np.float64]
 ) -> Orders:
-    """A choice in steps of the two lattices, which quantities between them are rounded down to.
+    """The orders of a choice in steps of the two lattices, to which quantities are rounded down.
 
     Args:
         choice: the choice.
-        sizes: what a unit of each item takes up, shape (2,).
+        sizes: capacity that a unit of each item needs, shape (2,).
         largest: the largest order of each item, in units, shape (2,).
-        steps: of the lattices, in units, shape (2,).
+        steps: steps of the lattices, in units, shape (2,).
     """
     limit = [
         np.floor(most / step + ROUNDING) if may else 0.0
@@ -92,18 +94,18 @@ def lattice_orders(
     left = np.full(len(first), np.inf)
     if taken[1] > 0 and np.isfinite(choice.room):
         left = np.floor((choice.room - taken[0] * first) / taken[1] + ROUNDING)
-    # If item 2 cannot fill what item 1 leaves, there is no such order: a quantity beyond every lattice.
+    # If item 2 cannot fill what item 1 leaves, there is no such order; mark it by a quantity off any lattice.
     beyond = 2.0**31 if choice.fill else limit[1]
     most = np.where(left <= limit[1], left, beyond)
     return Orders(choice.regime, choice.fixed_cost, most.astype(np.int64), choice.fill)
 
 
 def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Steps (2,) of the lattices on which the problem is exact, or else two pairs, the second half the first.
+    """Steps (2,) of the lattices on which the problem is exact; else two pairs, the second half the first.
 
     Args:
-        problem: one or two items.
-        extents: how far the first lattices reach, in units, shape (items,).
+        problem: a problem of one or two items.
+        extents: length of the first lattices, in units, shape (items,).
     """
     options, sizes = choices(problem)
     rooms = np.array([option.room for option in options if np.isfinite(option.room)])
@@ -117,16 +119,16 @@ def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[N
     if len(numbers) == problem.items:
         steps = _common_steps(numbers, sizes, rooms)
         if steps is not None:
-            # A uniform start is averaged on finer lattices, between whose points the value may be concave.
-            found = [steps] if fixed_start else [steps, steps / 2]
-            if np.prod(extents / found[-1][: problem.items]) < EXACT_STATES:
-                return found
+            # A uniform start needs a finer lattice, since the value may be concave between points.
+            pair = [steps] if fixed_start else [steps, steps / 2]
+            if np.prod(extents / pair[-1][: problem.items]) < EXACT_STATES:
+                return pair
     coarse = np.ones(2)
     for item, demand in enumerate(problem.demand.items):
         at_most = max(standard_deviation(demand) / 16, 2 * extents[item] / GRID_POINTS)
         ends = rooms / sizes[item] if sizes[item] > 0 else problem.max_order[[item]]
         coarse[item] = grid_step(at_most, ends)
-    if np.all(sizes > 0):  # what orders take up shall add up to the rooms
+    if np.all(sizes > 0):  # equal steps of capacity, so that orders can add up to the rooms
         coarse = float((sizes * coarse).min()) / sizes
     return [coarse, coarse / 2]
 
@@ -134,18 +136,18 @@ def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[N
 def _common_steps(
     numbers: list[NDArray[np.float64]], sizes: NDArray[np.float64], rooms: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Steps (2,) of which quantities are multiples, and equal in what they take up of the rooms."""
+    """Steps (2,) of which quantities are multiples and which need equal capacity; None if there are none."""
     steps = np.ones(2)
     shared = [rooms, *(size * values for size, values in zip(sizes, numbers, strict=False) if size > 0)]
     unit = common_step(np.concatenate(shared))
     for item, values in enumerate(numbers):
-        own = unit / sizes[item] if sizes[item] > 0 and unit is not None else common_step(values)
-        if own is None or unit is None:
+        step = unit / sizes[item] if sizes[item] > 0 and unit is not None else common_step(values)
+        if step is None or unit is None:
             return None
-        steps[item] = own
+        steps[item] = step
     return steps
 
 
 def largest_demand(demand: Demand) -> float:
-    """A demand that is rarely exceeded, in units."""
+    """Demand that is rarely exceeded, in units."""
     return min(demand.max, demand.mean + 4 * standard_deviation(demand))

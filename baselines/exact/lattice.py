@@ -1,4 +1,4 @@
-"""Stock on a lattice: the step, demand on it, expectations over it, and minima over sliding windows."""
+"""Stock on a lattice: its step, demand and costs on it, expectations, and minima over sliding windows."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from jumpgym import NotApplicable
 from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand
 
+Weights = tuple[int, NDArray[np.float64]]
+"""A distribution on a lattice: its first point, in steps, and the weights of this and the next points."""
+
 LARGEST_DENOMINATOR = 10_000
-"""Fractions with larger denominators are not recognised in floating-point numbers."""
+"""Floating-point numbers are recognised as fractions up to this denominator."""
 
 ROUNDING = 1e-9
-"""Numbers that differ by less than this, in steps or relatively, are taken as equal."""
+"""Numbers count as equal if they differ by less than this, in steps or relatively."""
+
+
+def refuse_traces(*noises: Any, name: str = "demand") -> None:
+    """Raise NotApplicable unless every noise is a distribution."""
+    if not all(isinstance(noise, DiscreteDemand | ContinuousDemand) for noise in noises):
+        raise NotApplicable(
+            f"{name}: traces are not supported. The periods of a trace depend on each other, so stock and "
+            "period do not make a state; pass a frozen scipy.stats distribution fitted to the traces, or "
+            "compare policies on them with evaluate"
+        )
 
 
 def common_step(numbers: Any) -> float | None:
-    """The largest step of which all the numbers are multiples; None if they have none, or only a tiny one."""
+    """The largest step of which all numbers are multiples; None if there is none, or only a tiny one."""
     values = np.unique(np.asarray(numbers, dtype=float))
     fractions = [Fraction(value).limit_denominator(LARGEST_DENOMINATOR) for value in values.tolist()]
     if not np.allclose([float(fraction) for fraction in fractions], values, rtol=1e-12, atol=1e-12):
@@ -33,7 +47,7 @@ def common_step(numbers: Any) -> float | None:
 
 
 def grid_step(at_most: float, ends: NDArray[np.float64]) -> float:
-    """A step not above ``at_most``; the ends, or at least the smallest positive one, are multiples of it."""
+    """A step of at most ``at_most`` that divides the positive ends, or at least the smallest of them."""
     positive = ends[ends > 0]
     if not positive.size:
         return at_most
@@ -50,19 +64,17 @@ def standard_deviation(demand: Demand) -> float:
     return max(variance, 0.0) ** 0.5
 
 
-def demand_weights(demand: Demand, step: float) -> tuple[int, NDArray[np.float64]]:
+def demand_weights(demand: Demand, step: float) -> Weights:
     """Demand as weights of the lattice points ``(first + k) * step``.
 
-    The weight of a point is the expectation of the hat function around it, so the mean is preserved, and the
-    expectation of a function that is linear between lattice points is exact. Atoms on the lattice stay whole.
-
-    Returns:
-        first, and the weights, shape (points,).
+    The weight of a point is the expectation of the hat function around it. This preserves the mean, and the
+    expectation of a function that is linear between lattice points is exact. A probability on a lattice
+    point stays there.
     """
     if isinstance(demand, DiscreteDemand):
-        place = demand.values / step
-        below = np.floor(place + ROUNDING)
-        above = np.where(place - below < ROUNDING, 0.0, place - below)
+        position = demand.values / step
+        below = np.floor(position + ROUNDING)
+        above = np.where(position - below < ROUNDING, 0.0, position - below)
         index = (below - below[0]).astype(int)
         weights = np.zeros(index[-1] + 2)
         np.add.at(weights, index, demand.probabilities * (1 - above))
@@ -78,10 +90,10 @@ def demand_weights(demand: Demand, step: float) -> tuple[int, NDArray[np.float64
 
 
 def _expected_excess(demand: ContinuousDemand, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """E max(x - demand, 0) of the demand that is simulated: uniform between neighbouring table entries."""
+    """E max(x - demand, 0) for the demand that is simulated: uniform between neighbouring table entries."""
     quantiles = demand.quantiles
     levels = 1 / (1 + np.exp(-np.linspace(-demand.REACH, demand.REACH, demand.cells + 1)))
-    mass = np.diff(levels, prepend=0.0)  # below the table's first entry lies an atom on it
+    mass = np.diff(levels, prepend=0.0)  # what lies below the first entry of the table is put on it
     middle = np.append(quantiles[0], (quantiles[:-1] + quantiles[1:]) / 2)
     width = np.append(0.0, np.diff(quantiles))
     cell = np.searchsorted(quantiles, x, side="left")  # x lies in (quantiles[cell - 1], quantiles[cell]]
@@ -93,22 +105,77 @@ def _expected_excess(demand: ContinuousDemand, x: NDArray[np.float64]) -> NDArra
     return mass_below * x - moment_below + partial
 
 
-def sum_weights(weights: tuple[int, NDArray[np.float64]], count: int) -> tuple[int, NDArray[np.float64]]:
-    """Weights of the sum of ``count`` independent demands."""
-    first, total = weights
-    for _ in range(count - 1):
-        total = np.convolve(total, weights[1])
-    return count * first, total
+def demand_matrix(size: int, weights: Weights, linear: bool = False) -> NDArray[np.float64]:
+    """Matrix (size, size) that takes a function of the stock after demand to its expectation before demand.
+
+    Row i belongs to the stock before demand.
+
+    Args:
+        size: number of lattice points.
+        weights: demand on the lattice.
+        linear: whether the function is continued beyond both ends of the lattice by straight lines; by
+            default it is constant below the lower end, and demand must not be negative.
+    """
+    first, probabilities = weights
+    row = np.arange(size)[:, None]
+    left = row - (first + np.arange(len(probabilities)))
+    matrix = np.zeros((size, size))
+    if not linear:
+        np.add.at(matrix, (row, np.maximum(left, 0)), probabilities)
+        return matrix
+    inside = np.clip(left, 0, size - 2)
+    np.add.at(matrix, (row, inside), probabilities * (1 - (left - inside)))
+    np.add.at(matrix, (row, inside + 1), probabilities * (left - inside))
+    return matrix
+
+
+def start_weights(points: NDArray[np.float64], step: float, ends: tuple[float, float]) -> NDArray[np.float64]:
+    """Weights (n,) of lattice points for the mean over a uniform start of a function linear between them."""
+    low, high = ends
+    inside = points[(points > low) & (points < high)]
+    start = np.concatenate([[low], inside, [high]])
+    if low == high:
+        shares = np.array([1.0, 0.0])
+    else:
+        shares = (np.diff(start, append=high) + np.diff(start, prepend=low)) / 2 / (high - low)
+    position = np.clip((start - points[0]) / step, 0, len(points) - 1)
+    left = np.floor(position + ROUNDING).astype(int)
+    above = np.where(position - left < ROUNDING, 0.0, position - left)
+    weights = np.zeros(len(points) + 1)
+    np.add.at(weights, left, shares * (1 - above))
+    np.add.at(weights, left + 1, shares * above)
+    return weights[:-1]
+
+
+def nearest_index(values: NDArray[np.float64], step: float, low: int, size: int) -> NDArray[np.int64]:
+    """Index of the lattice point nearest to each value, on ``size`` points from ``low * step`` on."""
+    # Clipped before the cast, since integers overflow for values far out of range.
+    return np.clip(np.round(values / step) - low, 0, size - 1).astype(np.int64)
+
+
+def stock_costs(
+    points: NDArray[np.float64],
+    step: float,
+    weights: Weights,
+    holding_cost: float,
+    shortage_cost: float,
+    lead_time: int,
+) -> list[NDArray[np.float64]]:
+    """Expected holding and shortage cost (n,) after 1, 2, ..., ``lead_time + 1`` periods of demand.
+
+    No order changes any of them but the last, which is the one that an order decides on.
+    """
+    costs, total = [], weights
+    for _ in range(lead_time + 1):
+        costs.append(stock_cost(points, step, total, holding_cost, shortage_cost))
+        total = total[0] + weights[0], np.convolve(total[1], weights[1])
+    return costs
 
 
 def stock_cost(
-    points: NDArray[np.float64],
-    step: float,
-    weights: tuple[int, NDArray[np.float64]],
-    holding_cost: float,
-    shortage_cost: float,
+    points: NDArray[np.float64], step: float, weights: Weights, holding_cost: float, shortage_cost: float
 ) -> NDArray[np.float64]:
-    """E of holding and shortage cost after the demand, from stock ``points`` (n,) in units."""
+    """Expected holding and shortage cost (n,) after demand, from stock ``points`` (n,) in units."""
     first, probabilities = weights
     demand = step * (first + np.arange(len(probabilities)))
     below = np.searchsorted(demand, points + step * ROUNDING, side="right")
@@ -119,33 +186,35 @@ def stock_cost(
 
 
 class Expectation:
-    """Expectation of a function of stock after demand: y -> E f(y - demand), on a lattice.
+    """Expectation of a function of the stock after demand, y -> E f(y - demand), on a long lattice.
 
-    Written as products of blocks with a banded Toeplitz matrix, which is faster than a convolution, and
-    unlike a Fourier transform keeps all digits where f spans many orders of magnitude.
+    It multiplies blocks with a banded Toeplitz matrix. That is faster than a convolution, and unlike a
+    Fourier transform it keeps all digits where f spans many orders of magnitude.
 
     Args:
         weights: demand on the lattice.
+
+    Attributes:
+        reach: number of points below the lattice at which ``f`` must be known.
     """
 
     BLOCK = 128
 
-    def __init__(self, weights: tuple[int, NDArray[np.float64]]) -> None:
+    def __init__(self, weights: Weights) -> None:
         first, probabilities = weights
         self.reach = first + len(probabilities) - 1
-        """Lattice points below the lattice's end that ``f`` must be known on."""
         self._span = len(probabilities) - 1
         offset = np.arange(self.BLOCK + self._span)[:, None] - np.arange(self.BLOCK)
         inside = (offset >= 0) & (offset <= self._span)
         self._toeplitz = np.where(inside, probabilities[np.clip(self._span - offset, 0, self._span)], 0.0)
 
     def __call__(self, below: NDArray[np.float64], f: NDArray[np.float64]) -> NDArray[np.float64]:
-        """E f(y - demand), shape (..., n), from f on the lattice (..., n) and on ``reach`` points below."""
+        """E f(y - demand), shape (..., n), from f on the lattice (..., n) and ``below`` it (..., reach)."""
         size = f.shape[-1]
         blocks = -(-size // self.BLOCK)
         padded = np.zeros((*f.shape[:-1], blocks * self.BLOCK + self._span))
-        known = min(self.reach + size, size + self._span)
-        padded[..., :known] = np.concatenate([below, f], axis=-1)[..., :known]
+        filled = min(self.reach + size, size + self._span)
+        padded[..., :filled] = np.concatenate([below, f], axis=-1)[..., :filled]
         windows = sliding_window_view(padded, self.BLOCK + self._span, axis=-1)[..., :: self.BLOCK, :]
         rows = windows.reshape(-1, windows.shape[-1]) @ self._toeplitz
         return rows.reshape(*f.shape[:-1], -1)[..., :size]
@@ -154,8 +223,9 @@ class Expectation:
 def window_argmin(values: NDArray[np.float64], width: int) -> NDArray[np.int64]:
     """Index of the first minimum of ``values[..., i : i + width + 1]`` for each i, shape (..., n).
 
-    The windows of the last indices are cut at the end. A minimum over a window is one over the rest of its
-    first block and one over the start of its second (van Herk 1992; Gil and Werman 1993).
+    The windows of the last indices end with the lattice. The minimum over a window is the lesser of the
+    minima over the rest of its first block and over the start of its second one (van Herk 1992; Gil and
+    Werman 1993).
     """
     size = values.shape[-1]
     block = min(width + 1, size)
@@ -163,16 +233,16 @@ def window_argmin(values: NDArray[np.float64], width: int) -> NDArray[np.int64]:
     padded = np.full((*values.shape[:-1], blocks * block), np.inf)
     padded[..., :size] = values
     grid = padded.reshape(*values.shape[:-1], blocks, block)
-    place = np.arange(blocks * block).reshape(blocks, block)
+    index = np.arange(blocks * block).reshape(blocks, block)
 
     least = np.minimum.accumulate(grid, axis=-1)
     is_new = np.ones(grid.shape, dtype=bool)
     is_new[..., 1:] = grid[..., 1:] < least[..., :-1]
-    up_to = np.maximum.accumulate(np.where(is_new, place, 0), axis=-1).reshape(padded.shape)
+    up_to = np.maximum.accumulate(np.where(is_new, index, 0), axis=-1).reshape(padded.shape)
 
     least = np.minimum.accumulate(grid[..., ::-1], axis=-1)
     is_new[..., 1:] = grid[..., -2::-1] <= least[..., :-1]
-    onwards = np.where(is_new, place[:, ::-1], blocks * block)
+    onwards = np.where(is_new, index[:, ::-1], blocks * block)
     onwards = np.minimum.accumulate(onwards, axis=-1)[..., ::-1].reshape(padded.shape)
 
     first, second = onwards[..., :size], up_to[..., block - 1 : block - 1 + size]

@@ -33,7 +33,7 @@ BEST = {
     "BudgetDiscount": "policies.budget_policies:best_budget_policy",
     "MinInvestment": "policies.investment_policies:best_constant_fraction",
     "LoanBrackets": "policies.loan_policies:best_loan_policy",
-    "SwitchedLQR": "exact.lqr_optimum:RecedingHorizonPolicy",
+    "SwitchedLQR": "policies.switched_lqr_policies:RecedingHorizonPolicy",
 }
 """The search of each family of problems, by the name of the problem's class."""
 

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
+from jumpgym import NotApplicable, as_problem
 from jumpgym.problems.min_investment import MinInvestment
 
-from ..exact.investment_optimum import investment
 from ..policy import Policy
 
 SAMPLE = 8192
@@ -42,7 +42,7 @@ class ConstantFractionPolicy(Policy):
     """
 
     def __init__(self, problem: Any, fractions: Any = None, thresholds: Any = None) -> None:
-        self.problem = problem = investment(problem)
+        self.problem = problem = _investment(problem)
         needs = problem.min_investment + problem.entry_costs
         given = {
             "fractions": kelly_fractions(problem) if fractions is None else fractions,
@@ -71,7 +71,7 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
     They maximise the mean of ``log(1 + risk_free + fractions @ (return - risk_free))`` over returns that the
     problem draws; at least 0, with a sum of at most 1.
     """
-    problem = investment(problem)
+    problem = _investment(problem)
     uniforms = np.random.default_rng(0).random(
         (SAMPLE // problem.horizon + 1, problem.horizon, *problem.noise_shape)
     )
@@ -95,7 +95,7 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
 
 def best_constant_fraction(problem: Any) -> ConstantFractionPolicy:
     """The Kelly fractions with the thresholds that do best on a sample, found vehicle by vehicle, twice."""
-    problem = investment(problem)
+    problem = _investment(problem)
     fractions = kelly_fractions(problem)
     thresholds = problem.min_investment + problem.entry_costs
     lowest, highest = np.maximum(thresholds, 1e-9), 5 * np.maximum(thresholds, problem.initial_wealth[1])
@@ -108,6 +108,14 @@ def best_constant_fraction(problem: Any) -> ConstantFractionPolicy:
                 candidates.append(ConstantFractionPolicy(problem, fractions, changed))
             thresholds = min(candidates, key=lambda policy: _sample_cost(problem, policy)).thresholds
     return ConstantFractionPolicy(problem, fractions, thresholds)
+
+
+def _investment(problem: Any) -> MinInvestment:
+    """The ``MinInvestment`` of a problem, an environment or an id; NotApplicable if it is another problem."""
+    resolved = as_problem(problem)
+    if not isinstance(resolved, MinInvestment):
+        raise NotApplicable(f"{type(resolved).__name__} must be a MinInvestment")
+    return resolved
 
 
 def _sample_cost(problem: MinInvestment, policy: Policy) -> float:

@@ -25,7 +25,7 @@ IGNORING = {
     "JointReplenishment": "policies.jump_ignoring:best_items_order_up_to",
     "CapacitatedLotSizing": "policies.jump_ignoring:best_items_order_up_to",
     "MinInvestment": "policies.jump_ignoring:always_kelly",
-    "SwitchedLQR": "exact.lqr_optimum:best_fixed_mode",
+    "SwitchedLQR": "policies.switched_lqr_policies:best_fixed_mode",
 }
 """The search of each family of problems, by the name of the problem's class."""
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory
 
 from ..evaluation import draw, simulate
-from ..exact.certified import certified, lattice_steps, supported
+from ..exact.bellman import UPPER
 from ..exact.lattice import grid_step
-from ..exact.long_run import long_run_cost
-from ..exact.stock_process import UPPER, StockProcess
+from ..exact.markov_chain import long_run_cost
+from ..exact.single_item_lattice import certified, lattice_steps, supported
+from ..exact.single_item_position import StockProcess
 from ..policy import Policy
 
 EPISODES = 1024

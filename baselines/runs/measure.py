@@ -27,9 +27,6 @@ EVALUATION_SEED = 0
 SIMULATED = 16_384
 """Episodes that tell the expected cost of a reference whose exact one is not known."""
 
-EXACT = 1e-9
-"""Relative error up to which a cost is taken to be exact."""
-
 SUMMARY = ("kind", "cost", "exactness", "note")
 
 
@@ -85,14 +82,11 @@ class Reference:
             self.kind, self.note = "classical", f"{self.optimum!r}, as there is no optimum: {error}"
         else:
             self.kind, self.note = "optimum", ""
-            average = self.problem.horizon is None and self.problem.discount == 1
-            cost = self.optimum.average_cost if average else self.optimum.expected_cost
+            cost = self.optimum.cost
         if cost is None or not np.isfinite(cost):
             self.exactness, self.cost = "simulated", float(self.costs(SIMULATED).mean())
         else:
-            grid = self.optimum.discretisation_error > EXACT * abs(cost)
-            self.exactness = getattr(self.optimum, "exactness", "grid" if grid else "exact")
-            self.cost = float(cost)
+            self.exactness, self.cost = self.optimum.exactness.value, cost
 
     def costs(self, episodes: int) -> NDArray[np.float64]:
         """Its costs on ``episodes`` episodes, shape (episodes,)."""

@@ -33,9 +33,6 @@ from ..runs.run import short
 SEED = 1
 """Of the noise on which all references are simulated; searches of parameters use another."""
 
-EXACT = 1e-9
-"""Relative error up to which a cost is taken to be exact."""
-
 COLUMNS = (
     "env",
     "optimum",
@@ -124,13 +121,13 @@ def reference_row(env: str, episodes: int, traces: int | None = None) -> Row:
     name = short(env).removesuffix("-v0")
     state, noise = draw(problem, episodes, SEED)
     optimum, solve_seconds = _timed(solve, problem)
-    cost, grid_error = float(optimum.expected_cost), optimum.discretisation_error
+    cost = optimum.cost
     costs = simulate(optimum, problem, state, noise)
     row: Row = {
         "env": env,
         "optimum": cost,
-        "discretisation_error": grid_error,
-        "exactness": getattr(optimum, "exactness", "exact" if grid_error <= EXACT * abs(cost) else "grid"),
+        "discretisation_error": optimum.discretisation_error,
+        "exactness": optimum.exactness.value,
         "solve_seconds": solve_seconds,
         "simulated_optimum": float(costs.mean()),
         "simulated_optimum_se": standard_error(costs),

@@ -93,8 +93,8 @@ class ItemByItem:
 
     def __init__(self, items: int) -> None:
         self.optima = [solve(make_item(item)) for item in range(items)]
-        self.expected_cost = sum(float(optimum.expected_cost) for optimum in self.optima)
-        self.discretisation_error = sum(float(optimum.discretisation_error) for optimum in self.optima)
+        self.expected_cost = sum(optimum.cost for optimum in self.optima)
+        self.discretisation_error = sum(optimum.discretisation_error for optimum in self.optima)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.exact.budget_optimum import solve_budget
-from jumpgym.baselines.exact.single_item_optimum import solve_single_item
+from jumpgym.baselines.exact.budget import solve_budget
+from jumpgym.baselines.exact.single_item import solve_single_item
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy, best_budget_policy
 from jumpgym.problems.budget_discount import BudgetDiscount
 
@@ -68,7 +68,7 @@ def test_brute_force(parameters):
     # What exceeds the money is cut to an order between the multiples of the step, so that brute force is
     # restricted to orders that the money pays for, and may be better without.
     whole = brute_force(Payable(problem), 0.5)
-    assert optimum.step == 0.5
+    assert optimum.rule.step == 0.5
     assert optimum.expected_cost == pytest.approx(whole, rel=1e-9)
     assert brute_force(problem, 0.5) <= whole + 1e-12
     assert brute_force(problem, 0.5) == pytest.approx(whole, rel=0.05)
@@ -92,7 +92,7 @@ class Payable:
 def test_one_price_is_exact_and_cuts_are_free():
     problem = tiny(breakpoints=(), unit_costs=(1.0,), income=1.0)
     optimum = solve_budget(problem)
-    assert (optimum.step, optimum.discretisation_error) == (1, 0)
+    assert (optimum.rule.step, optimum.discretisation_error) == (1, 0)
     assert optimum.expected_cost == pytest.approx(brute_force(problem, 0.25), rel=1e-12)
 
 

@@ -7,9 +7,9 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.exact import joint_recursion
+from jumpgym.baselines.exact import joint
+from jumpgym.baselines.exact.joint import solve_joint
 from jumpgym.baselines.exact.joint_lattice import least_in_reach
-from jumpgym.baselines.exact.joint_optimum import solve_joint
 from jumpgym.baselines.optimum import solve
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
@@ -114,7 +114,7 @@ def test_brute_force_of_lot_sizing(setup_times, unit_times, capacity, steps, unm
         unmet_demand=unmet_demand, horizon=3, **COSTS,
     )  # fmt: skip
     optimum = solve_joint(problem)
-    np.testing.assert_array_equal(optimum.steps, steps)
+    np.testing.assert_array_equal(optimum.rule.steps, steps)
     grids = [np.arange(0, high + 0.1, 0.25 if high <= 2 else 0.5) for high in problem.max_order]
     assert optimum.expected_cost == pytest.approx(brute_force(problem, grids), rel=1e-12)
 
@@ -177,17 +177,24 @@ def test_average_cost_of_zheng_federgruen():
     optimum = solve_joint(problem)
     assert optimum.average_cost == pytest.approx(35.022 + 42.698, abs=1.1e-3)
     assert optimum.error_bound < 1e-6
-    assert optimum.expected_cost == np.inf
+    assert optimum.expected_cost is None
 
 
 def test_full_trucks_of_vanvuchelen():
-    problem = JointReplenishment(
-        item_costs=[40, 10], truck_capacity=6, truck_cost=75, max_trucks=3, full_trucks=True,
-        shortage_cost=19, horizon=None, discount=0.99,
-        demand=[scipy.stats.randint(0, 6), scipy.stats.randint(0, 4)],
+    """They report the average cost of the policy that is optimal at discount 0.99."""
+    discounted, average = (
+        JointReplenishment(
+            item_costs=[40, 10], truck_capacity=6, truck_cost=75, max_trucks=3, full_trucks=True,
+            shortage_cost=19, horizon=None, discount=discount,
+            demand=[scipy.stats.randint(0, 6), scipy.stats.randint(0, 4)],
+        )
+        for discount in (0.99, 1.0)
     )  # fmt: skip
-    optimum = solve_joint(problem)
-    assert optimum.average_cost == pytest.approx(71.558, abs=5e-4)
+    optimum = solve_joint(discounted)
+    result = evaluate(optimum, average, episodes=1024, seed=1)
+    assert result.standard_error < 0.05
+    assert abs(result.mean - 71.558) < 4 * result.standard_error
+    assert 71.4 < solve_joint(average).average_cost < 71.558
     regime, quantity = optimum.decide(np.array([[5.0, 0.0]]))
     assert (regime.tolist(), quantity.tolist()) == ([[1, 0, 1]], [[0.0, 6.0]])
 
@@ -259,13 +266,11 @@ def test_policy_costs_what_solve_joint_expects(problem):
 )
 def test_cost_does_not_depend_on_the_cut(problem, monkeypatch):
     small = solve_joint(problem)
-    extent = joint_recursion.extent
-    monkeypatch.setattr(joint_recursion, "extent", lambda problem, margin: extent(problem, 1.7 * margin))
+    extent = joint.extent
+    monkeypatch.setattr(joint, "extent", lambda problem, margin: extent(problem, 1.7 * margin))
     large = solve_joint(problem)
-    assert np.prod(large._process.shape) > 1.5 * np.prod(small._process.shape)
-    assert small.expected_cost == pytest.approx(large.expected_cost, rel=2e-9)
-    if problem.horizon is None:
-        assert small.average_cost == pytest.approx(large.average_cost, rel=2e-9)
+    assert np.prod(large.rule.process.shape) > 1.5 * np.prod(small.rule.process.shape)
+    assert small.cost == pytest.approx(large.cost, rel=2e-9)
 
 
 @pytest.mark.parametrize(
@@ -275,9 +280,8 @@ def test_cost_does_not_depend_on_the_cut(problem, monkeypatch):
         (JointReplenishment(unmet_demand="lost", lead_time=1), "lead_time=1"),
         (JointReplenishment(demand=np.ones((3, 50, 2))), "traces"),
         (CapacitatedLotSizing(capacity=8, horizon=None), "keep up"),
-        (setup_cost(), "SingleItemInventory"),
     ],
 )
 def test_unsupported_problems_are_named(problem, message):
     with pytest.raises(NotImplementedError, match=message):
-        solve_joint(problem)
+        solve(problem)

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import draw, evaluate
-from jumpgym.baselines.exact.joint_optimum import solve_joint
+from jumpgym.baselines.exact.joint import solve_joint
 from jumpgym.baselines.policies.joint_policies import (
     CanOrderPolicy,
     JointFullTruckPolicy,

@@ -8,7 +8,7 @@ import scipy.stats
 
 from jumpgym import RegimeTable, SingleItemInventory
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.exact.lead_time_optimum import solve_order_size_lead_time
+from jumpgym.baselines.exact.lead_times import solve_lead_times
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.lead_time_policies import TwoIndexPolicy, best_two_index
 from jumpgym.baselines.policy import Policy
@@ -60,14 +60,12 @@ def brute_force(problem, quantities):
 )
 def test_brute_force(unmet_demand, lead_times):
     problem = tiny(lead_times, unmet_demand, initial_inventory=2.0)
-    assert solve_order_size_lead_time(problem).expected_cost == pytest.approx(
-        brute_force(problem, range(6)), rel=1e-12
-    )
+    assert solve_lead_times(problem).expected_cost == pytest.approx(brute_force(problem, range(6)), rel=1e-12)
 
 
 def test_quantities_off_the_lattice_do_not_help():
     problem = tiny((0, 0, 2), horizon=3)
-    optimum = solve_order_size_lead_time(problem)
+    optimum = solve_lead_times(problem)
     assert optimum.discretisation_error == 0
     assert optimum.expected_cost == pytest.approx(brute_force(problem, np.arange(0, 5.5, 0.5)), rel=1e-12)
 
@@ -89,7 +87,7 @@ def test_brute_force_sees_the_lead_time():
 def test_equal_lead_times_are_those_of_solve(parameters):
     problem = setup_cost(demand=scipy.stats.poisson(5), fixed_cost=16, horizon=20, **parameters)
     expected = solve(problem).expected_cost
-    assert solve_order_size_lead_time(problem).expected_cost == pytest.approx(expected, rel=1e-8)
+    assert solve_lead_times(problem).expected_cost == pytest.approx(expected, rel=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def test_equal_lead_times_are_those_of_solve(parameters):
 )
 def test_policy_costs_what_is_expected(parameters):
     problem = order_size_lead_time(**{"demand": scipy.stats.poisson(5), **parameters})
-    optimum = solve_order_size_lead_time(problem)
+    optimum = solve_lead_times(problem)
     result = evaluate(optimum, problem, episodes=4096, seed=1)
     slack = 4 * result.standard_error + optimum.discretisation_error
     assert abs(result.mean - optimum.expected_cost) < slack
@@ -122,7 +120,7 @@ def test_policy_costs_what_is_expected(parameters):
 )
 def test_what_is_not_supported_is_named(parameters, message):
     with pytest.raises(NotImplementedError, match=message):
-        solve_order_size_lead_time(order_size_lead_time(**parameters))
+        solve_lead_times(order_size_lead_time(**parameters))
 
 
 def test_ignoring_the_jump_is_costly():
@@ -140,7 +138,7 @@ def test_ignoring_the_jump_is_costly():
 
     problem = OrderUpTo.problem
     levels = [evaluate(OrderUpTo(level), problem, 512).mean for level in (46, 47, 48)]
-    optimum = evaluate(solve_order_size_lead_time(problem), problem, 512).mean
+    optimum = evaluate(solve_lead_times(problem), problem, 512).mean
     assert 0.29 < min(levels) / optimum - 1 < 0.33
 
 
@@ -164,7 +162,7 @@ def test_best_two_index_is_close_to_the_optimum_and_not_below():
     problem = order_size_lead_time(
         demand=scipy.stats.poisson(4), breakpoints=(3.0,), fixed_cost=4, horizon=16
     )
-    optimum, best = solve_order_size_lead_time(problem), best_two_index(problem)
+    optimum, best = solve_lead_times(problem), best_two_index(problem)
     excess = evaluate(best, problem, 2048, seed=7).costs - evaluate(optimum, problem, 2048, seed=7).costs
     assert -3 * excess.std() / 2048**0.5 < excess.mean() < 0.08 * optimum.expected_cost
 

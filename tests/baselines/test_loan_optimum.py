@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.exact.loan_optimum import solve_loans
+from jumpgym.baselines.exact.loans import solve_loans
 from jumpgym.baselines.policies.loan_policies import LoanPolicy, best_loan_policy
 from jumpgym.problems.loan_brackets import LoanBrackets
 

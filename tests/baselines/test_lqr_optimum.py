@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from jumpgym.baselines.exact.lqr_grid import GridPolicy
-from jumpgym.baselines.exact.lqr_optimum import (
+from jumpgym import NotApplicable
+from jumpgym.baselines import Exactness
+from jumpgym.baselines.exact.switched_lqr import solve_lqr, solve_on_grid
+from jumpgym.baselines.policies.switched_lqr_policies import (
     RecedingHorizonPolicy,
     SequencePolicy,
     best_fixed_mode,
-    solve_lqr,
 )
 from jumpgym.problems.switched_lqr import SwitchedLQR
 
@@ -70,9 +71,9 @@ def test_without_noise_every_sequence_against_a_numerical_optimiser():
         assert policy.expected_cost == pytest.approx(found.fun, rel=1e-7)
         best = min(best, found.fun)
     optimum = solve_lqr(problem)
-    assert optimum.exactness == "all sequences"
+    assert optimum.exactness is Exactness.EXACT
     assert optimum.expected_cost == pytest.approx(best, rel=1e-7)
-    assert optimum.best_sequence().expected_cost == pytest.approx(best, rel=1e-7)
+    assert RecedingHorizonPolicy(problem).best_sequence().expected_cost == pytest.approx(best, rel=1e-7)
     assert simulate(problem, optimum, episodes=1)[0] == pytest.approx(best, rel=1e-7)
     assert best_fixed_mode(problem).expected_cost > 1.001 * best  # so that the sequence matters
 
@@ -101,10 +102,11 @@ def test_the_gains_are_a_minimum():
 def test_pruning_and_enumeration_agree_without_noise(monkeypatch):
     problem = random_problem(horizon=9)
     every = RecedingHorizonPolicy(problem)
-    monkeypatch.setattr("jumpgym.baselines.exact.lqr_optimum.MAX_SEQUENCES", 1)
+    monkeypatch.setattr("jumpgym.baselines.exact.riccati.MAX_SEQUENCES", 1)
     pruned = RecedingHorizonPolicy(problem)
-    assert pruned.exactness == "upper bound"
-    assert sum(len(value.c) for value in pruned._values) < sum(len(value.c) for value in every._values) / 4
+    assert solve_lqr(problem).exactness is Exactness.UPPER_BOUND
+    rows, all_rows = (sum(len(value.c) for value in p.sequences.values) for p in (pruned, every))
+    assert rows < all_rows / 4
     assert pruned.expected_cost == pytest.approx(every.expected_cost, rel=1e-6)
 
 
@@ -131,7 +133,7 @@ def test_grid_with_one_mode_is_the_regulator(dimension):
         horizon=4,
         discount=0.95,
     )
-    grid = GridPolicy(problem, points=41)
+    grid = solve_on_grid(problem, points=41)
     exact = SequencePolicy(problem, 0)
     assert grid.expected_cost == pytest.approx(exact.expected_cost, rel=2e-4)
     observation = np.column_stack(
@@ -142,7 +144,7 @@ def test_grid_with_one_mode_is_the_regulator(dimension):
 
 def test_grid_is_below_receding_horizon_and_is_what_simulation_says():
     problem = SwitchedLQR(horizon=5)
-    grid = GridPolicy(problem, points=41)
+    grid = solve_on_grid(problem, points=41)
     assert grid.discretisation_error < 0.005 * grid.expected_cost
     costs, receding = simulate(problem, grid), simulate(problem, RecedingHorizonPolicy(problem))
     error = 4 * costs.std() / len(costs) ** 0.5
@@ -158,10 +160,12 @@ def test_the_best_single_mode_is_far_above_the_optimum_of_the_defaults():
 
 
 def test_what_is_not_supported_says_what_to_do():
-    with pytest.raises(NotImplementedError, match="use RecedingHorizonPolicy"):
-        GridPolicy(random_problem())
     with pytest.raises(ValueError, match=r"modes=\(0, 1\) must be a mode in \[0, 1\], or one for each of 4"):
         SequencePolicy(random_problem(), (0, 1))
-    with pytest.raises(TypeError, match="must be a SwitchedLQR"):
-        solve_lqr("jumpgym/SetupCost-v0")
-    assert solve_lqr(random_problem(noise_covariance=0.1)).exactness == "upper bound"
+    with pytest.raises(NotApplicable, match="must be a SwitchedLQR"):
+        best_fixed_mode("jumpgym/SetupCost-v0")
+    bound = solve_lqr(random_problem(noise_covariance=0.1))
+    assert bound.exactness is Exactness.UPPER_BOUND
+    assert np.isnan(bound.discretisation_error)
+    box = random_problem(initial_state=((-1.0, 0.0, 0.0), (1.0, 1.0, 0.0)))
+    assert 0 < solve_lqr(box).discretisation_error < 1e-3 * solve_lqr(box).cost

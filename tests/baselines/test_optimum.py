@@ -9,11 +9,9 @@ import scipy.stats
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from jumpgym import RegimeTable, SingleItemInventory
-from jumpgym.baselines.dispatch import load, lookup
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.exact.lattice import common_step, demand_weights, window_argmin
-from jumpgym.baselines.optimum import SOLVERS, solve
-from jumpgym.baselines.policies.classical import BEST
+from jumpgym.baselines.optimum import solve
 from jumpgym.demand import as_demand
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.setup_cost import setup_cost
@@ -103,13 +101,13 @@ def test_brute_force(unmet_demand, lead_time, start):
 def test_lattice_holds_half_integer_trucks():
     problem = truck_capacity(truck_capacity=14.5)
     optimum = solve(problem)
-    assert optimum.step == 0.5
+    assert optimum.rule.step == 0.5
     assert optimum.discretisation_error == 0
     # A further value of demand, of probability 0, asks for a finer lattice.
     values, probabilities = problem.demand.values, problem.demand.probabilities
     finer = scipy.stats.rv_discrete(values=(np.append(values, 1000.125), np.append(probabilities, 0.0)))
     refined = solve(truck_capacity(truck_capacity=14.5, demand=finer))
-    assert refined.step == 0.125
+    assert refined.rule.step == 0.125
     assert refined.expected_cost == pytest.approx(optimum.expected_cost, rel=1e-9)
 
 
@@ -219,16 +217,6 @@ def test_the_solver_of_a_problem_is_that_of_its_nearest_base_class():
     parameters = dict(demand=scipy.stats.poisson(5), horizon=5)
     variant = Variant(setup_cost().regimes, **parameters)
     assert solve(variant).expected_cost == solve(setup_cost(**parameters)).expected_cost
-    assert lookup({"SingleItemInventory": "evaluation:evaluate"}, variant, "a test") is evaluate
-    table = {"HindsightProblem": "evaluation:draw", "Variant": "evaluation:evaluate"}
-    assert lookup(table, variant, "a test") is evaluate
-    with pytest.raises(NotImplementedError, match="Variant is not supported: a test exists for A, B"):
-        lookup({"B": "", "A": ""}, variant, "a test")
-
-
-@pytest.mark.parametrize("place", [*SOLVERS.values(), *BEST.values()])
-def test_the_tables_name_functions(place):
-    assert callable(load(place))
 
 
 def test_what_is_no_problem_is_refused():

@@ -10,7 +10,6 @@ import jumpgym
 from jumpgym import NotApplicable
 from jumpgym.agents import MixedGradient, Reinforce, SmoothedCost
 from jumpgym.baselines import solve
-from jumpgym.baselines.exact.lqr_optimum import RecedingHorizonPolicy
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy
 from jumpgym.baselines.policies.classical import FullTruckPolicy, MinOrderPolicy, SSPolicy
 from jumpgym.baselines.policies.discount_policies import DiscountPolicy
@@ -18,6 +17,7 @@ from jumpgym.baselines.policies.investment_policies import ConstantFractionPolic
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy, RunOutPolicy
 from jumpgym.baselines.policies.lead_time_policies import TwoIndexPolicy
 from jumpgym.baselines.policies.loan_policies import LoanPolicy
+from jumpgym.baselines.policies.switched_lqr_policies import RecedingHorizonPolicy
 
 OBSERVATIONS = 100
 """Inputs for each policy."""

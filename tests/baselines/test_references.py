@@ -10,11 +10,11 @@ import jumpgym
 from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
 from jumpgym.baselines import evaluate, solve
 from jumpgym.baselines.evaluation import draw, simulate
-from jumpgym.baselines.exact.lqr_optimum import SequencePolicy
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
 from jumpgym.baselines.policies.stationary import stationary_cost
+from jumpgym.baselines.policies.switched_lqr_policies import SequencePolicy
 from jumpgym.baselines.studies import references
 from jumpgym.problems.budget_discount import BudgetDiscount
 from jumpgym.problems.loan_brackets import LoanBrackets

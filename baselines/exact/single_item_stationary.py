@@ -1,4 +1,4 @@
-"""The exact optimum of single-item inventory without an end: relative value iteration on a lattice."""
+"""The exact optimum of single-item inventory over an infinite horizon: policy iteration on a lattice."""
 
 from __future__ import annotations
 
@@ -9,81 +9,85 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from jumpgym import SingleItemInventory
+from jumpgym import NotApplicable, SingleItemInventory
 
-from .certified import FIRST_MARGIN, GROWTH, TOLERANCE, extent, lattice_steps, pipeline_dimensions
+from .bellman import TOLERANCE, refine, span_bounds
 from .lattice import standard_deviation
-from .lattice_policy import Decision, Optimum
-from .pipeline_process import PipelineProcess
-from .stock_process import PositionProcess, StockProcess
+from .result import Optimum
+from .single_item_lattice import (
+    FIRST_MARGIN,
+    GROWTH,
+    LatticeRule,
+    extent,
+    lattice_steps,
+    pipeline_dimensions,
+)
+from .single_item_pipeline import PipelineProcess
+from .single_item_position import Decision, PositionProcess, StockProcess
 
 DAMPING = 0.9
-"""Share of the way that value iteration moves."""
+"""Step length of value iteration."""
 
 FIRST_STEPS = 8
-"""Steps of value iteration where a policy's evaluation did not help; twice as many each time."""
+"""Steps of value iteration after an evaluation of the policy did not help; doubled each time."""
 
 MOST_BACKUPS = 2000
-"""Then the recursion stops, with the bound that is reached."""
+"""After so many applications of the Bellman operator the iteration stops with the bound it has reached."""
 
 LARGE, ROUGH = 100_000, 1e-7
-"""Pairs of state and choice from which on the recursion stops at this relative half width, not 1e-9."""
+"""With more pairs of state and choice than ``LARGE`` the iteration stops at the tolerance ``ROUGH``."""
 
 SAME = 10
-"""Two lattices give the same cost if it differs by at most this many tolerances."""
+"""Two lattices give the same cost if their costs differ by at most this many tolerances."""
 
 MOST_CHOICES = 60_000_000
 """Most pairs of state and choice on a lattice."""
 
 
 def solve_stationary(problem: SingleItemInventory) -> Optimum:
-    """Minimise the average cost (discount 1), or the expected discounted cost, without an end.
+    """Minimise the average cost (discount 1) or the expected discounted cost over an infinite horizon.
 
     The states and the lattice are those of ``solve_single_item``.
 
-    **Recursion.** For any function h of the state, with T the Bellman operator, the optimal average cost lies
-    between the least and the greatest value of Th - h (Odoni 1969), and the optimal discounted cost between h
-    plus those over 1 - discount (MacQueen 1966). The recursion is policy iteration whose equations are solved
-    by GMRES, to a part of their size; where that does not narrow the bounds, it is damped value iteration,
-    which converges also where optimal policies are periodic. So ``error_bound`` holds however h was found.
+    **Iteration.** Any function of the state gives bounds on the optimal cost, see ``bellman.span_bounds``, so
+    ``error_bound`` holds however the function was found. It is found by policy iteration, whose equations
+    GMRES solves approximately. Where that does not narrow the bounds, damped value iteration follows, which
+    converges also if optimal policies are periodic.
 
-    **Cut.** Stock that would leave the lattice below is moved to its lowest point, which bounds the cost from
-    below, since far down more stock never costs more; nothing is ordered beyond the upper end, or, for lost
-    sales with a lead time, beyond a largest order. The lattice is enlarged in all directions until the cost
-    no longer changes (by a relative 1e-8, on large lattices 1e-6); the last change is added to
+    **Ends of the lattice.** Stock that would fall below the lattice is moved to its lowest point. This bounds
+    the cost from below, since far down more stock never costs more. Nothing is ordered beyond the upper end
+    or, for lost sales with a lead time, beyond a largest order. The lattice is enlarged in all directions
+    until the cost no longer changes (by a relative 1e-8, on large lattices 1e-6). The last change is added to
     ``error_bound``.
 
     Args:
-        problem: a problem that ``certified.supported`` admits, with ``horizon=None``.
+        problem: an infinite-horizon problem that ``single_item_lattice.supported`` admits.
 
     Raises:
         ValueError: if no policy keeps up with demand, so that the average cost is infinite.
-        NotImplementedError: if the lattice needed is too large.
+        NotApplicable: if the lattice that is needed is too large.
 
     References:
-        - A. R. Odoni (1969), On finding the maximal gain for Markov decision processes, Operations Research
-          17(5).
-        - J. MacQueen (1966), A modified dynamic programming method for Markovian decision problems, Journal
-          of Mathematical Analysis and Applications 14(1).
         - M. L. Puterman (1994), Markov Decision Processes, sections 6.6 and 8.5.
     """
     _check_finite(problem)
-    costs = []
-    for step in lattice_steps(problem):
+
+    def solve_at(step: float) -> Optimum:
         process, solution, bound = _enlarged(problem, step)
-        costs.append(solution.cost)
-    return Optimum(problem, process, [solution.decision], costs[-1], bound, abs(costs[-1] - costs[0]))
+        return Optimum(problem, LatticeRule(problem, process, [solution.decision]), solution.cost, bound)
+
+    return refine(solve_at, lattice_steps(problem))
 
 
 @dataclass
 class _Solution:
-    """One backup of h, and what it tells.
+    """A function h of the state, and what one application of the Bellman operator T to it gives.
 
     Attributes:
-        relative: h, up to a constant; shape (1, *states).
-        change: Th - h, of that shape.
-        decision: the choices that attain T.
-        cost, half_width: the middle and half the width of the bounds of the cost.
+        relative: h, up to a constant, shape (1, *states).
+        change: ``T h - h``, of the same shape.
+        decision: the decision in each state that attains ``T h``.
+        cost, half_width: middle and half width of the bounds on the optimal cost.
     """
 
     relative: NDArray[np.float64]
@@ -94,7 +98,7 @@ class _Solution:
 
 
 def _enlarged(problem: SingleItemInventory, step: float) -> tuple[StockProcess, _Solution, float]:
-    """The solution on a lattice beyond which nothing changes, and the bound on its error."""
+    """The solution on a lattice that is so large that nothing changes any more, and its error bound."""
     margin, growth = (table[pipeline_dimensions(problem)] for table in (FIRST_MARGIN, GROWTH))
     process = _process(problem, step, margin)
     solution = _solution(process, process.terminal())
@@ -114,13 +118,13 @@ def _process(problem: SingleItemInventory, step: float, margin: float) -> StockP
     regimes = problem.regimes
     first, last = floor(low / step), ceil(max(high, float(regimes.low.max())) / step) + 1
     dimensions = pipeline_dimensions(problem)
-    # Sensible orders: those of a constant demand, and what variation adds.
+    # Sensible orders are those for a constant demand, with an allowance for its variation.
     usual = 2 * problem.economic_order_quantity + 4 * standard_deviation(problem.demand)
     largest = min(max(margin * usual, float(regimes.low.max())), float(regimes.high.max()))
     most = min(ceil(largest / step) + 1, last - first)
     choices = (last - first + 1) * (most + 1) ** dimensions
     if choices > MOST_CHOICES:
-        raise NotImplementedError(
+        raise NotApplicable(
             f"lead_time={problem.max_lead_time}, unmet_demand={problem.unmet_demand!r}: a lattice of step "
             f"{step:g} has {choices:,} states and choices, more than {MOST_CHOICES:,}; take demand and "
             "regimes in larger units"
@@ -131,7 +135,7 @@ def _process(problem: SingleItemInventory, step: float, margin: float) -> StockP
 
 
 def _iterate(process: StockProcess, solution: _Solution) -> _Solution:
-    """The recursion, from one solution to one within the tolerance."""
+    """Iterate from one solution to one within the tolerance."""
     backups, steps = 0, FIRST_STEPS
 
     def done() -> bool:
@@ -153,7 +157,7 @@ def _iterate(process: StockProcess, solution: _Solution) -> _Solution:
 
 
 def _tolerance(process: StockProcess, solution: _Solution) -> float:
-    """Half width of the bounds at which the recursion stops."""
+    """Half width of the bounds at which the iteration stops."""
     choices = solution.relative.size
     if isinstance(process, PipelineProcess):
         choices *= len(process.quantities)
@@ -163,32 +167,30 @@ def _tolerance(process: StockProcess, solution: _Solution) -> float:
 def _solution(process: StockProcess, relative: NDArray[np.float64]) -> _Solution:
     discount = process.problem.discount
     relative = relative - relative.flat[-1]  # keeps the numbers small, so that their digits count
-    value, regime, quantity = process.best(process.after_order(relative, 0))
+    value, decision = process.best(process.after_order(relative, 0))
     change = value - relative
-    least, greatest = float(change.min()), float(change.max())
-    middle, half_width = (least + greatest) / 2, (greatest - least) / 2
+    middle, half_width = span_bounds(change, discount)
     if discount < 1:
-        middle = float(process.at_start(relative + middle / (1 - discount))[0])
-        half_width /= 1 - discount
-    return _Solution(relative, change, (regime, quantity), middle, half_width)
+        middle = float(process.at_start(relative + middle)[0])
+    return _Solution(relative, change, decision, middle, half_width)
 
 
 def _correction(process: StockProcess, solution: _Solution) -> NDArray[np.float64]:
-    """What h lacks, up to a constant, to be the decisions' relative value: (I - discount P) d = change."""
+    """Approximate d with (I - discount P) d = change: h + d is the decisions' value, up to a constant."""
     expectation = process.transition(solution.decision[1])
     size = solution.change.size
 
-    def lacks(d: NDArray[np.float64]) -> NDArray[np.float64]:
+    def left_side(d: NDArray[np.float64]) -> NDArray[np.float64]:
         # The last term makes the equations regular at discount 1: it stands for the average cost.
         return d - process.problem.discount * (expectation @ d) + d[-1]
 
-    operator = LinearOperator((size, size), matvec=lacks, dtype=float)
+    operator = LinearOperator((size, size), matvec=left_side, dtype=float)
     correction, _ = gmres(operator, solution.change.ravel(), rtol=1e-3, restart=30, maxiter=2)
     return correction.reshape(solution.change.shape)
 
 
 def _extend(values: NDArray[np.float64], process: StockProcess, larger: StockProcess) -> NDArray[np.float64]:
-    """Values of a lattice on a larger one, outside those of its nearest points."""
+    """Values on a larger lattice; outside the smaller one they are those of its nearest points."""
     shape = larger.terminal().shape
     positions = np.clip(np.arange(shape[1]) + larger.low - process.low, 0, values.shape[1] - 1)
     orders = (np.minimum(np.arange(n), m - 1) for n, m in zip(shape[2:], values.shape[2:], strict=True))

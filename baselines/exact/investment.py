@@ -1,47 +1,49 @@
-"""MinInvestment with at most two vehicles by dynamic programming on a fine grid of wealth."""
+"""The optimum of MinInvestment with at most two vehicles: dynamic programming on a fine grid of wealth."""
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import as_problem
+from jumpgym import NotApplicable
 from jumpgym.noise.items import IndependentItems
 from jumpgym.noise.single import ContinuousNoise, DiscreteNoise, Noise
 from jumpgym.problems.min_investment import MinInvestment
 
-from ..policy import Policy
+from .bellman import midpoints, refine
+from .result import Optimum
 
 TABLE = 8192
 """Points of the table of cost to go, evenly spaced in the logarithm of wealth."""
 
 MAX_OUTCOMES = 20_000
-"""Most joint outcomes of the returns of a period."""
+"""Most joint outcomes of the returns in one period."""
 
 MAX_JUMPS = 100
-"""Most periods of growth of cash that are looked ahead for jumps of the value."""
+"""The value jumps where cash alone will reach a minimum within so many periods; later ones are left out."""
 
 TWIN = 1e-9
-"""Relative distance of the two points of the grid from the jump between them."""
+"""Relative distance of two grid points from the jump of the value between them."""
 
 NEGLIGIBLE = 1e-8
-"""Outcomes of a quadrature of less probability are left out."""
+"""Outcomes of a quadrature with a lower probability are left out."""
 
 
-class InvestmentOptimum(Policy):
-    """An optimal policy of ``MinInvestment`` up to a small error, as ``solve_investment`` returns it.
+class InvestmentRule:
+    """Decides by tables of the best decision at each point of a grid of wealth.
 
-    At a wealth it enters the vehicles that are best at the nearest point of the grid, and divides what is
-    left beyond the minima and entry costs in the same shares as there.
+    At any wealth it enters the vehicles that are best at the nearest point of the grid, and divides what is
+    left beyond minima and entry costs in the same shares as there.
+
+    Args:
+        problem: a supported problem.
+        points: number of grid points of wealth.
+        fineness: factor on the resolution of returns and shares.
 
     Attributes:
         expected_cost: expected discounted cost of an episode from the initial wealth.
-        discretisation_error: estimated error of ``expected_cost``: its difference to that of half the
-            resolution in wealth, returns and shares; an estimate, not a bound.
-        certainty_equivalent: the sure terminal wealth that is worth as much.
     """
 
     def __init__(self, problem: MinInvestment, points: int, fineness: int) -> None:
@@ -59,24 +61,20 @@ class InvestmentOptimum(Policy):
         # Terminal utility is charged within the last period, so it is not discounted once more.
         for period in reversed(range(problem.horizon)):
             factor = 1.0 if period == problem.horizon - 1 else problem.discount
-            self._table, self._kept = factor * self._interpolate(values, table), factor * values
+            self._table, self._values = factor * self._interpolate(values, table), factor * values
             values, subset, shares = self._best(fineness)
             self._decisions.append((subset, shares))
         self._decisions.reverse()
-        low, high = problem.initial_wealth
-        start = low + (high - low) * (np.arange(2000) + 0.5) / 2000
-        self.expected_cost = -float(self._interpolate(values, np.log(start)).mean())
-        self.certainty_equivalent = float(problem.certainty_equivalent(self.expected_cost))
-        self.discretisation_error = float("nan")
+        start = np.log(midpoints(problem.initial_wealth, 2000))
+        self.expected_cost = -float(self._interpolate(values, start).mean())
 
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Regimes and amounts of observations (m, 2); (m,) with one vehicle, else (m, v)."""
+        """Optimal regimes and amounts at observations (m, 2): (m,) for one vehicle, else (m, v)."""
         wealth = np.maximum(observation[:, 0], self._grid[0])
         middles = np.sqrt(self._grid[1:] * self._grid[:-1])
         nearest = np.searchsorted(middles, wealth)
         period = np.clip(np.round(observation[:, 1]), 0, self.problem.horizon - 1).astype(int)
-        subset = np.array([chosen for chosen, _ in self._decisions])[period, nearest]
-        shares = np.array([share for _, share in self._decisions])[period, nearest]
+        subset, shares = (np.array(table)[period, nearest] for table in zip(*self._decisions, strict=True))
         regime = np.array(self._subsets)[subset].astype(np.int64)
         amount = np.zeros(regime.shape)
         for index, entered in enumerate(self._subsets):
@@ -91,14 +89,14 @@ class InvestmentOptimum(Policy):
     def _interpolate(
         self, values: NDArray[np.float64], log_wealth: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Values at any wealth from those at the grid; what is interpolated is constant without jumps."""
-        places = np.log(self._grid)
+        """Values at any wealth from those on the grid; transformed first to be constant between jumps."""
+        points = np.log(self._grid)
         if self.problem.utility == "log":
-            return np.interp(log_wealth, places, values - places) + log_wealth
-        return np.interp(log_wealth, places, values / self._grid) * np.exp(log_wealth)
+            return np.interp(log_wealth, points, values - points) + log_wealth
+        return np.interp(log_wealth, points, values / self._grid) * np.exp(log_wealth)
 
     def _best(self, fineness: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Best value, its subset of vehicles, and its shares of what is left, at each point of the grid."""
+        """Best value at each point of the grid, its subset of vehicles, and its shares of what is left."""
         grid, vehicles = self._grid, len(self.problem.min_investment)
         best = np.full(len(grid), -np.inf)
         subset, shares = np.zeros(len(grid), dtype=np.int64), np.zeros((len(grid), vehicles))
@@ -113,7 +111,7 @@ class InvestmentOptimum(Policy):
     def _search(
         self, wealth: NDArray[np.float64], entered: NDArray[np.bool_], fineness: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The best shares (m, v) at wealths (m,), and their values: a coarse search, then halving steps."""
+        """Best values (m,) at wealths (m,), and their shares (m, v): a coarse search, then halving steps."""
         vehicles = np.flatnonzero(entered)
         points = 8 * fineness if len(vehicles) == 1 else 4 * fineness
         units = [
@@ -147,14 +145,14 @@ class InvestmentOptimum(Policy):
         vehicles: tuple[int, ...] = tuple(np.flatnonzero(entered).tolist())
         low, high = self._log_ends
         after: NDArray[np.float64] = (1 + self.problem.risk_free) * cash[:, None]
-        if not vehicles:  # nothing is random, so the jumps of the value stay where they are
-            return self._interpolate(self._kept, np.log(np.maximum(after[:, 0], np.exp(low))))
+        if not vehicles:  # nothing is random, so the table would blur the jumps of the value
+            return self._interpolate(self._values, np.log(np.maximum(after[:, 0], np.exp(low))))
         after = after + amounts[:, list(vehicles)] @ (1 + self._outcomes[vehicles].T)
-        # Beyond the ends the table goes on in a straight line, but for a linear utility of nothing.
+        # The table continues linearly beyond its ends, except towards 0 with a linear utility.
         least = np.exp(low) * (1e-6 if self.problem.utility == "log" else 1.0)
-        place = (np.log(np.maximum(after, least)) - low) * ((TABLE - 1) / (high - low))
-        cell = np.clip(place.astype(np.int64), 0, TABLE - 2)
-        value = self._table[cell] + (place - cell) * (self._table[cell + 1] - self._table[cell])
+        position = (np.log(np.maximum(after, least)) - low) * ((TABLE - 1) / (high - low))
+        cell = np.clip(position.astype(np.int64), 0, TABLE - 2)
+        value = self._table[cell] + (position - cell) * (self._table[cell + 1] - self._table[cell])
         return np.asarray(value @ self._weights[vehicles])
 
     def _amounts(
@@ -168,52 +166,46 @@ class InvestmentOptimum(Policy):
         return amounts, np.maximum(wealth - amounts.sum(axis=1) - problem.entry_costs[entered].sum(), 0.0)
 
 
-def solve_investment(problem: Any, points: int = 400) -> InvestmentOptimum:
+def solve_investment(problem: MinInvestment, points: int = 400) -> Optimum:
     """Solve ``MinInvestment`` with one or two vehicles of independent returns.
 
-    Backward induction on a grid of wealth, evenly spaced in its logarithm, with a pair of points at each
-    wealth where the value jumps, since some vehicles can be entered from there on, or by cash alone some
-    periods later. Expectations are exact for discrete returns; for continuous ones they are the trapezoidal
-    rule in ``log(u / (1 - u))`` over the quantiles that the problem draws from. The amounts are searched on a
-    grid of shares and improved by halving its steps.
+    Backward induction on a grid of wealth that is evenly spaced in its logarithm, with a pair of points
+    wherever the value jumps: where another vehicle becomes affordable, now or by cash alone some periods
+    later. Expectations are exact for discrete returns. For continuous ones they are the trapezoidal rule in
+    ``log(u / (1 - u))`` over the quantiles that the problem draws from. Amounts are searched on a grid of
+    shares, whose steps are then halved. ``discretisation_error`` is the difference to half the resolution in
+    wealth, returns and shares: an estimate, not a bound.
 
     Args:
-        problem: problem, environment or id.
-        points: points of the grid of wealth.
+        problem: the problem.
+        points: number of grid points of wealth.
 
     Raises:
-        NotImplementedError: for more than two vehicles, or for traces.
-        TypeError: if it is another problem.
+        NotApplicable: for more than two vehicles, or for traces.
     """
-    problem = investment(problem)
     if len(problem.min_investment) > 2 or not isinstance(problem.returns, IndependentItems):
-        raise NotImplementedError(
+        raise NotApplicable(
             f"solve_investment: {len(problem.min_investment)} vehicles with "
             f"{type(problem.returns).__name__}; at most 2 with independent returns of given distributions "
             "are supported"
         )
-    coarse, fine = InvestmentOptimum(problem, points // 2, 1), InvestmentOptimum(problem, points, 2)
-    fine.discretisation_error = abs(fine.expected_cost - coarse.expected_cost)
-    return fine
 
+    def solve_on(resolution: tuple[int, int]) -> Optimum:
+        rule = InvestmentRule(problem, *resolution)
+        return Optimum(problem, rule, rule.expected_cost)
 
-def investment(problem: Any) -> MinInvestment:
-    """The ``MinInvestment`` of a problem, an environment or an id; else TypeError."""
-    found = as_problem(problem)
-    if not isinstance(found, MinInvestment):
-        raise TypeError(f"{type(found).__name__} must be a MinInvestment")
-    return found
+    return refine(solve_on, [(points // 2, 1), (points, 2)])
 
 
 def _needs(problem: MinInvestment, entered: NDArray[np.bool_]) -> float:
-    """Wealth from which on a subset of vehicles can be entered."""
+    """Wealth that a subset of vehicles needs: minima and entry costs."""
     return float((problem.min_investment + problem.entry_costs)[entered].sum())
 
 
 def _wealth_grid(
     problem: MinInvestment, points: int, subsets: list[NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
-    """Wealths that are reached with more than a negligible probability, ascending."""
+    """Points of wealth, ascending, over the range that is reached with more than a negligible probability."""
     growth = [np.array([np.log1p(problem.risk_free)])]
     growth += [np.log1p(np.maximum(_quadrature(item, 1.0)[0], -0.999)) for item in problem.returns.items]
     weights = [np.ones(1)] + [_quadrature(item, 1.0)[1] for item in problem.returns.items]
@@ -223,7 +215,7 @@ def _wealth_grid(
     low, high = problem.initial_wealth
     lowest = low * np.exp(problem.horizon * min(means.min(), 0.0) - spread)
     highest = min(high * np.exp(problem.horizon * max(means.max(), 0.0) + spread), problem.largest_wealth)
-    # The value jumps where vehicles become payable, and where cash alone grows to such a wealth in k periods.
+    # The value jumps where vehicles become affordable, and where cash grows to that wealth in k periods.
     periods = np.arange(min(problem.horizon, MAX_JUMPS))
     needs = np.array([_needs(problem, entered) for entered in subsets])
     edges = (needs[:, None] * np.exp(-periods * growth[0])).reshape(-1)
@@ -236,7 +228,7 @@ def _wealth_grid(
 def _outcomes(
     problem: MinInvestment, fineness: int
 ) -> tuple[dict[tuple[int, ...], NDArray[np.float64]], dict[tuple[int, ...], NDArray[np.float64]]]:
-    """For each set of vehicles the joint outcomes (q, vehicles) of their returns, and the weights (q,)."""
+    """For each set of vehicles, joint outcomes (q, vehicles) of their returns and their weights (q,)."""
     items = problem.returns.items
     outcomes: dict[tuple[int, ...], NDArray[np.float64]] = {}
     weights: dict[tuple[int, ...], NDArray[np.float64]] = {}
@@ -244,25 +236,25 @@ def _outcomes(
         values, weights[i,] = _quadrature(item, 0.5 / fineness)
         outcomes[i,] = values[:, None]
     if len(items) == 2:
-        # What jumps with wealth is smoothed by the other return, so fewer points do; most for the wilder
-        # return.
+        # Each return smooths the jumps of the value for the other one, so fewer points suffice. The more
+        # volatile return gets more of them.
         deviations = [(outcomes[i,][:, 0] ** 2 @ weights[i,] - item.mean**2) for i, item in enumerate(items)]
-        wild = int(np.argmax(deviations))
-        single = [_quadrature(item, (1.0 if i == wild else 2.0) / fineness) for i, item in enumerate(items)]
+        volatile = int(np.argmax(deviations))
+        single = [
+            _quadrature(item, (1.0 if i == volatile else 2.0) / fineness) for i, item in enumerate(items)
+        ]
         joint = np.stack(np.meshgrid(single[0][0], single[1][0], indexing="ij"), axis=-1).reshape(-1, 2)
         weight = np.outer(single[0][1], single[1][1]).reshape(-1)
-        kept = weight > NEGLIGIBLE
-        outcomes[0, 1], weights[0, 1] = joint[kept], weight[kept] / weight[kept].sum()
+        likely = weight > NEGLIGIBLE
+        outcomes[0, 1], weights[0, 1] = joint[likely], weight[likely] / weight[likely].sum()
     most = max(map(len, weights.values()))
     if most > MAX_OUTCOMES:
-        raise NotImplementedError(
-            f"solve_investment: {most:,} joint outcomes of a period, over {MAX_OUTCOMES:,}"
-        )
+        raise NotApplicable(f"solve_investment: {most:,} joint outcomes of a period, over {MAX_OUTCOMES:,}")
     return outcomes, weights
 
 
 def _quadrature(noise: Noise, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values and probabilities of a return; of a continuous one, at quantiles ``step`` apart in logits."""
+    """Values and probabilities of a return; for a continuous one, quantiles ``step`` apart in logits."""
     if isinstance(noise, DiscreteNoise):
         return noise.values, noise.probabilities
     assert isinstance(noise, ContinuousNoise)
@@ -272,18 +264,18 @@ def _quadrature(noise: Noise, step: float) -> tuple[NDArray[np.float64], NDArray
     logits = index * width - noise.REACH
     weights = 1 / (2 + np.exp(logits) + np.exp(-logits))  # u (1 - u), the derivative of u by the logit
     weights /= weights.sum()
-    kept = weights > NEGLIGIBLE
-    return noise.quantiles[index[kept]], weights[kept] / weights[kept].sum()
+    likely = weights > NEGLIGIBLE
+    return noise.quantiles[index[likely]], weights[likely] / weights[likely].sum()
 
 
 def _spread(values: tuple[int, ...], vehicles: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Values of some vehicles as an array of all, shape (count,)."""
+    """Values of some vehicles as an array (count,) over all vehicles."""
     spread = np.zeros(count)
     spread[vehicles] = values
     return spread
 
 
 def _into_simplex(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares (m, v) made at least 0, and scaled down to a sum of at most 1."""
+    """Shares (m, v) raised to at least 0 and scaled down to a sum of at most 1."""
     positive = np.maximum(shares, 0.0)
     return np.asarray(positive / np.maximum(positive.sum(axis=1, keepdims=True), 1.0))

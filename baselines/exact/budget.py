@@ -1,27 +1,29 @@
-"""The optimum of an inventory with a budget and discounts, by dynamic programming over stock and money."""
+"""The optimum of an inventory with a budget and discounts: dynamic programming over stock and money."""
 
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import as_problem
-from jumpgym.demand import DiscreteDemand, TraceDemand
+from jumpgym import NotApplicable
+from jumpgym.demand import DiscreteDemand
 from jumpgym.problems.budget_discount import BudgetDiscount
 
-from ..policy import Policy
+from .bellman import midpoints, refine, rows_by_period, span_bounds
 from .lattice import (
     ROUNDING,
     common_step,
+    demand_matrix,
     demand_weights,
     grid_step,
+    nearest_index,
+    refuse_traces,
     standard_deviation,
-    stock_cost,
-    sum_weights,
+    stock_costs,
 )
+from .result import Optimum
 
 STOCK_POINTS = 800
 """Most lattice points of stock."""
@@ -30,72 +32,59 @@ MONEY_POINTS = 10_000
 """Most grid points of money."""
 
 TOLERANCE = 1e-7
-"""Where the iterations of a stationary problem end, relative to the cost."""
+"""Half width of the bounds at which the iteration over an infinite horizon stops, relative to the cost."""
 
 SWEEPS = 1000
-"""Most improvements of the policy of a stationary problem."""
+"""Most improvements of the policy over an infinite horizon."""
 
 HELD = 20
-"""Periods for which a policy is held between two improvements."""
+"""Number of periods for which a policy is held between two improvements."""
 
 FLOAT32 = 1e-2
-"""Share of a step by which observed money may fall short of a grid point, since observations are float32."""
+"""Part of a step by which observed money may fall short of a grid point, since observations are float32."""
 
 Decision = NDArray[np.int16]
-"""Index of the order, among ``BudgetProcess.orders``, of each point of the grid of stock and money."""
+"""Index of the order, among ``BudgetProcess.orders``, at each point of the grid of stock and money."""
 
 
-class BudgetOptimum(Policy):
-    """An optimal policy, as ``solve_budget`` returns it.
+class BudgetRule:
+    """Decides by tables of the best order at each point of the grid of stock and money.
 
-    Between grid points it decides as at the nearest one of stock, with the same order-up-to level, and at the
-    next lower one of money.
+    Between grid points it decides as at the nearest point of stock, with the same order-up-to level, and at
+    the next lower point of money.
 
     Attributes:
-        expected_cost: expected discounted cost of an episode from the initial state (not at ``horizon=None``
-            with ``discount=1``).
-        average_cost: cost per period in the long run; only at ``horizon=None`` with ``discount=1``.
-        error_bound: at ``horizon=None``, how far the iteration can be from the grid's optimum.
-        discretisation_error: estimated error of the grid; 0 where it is exact.
         step, money_step: distance of the grid points of stock, in units, and of money.
     """
 
     def __init__(self, process: BudgetProcess, decisions: list[Decision]) -> None:
-        self.problem = process.problem
         self.step, self.money_step = process.step, process.money_step
-        self.expected_cost = self.average_cost = float("nan")
-        self.error_bound = self.discretisation_error = 0.0
         self._process, self._decisions = process, decisions
 
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Optimal regime (m,) and quantity (m,) of observations (m, n)."""
-        process, problem = self._process, self.problem
+        """Optimal regime (m,) and quantity (m,) at observations (m, n)."""
+        process, problem = self._process, self._process.problem
         position = problem.position(observation)
-        stock = np.round(position / self.step) - process.low
-        stock = np.clip(stock, 0, process.stock_points - 1).astype(int)
-        above = self.step * (stock + process.low) - position
+        stock = nearest_index(position, self.step, process.low, process.stock_points)
+        above = process.points[stock] - position
         money = np.floor(problem.money(observation) / self.money_step + FLOAT32)
-        period = np.zeros(len(observation), dtype=int)
-        if problem.horizon is not None:
-            period = np.clip(np.round(observation[:, -1]), 0, problem.horizon - 1).astype(int)
         order = np.empty(len(observation), dtype=int)
-        for now in np.unique(period):
-            rows, decision = period == now, self._decisions[now]
-            owned = np.clip(money[rows], 0, decision.shape[1] - 1).astype(int)
-            order[rows] = decision[stock[rows], owned]
+        for period, rows in rows_by_period(problem, observation):
+            decision = self._decisions[period]
+            order[rows] = decision[stock[rows], np.clip(money[rows], 0, decision.shape[1] - 1).astype(int)]
         regime, units = process.orders[order].T
         quantity = np.where(regime > 0, self.step * units + above, 0.0)
         return regime, problem.brackets.project(regime, quantity)
 
 
 class BudgetProcess:
-    """Bellman backups on a grid of inventory positions and money.
+    """Bellman operator on a grid of inventory positions and money.
 
     Args:
         problem: a supported problem.
         step, money_step: distance of grid points, in units and in money.
         low, high: ends of the lattice of positions, in steps.
-        richest: most money on the grid; more is taken to be that much.
+        richest: most money on the grid; what exceeds it is lost.
     """
 
     def __init__(
@@ -105,23 +94,13 @@ class BudgetProcess:
         self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
         self.stock_points, self.money_points = len(self.points), ceil(richest / money_step - ROUNDING) + 2
         stock, brackets = problem.stock, problem.brackets
-        first, probabilities = weights = demand_weights(stock.demand, step)
+        weights = demand_weights(stock.demand, step)
         self.lead_time = stock.max_lead_time
-        costs = [
-            stock_cost(
-                self.points, step, sum_weights(weights, n + 1), stock.holding_cost, stock.shortage_cost
-            )
-            for n in range(self.lead_time + 1)
-        ]
-        self.sunk, self.cost = costs[:-1], costs[-1]
-        self.transition = np.zeros((self.stock_points, self.stock_points))
-        row = np.arange(self.stock_points)[:, None]
-        left = row - (first + np.arange(len(probabilities)))
-        below = np.maximum(-left, 0) * (stock.unmet_demand == "backlog")
-        # Below the lattice the value goes on along a line; where sales are lost, the stock is cut at 0.
-        lowest = np.maximum(left, 0)
-        np.add.at(self.transition, (row, lowest), probabilities * (1 + below))
-        np.add.at(self.transition, (row, np.minimum(lowest + 1, len(row) - 1)), -probabilities * below)
+        *self.sunk, self.cost = stock_costs(
+            self.points, step, weights, stock.holding_cost, stock.shortage_cost, self.lead_time
+        )
+        # Lost sales are cut at the lowest point, 0; a backlog goes on along a line below it.
+        self.transition = demand_matrix(self.stock_points, weights, linear=stock.unmet_demand == "backlog")
         self.orders = np.array(
             [(0, 0)]
             + [
@@ -129,25 +108,25 @@ class BudgetProcess:
                 for k in range(1, len(brackets))
                 for units in range(
                     max(ceil(brackets.low[k] / step - ROUNDING), 1),
-                    # The open end of a bracket is left to the next one, where it is cheaper.
+                    # The upper end of a bracket is left to the next bracket, where it is cheaper.
                     min(floor(brackets.high[k] / step * (1 - ROUNDING) + ROUNDING), high - low) + 1,
                 )
                 if k == len(brackets) - 1 or units * step < brackets.low[k + 1] * (1 - ROUNDING)
             ]
         )
-        self.payments = [_place(step * u * brackets.unit_cost[k] / money_step) for k, u in self.orders]
-        self.income = _place(problem.income / money_step)
+        self.payments = [_grid_point(step * u * brackets.unit_cost[k] / money_step) for k, u in self.orders]
+        self.income = _grid_point(problem.income / money_step)
         self.idle = np.zeros((self.stock_points, self.money_points))
 
     def backup(
         self, value: NDArray[np.float64], discount_of_stock: float, money_points: int
     ) -> tuple[NDArray[np.float64], Decision]:
-        """Value and decision of each state (positions, money), from the next period's value.
+        """Value and decision in each state (positions, money), from the next period's value.
 
         Args:
             value: next period's value, shape (positions, any).
             discount_of_stock: factor on the stock cost that an order of this period decides on.
-            money_points: points of money of this period; money beyond the next period's is taken to be lost.
+            money_points: number of points of money in this period.
         """
         to_go = self._to_go(value, discount_of_stock, money_points)
         best, decision = to_go.copy(), np.zeros(to_go.shape, dtype=np.int16)
@@ -166,17 +145,17 @@ class BudgetProcess:
         return best, decision
 
     def held(self, value: NDArray[np.float64], decision: Decision) -> NDArray[np.float64]:
-        """Value after ``HELD`` further periods in which a decision is held, less a constant at discount 1."""
+        """Value after ``HELD`` more periods under a fixed decision; at discount 1 less a constant."""
         whole, part = np.array(self.payments).T[:, decision]
         stock = np.arange(self.stock_points)[:, None] + self.orders[:, 1][decision]
         money = np.arange(self.money_points) - whole.astype(int)
-        place = stock * self.money_points + money
-        poorer = place - (part > 0)
+        richer = stock * self.money_points + money
+        poorer = richer - (part > 0)
         for _ in range(HELD):
             to_go = self._to_go(value, 1.0, self.money_points).ravel()
-            after = (1 - part) * to_go[place] + part * to_go[poorer]
+            after = (1 - part) * to_go[richer] + part * to_go[poorer]
             if self.problem.discount == 1:
-                after = (value + after) / 2  # a lazy chain has the same average cost, and is not periodic
+                after = (value + after) / 2  # the lazy chain has the same average cost and is not periodic
                 after -= after[0, 0]
             value = after
         return value
@@ -195,11 +174,10 @@ class BudgetProcess:
         return to_go
 
     def at_start(self, value: NDArray[np.float64]) -> float:
-        """Expected value at the initial state, of values (positions, money), linear between grid points."""
-        whole, part = _place(self.problem.budget / self.money_step)
+        """Expected value at the initial state of values (positions, money), linear between grid points."""
+        whole, part = _grid_point(self.problem.budget / self.money_step)
         column = (1 - part) * value[:, whole] + part * value[:, whole + 1]
-        low, high = self.problem.stock.initial_inventory
-        starts = low + (high - low) * (np.arange(512) + 0.5) / 512
+        starts = midpoints(self.problem.stock.initial_inventory)
         return float(np.interp(starts, self.points, column).mean())
 
     def touches_end(self, decision: Decision) -> bool:
@@ -208,77 +186,56 @@ class BudgetProcess:
         return bool(np.any((decision > 0) & (reached >= self.stock_points - 1)))
 
 
-def solve_budget(problem: Any) -> BudgetOptimum:
+def solve_budget(problem: BudgetDiscount) -> Optimum:
     """Solve a ``BudgetDiscount`` problem.
 
-    The state is the inventory position (with backlog, or lost sales without a lead time; see ``solve``) and
-    the money. Stock lies on a lattice of which all demands, breakpoints and the initial stock are multiples,
-    if there is one, and on half that step; else on a grid over which demand is spread by hat functions. Money
-    lies on a lattice of which what orders cost, the budget and the income are multiples, if that is not too
-    fine; else values are interpolated linearly between its points.
+    The state is the inventory position (with backlog, or for lost sales without a lead time; see
+    ``solve_single_item``) and the money. Stock lies on a lattice of which all demands, breakpoints and the
+    initial stock are multiples, if there is one, and on half that step; else on a grid over which demand is
+    spread by hat functions. Money lies on a lattice of which all payments, the budget and the income are
+    multiples, unless that is too fine; then values are interpolated linearly between its points.
 
-    With one price the recursion on the lattice is exact. With several, the optimal order may lie between
-    lattice points even though all data are on them, since an order may spend all money at any of the prices:
-    the expected cost is then that of the best policy with orders in multiples of ``step``, and
-    ``discretisation_error`` the difference to twice the step: an estimate, not a bound.
+    With one price the recursion on the lattice is exact. With several prices the optimal order may lie
+    between lattice points even if all data are on them, since an order may spend all money at any of the
+    prices. Then the expected cost is that of the best policy with orders in multiples of ``step``, and
+    ``discretisation_error`` is the difference to twice the step: an estimate, not a bound.
 
-    At ``horizon=None`` by modified policy iteration until the bounds of MacQueen (1966) and Odoni (1969)
-    agree; money beyond the grid is taken to be lost, and the grid is enlarged until it does not matter.
+    Over an infinite horizon, modified policy iteration runs until ``bellman.span_bounds`` are tight. Money
+    beyond the grid is lost, and the grid is enlarged until that does not matter.
 
     Args:
-        problem: problem, environment or environment id. Demand is a distribution.
+        problem: demand is a distribution.
+
+    Returns:
+        The optimum. Its ``rule`` has the attributes ``step`` and ``money_step``, the distances of the points.
 
     Raises:
-        NotImplementedError: naming what is not supported and what to do instead.
-        TypeError: if ``problem`` is no jumpgym problem.
-
-    References:
-        - J. MacQueen (1966), A modified dynamic programming method for Markovian decision problems, Journal
-          of Mathematical Analysis and Applications 14(1).
-        - A. R. Odoni (1969), On finding the maximal gain for Markov decision processes, Operations Research
-          17(5).
+        NotApplicable: naming what is not supported and what to do instead.
     """
-    problem = _supported(problem)
-    results = [_solved(problem, step) for step in _steps(problem)]
-    best = results[-1]
-    average = problem.horizon is None and problem.discount == 1
-    costs = [result.average_cost if average else result.expected_cost for result in results]
-    best.discretisation_error = abs(costs[-1] - costs[0])
-    return best
-
-
-def _supported(env: Any) -> BudgetDiscount:
-    problem = as_problem(env)
-    if not isinstance(problem, BudgetDiscount):
-        raise NotImplementedError(f"{type(problem).__name__}: solve_budget is for BudgetDiscount")
     stock = problem.stock
-    if isinstance(stock.demand, TraceDemand):
-        raise NotImplementedError(
-            "demand: traces are not supported, since their periods depend on each other; pass a frozen "
-            "scipy.stats distribution fitted to them, or compare policies on the traces with evaluate"
-        )
+    refuse_traces(stock.demand)
     if stock.unmet_demand == "lost" and stock.max_lead_time > 0:
-        raise NotImplementedError(
+        raise NotApplicable(
             f"lead_time={stock.max_lead_time} with unmet_demand='lost' is not supported: the pipeline and "
             "the money are more dimensions than fit; lead_time must be 0, or unmet_demand='backlog'"
         )
     if stock.unmet_demand == "backlog" and problem.horizon is None:
-        raise NotImplementedError(
+        raise NotApplicable(
             "horizon=None with unmet_demand='backlog' is not supported: backlog that waits for money has no "
             "bound; set a horizon, or unmet_demand='lost'"
         )
-    return problem
+    return refine(lambda step: _solve_at(problem, step), _steps(problem))
 
 
-def _place(multiple: float) -> tuple[int, float]:
-    """The grid point at or below a multiple of the step, and the share of the way to the next one."""
+def _grid_point(multiple: float) -> tuple[int, float]:
+    """The grid point at or below a multiple of the step, and the fraction of the way to the next one."""
     whole = floor(multiple + ROUNDING * max(1.0, multiple))
     part = multiple - whole
     return whole, part if part > ROUNDING * max(1.0, multiple) else 0.0
 
 
 def _steps(problem: BudgetDiscount) -> list[float]:
-    """Steps of stock: one if that is exact, else two, the second half of the first."""
+    """The step of stock on which the problem is exact; else two steps, the second half the first."""
     stock, brackets = problem.stock, problem.brackets
     ends = np.append(brackets.low[2:], brackets.high[-1])
     low, high = _extent(problem, 1.0)
@@ -294,19 +251,19 @@ def _steps(problem: BudgetDiscount) -> list[float]:
 
 
 def _on_lattice(problem: BudgetDiscount, step: float) -> bool:
-    """Whether all money is a whole number of the payment for one step."""
+    """Whether the budget and the income are multiples of the payment for one step."""
     payment = step * problem.brackets.unit_cost[-1]
-    return all(_place(money / payment)[1] == 0 for money in (problem.budget, problem.income))
+    return all(_grid_point(money / payment)[1] == 0 for money in (problem.budget, problem.income))
 
 
 def _money_step(problem: BudgetDiscount, step: float, richest: float) -> float:
-    """Step of money: that of all payments, or as fine as ``MONEY_POINTS`` allow."""
+    """Step of money: one that all payments are multiples of, or the finest that ``MONEY_POINTS`` allow."""
     exact = common_step([problem.budget, problem.income, *(step * problem.brackets.unit_cost)])
     return exact if exact is not None and exact * MONEY_POINTS >= richest else richest / MONEY_POINTS
 
 
 def _extent(problem: BudgetDiscount, margin: float) -> tuple[float, float]:
-    """Lowest and highest position of a lattice, in units."""
+    """Lowest and highest position of a lattice, in units; of all states for an infinite margin."""
     stock, periods = problem.stock, problem.horizon
     mean, deviation = stock.demand.mean, standard_deviation(stock.demand)
     start_low, start_high = stock.initial_inventory
@@ -322,28 +279,28 @@ def _extent(problem: BudgetDiscount, margin: float) -> tuple[float, float]:
     return low, max(start_high, 0.0) + min(margin * level, most)
 
 
-def _solved(problem: BudgetDiscount, step: float) -> BudgetOptimum:
+def _solve_at(problem: BudgetDiscount, step: float) -> Optimum:
+    """The optimum on a grid that is large enough."""
     margin, richest = 1.0, problem.budget + (problem.horizon or 0) * problem.income
     last = np.inf
     if problem.horizon is None:
         payment = problem.brackets.unit_cost * np.maximum(problem.brackets.low, problem.level_scale)
         richest = max(problem.budget, 2 * float(payment.max()))
     money_step = _money_step(problem, step, richest)
-    while True:
+    while True:  # stock and money are enlarged for different reasons, so ``bellman.enlarge`` does not fit
         low, high = _extent(problem, margin)
         process = BudgetProcess(problem, step, money_step, floor(low / step), ceil(high / step), richest)
-        result, holds = (_backward if problem.horizon is not None else _stationary)(process)
+        optimum, holds = (_backward if problem.horizon is not None else _stationary)(process)
         margin *= 1.0 if holds else 1.5
         if problem.horizon is None:
-            cost = result.average_cost if problem.discount == 1 else result.expected_cost
-            holds = holds and abs(last - cost) <= 1e-6 * abs(cost)
-            last, richest = cost, 1.5 * richest
+            holds = holds and abs(last - optimum.cost) <= 1e-6 * abs(optimum.cost)
+            last, richest = optimum.cost, 1.5 * richest
         if holds or high == _extent(problem, np.inf)[1]:
-            return result
+            return optimum
 
 
-def _backward(process: BudgetProcess) -> tuple[BudgetOptimum, bool]:
-    """The dynamic programme over a finite horizon, and whether the lattice is large enough."""
+def _backward(process: BudgetProcess) -> tuple[Optimum, bool]:
+    """Backward induction over a finite horizon, and whether the lattice is large enough."""
     problem, lead_time = process.problem, process.lead_time
     assert problem.horizon is not None
     # Money left is credited in the last period, before this value is discounted.
@@ -359,34 +316,24 @@ def _backward(process: BudgetProcess) -> tuple[BudgetOptimum, bool]:
         )
         holds = holds and not process.touches_end(decision)
         decisions.append(decision)
-    result = BudgetOptimum(process, decisions[::-1])
     sunk = zip(range(problem.horizon), process.sunk, strict=False)
-    result.expected_cost = process.at_start(value) + sum(
+    cost = process.at_start(value) + sum(
         process.at_start(problem.discount**n * cost[:, None] + process.idle) for n, cost in sunk
     )
-    return result, holds
+    return Optimum(problem, BudgetRule(process, decisions[::-1]), cost), holds
 
 
-def _stationary(process: BudgetProcess) -> tuple[BudgetOptimum, bool]:
-    """Modified policy iteration without an end, and whether the lattice is large enough."""
+def _stationary(process: BudgetProcess) -> tuple[Optimum, bool]:
+    """Modified policy iteration over an infinite horizon, and whether the lattice is large enough."""
     discount = process.problem.discount
     value = process.idle
     for _ in range(SWEEPS):
         following, decision = process.backup(value, 1.0, process.money_points)
-        change = following - value
-        low, high = float(change.min()), float(change.max())
-        # Beyond this sweep every later one adds between low and high, discounted.
-        still = 1.0 if discount == 1 else discount / (1 - discount)
-        middle = (low + high) / 2 * still
-        bound = (high - low) / 2 * still
-        cost = middle if discount == 1 else process.at_start(following) + middle
-        if bound <= TOLERANCE * max(abs(cost), 1.0):
+        cost, error_bound = span_bounds(following - value, discount)
+        if discount < 1:  # the bounds on all later steps follow from this one
+            cost, error_bound = process.at_start(following) + discount * cost, discount * error_bound
+        if error_bound <= TOLERANCE * max(abs(cost), 1.0):
             break
         value = process.held(following, decision)
-    result = BudgetOptimum(process, [decision])
-    result.error_bound = bound
-    if discount == 1:
-        result.average_cost = cost
-    else:
-        result.expected_cost = cost
-    return result, not process.touches_end(decision)
+    optimum = Optimum(process.problem, BudgetRule(process, [decision]), cost, error_bound)
+    return optimum, not process.touches_end(decision)

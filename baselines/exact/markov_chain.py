@@ -1,4 +1,4 @@
-"""The long run of a stationary policy: how often its Markov chain is in each state, and what that costs."""
+"""The Markov chain of a stationary policy: long-run share of each state, and long-run cost."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 
 DENSE_STATES = 1500
-"""Up to so many states a dense factorisation is the faster one."""
-
+"""Up to so many states a dense factorisation is faster than a sparse one."""
 
 MOST_STEPS, SETTLED = 500, 1e-14
-"""Steps in which most chains settle, and how little the distribution then changes in one."""
+"""Steps within which most chains settle, and the change of the distribution at which they have settled."""
 
 
 class PolicyChain(NamedTuple):
-    """A policy's Markov chain on n states.
+    """Markov chain of a policy on n states.
 
     Attributes:
         matrix: transition probabilities, sparse, shape (n, n).
         cost: expected cost of a period in each state, shape (n,).
         start: probability of each state at the start, shape (n,).
-        start_cost: further cost at the start.
-        cut: probability that the next state is one that the lattice cuts off, shape (n,).
+        start_cost: additional cost at the start.
+        cut: probability that the next state lies off the lattice, shape (n,).
     """
 
     matrix: Any
@@ -42,15 +41,15 @@ def transition_matrix(columns: NDArray[np.int64], probabilities: NDArray[np.floa
     ends = len(probabilities) * np.arange(size + 1)
     matrix = csr_array((np.tile(probabilities, size), columns.ravel(), ends), shape=(size, size))
     matrix.sum_duplicates()
-    matrix.eliminate_zeros()  # they would look like connections between states
+    matrix.eliminate_zeros()  # explicit zeros would count as connections between states
     return matrix
 
 
 def long_run_cost(chain: PolicyChain, discount: float) -> tuple[float, float]:
-    """Average cost of a period (discount 1) or expected discounted cost, and how often the lattice cuts.
+    """Average cost per period (discount 1) or expected discounted cost, and how often the chain is cut off.
 
     Returns:
-        The cost, and the share of periods, discounted, in which the next state is cut off.
+        The cost, and the discounted share of periods in which the next state lies off the lattice.
     """
     share = occupancy(chain, discount)
     cost, cut = float(share @ chain.cost), float(share @ chain.cut)
@@ -58,10 +57,10 @@ def long_run_cost(chain: PolicyChain, discount: float) -> tuple[float, float]:
 
 
 def occupancy(chain: PolicyChain, discount: float) -> NDArray[np.float64]:
-    """Share of the periods spent in each state, (n,), each period weighted by ``discount`` to its number.
+    """Share of the periods spent in each state, shape (n,), with period t weighted by ``discount**t``.
 
-    At discount 1 the long-run share. Where the chain can end in several closed classes it is the mean of
-    theirs, weighted by the probability to end in each.
+    At discount 1 it is the long-run share. If the chain can end in several closed classes, their shares are
+    weighted by the probability of ending in each.
     """
     share = np.zeros(len(chain.cost))
     states = _reachable(chain)
@@ -74,14 +73,14 @@ def occupancy(chain: PolicyChain, discount: float) -> NDArray[np.float64]:
     is_open = np.unique(component[leaving.row[component[leaving.row] != component[leaving.col]]])
     closed = np.setdiff1d(np.arange(count), is_open)
     ends_in = _absorption(matrix, start, component, closed)
-    for each, weight in zip(closed, ends_in, strict=True):
-        inside = np.flatnonzero(component == each)
+    for closed_class, weight in zip(closed, ends_in, strict=True):
+        inside = np.flatnonzero(component == closed_class)
         share[states[inside]] = weight * _stationary(matrix[inside][:, inside])
     return share
 
 
 def _reachable(chain: PolicyChain) -> NDArray[np.int64]:
-    """States that can be reached from the start, ascending."""
+    """States that can be reached from the start, in ascending order."""
     reached, before = chain.start > 0, 0
     while (count := int(reached.sum())) > before:
         before = count
@@ -100,7 +99,7 @@ def _absorption(
     if len(passing):
         visits = _solve(eye_array(len(passing)) - matrix[passing][:, passing].T, start[passing])
         enters += matrix[passing].T @ visits
-    return np.array([enters[component == each].sum() for each in closed])
+    return np.array([enters[component == closed_class].sum() for closed_class in closed])
 
 
 def _stationary(matrix: Any) -> NDArray[np.float64]:
@@ -111,9 +110,9 @@ def _stationary(matrix: Any) -> NDArray[np.float64]:
         share, before = forward @ share, share
         if np.abs(share - before).sum() < SETTLED:
             return share / share.sum()
-    # It mixes slowly, or it is periodic.
+    # The chain mixes slowly or is periodic.
     balance = (eye_array(size) - matrix.T).tolil()
-    balance[0] = np.ones(size)  # replaces one balance equation, which follows from the others
+    balance[0] = np.ones(size)  # in place of one balance equation, which follows from the others
     return _solve(balance.tocsc(), np.eye(1, size)[0])
 
 

@@ -1,7 +1,8 @@
-"""Bellman backups of lost sales with a lead time: stock and pipeline on a lattice."""
+"""Dynamic programming steps for lost sales with a lead time: the state is the stock and the pipeline."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,22 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
-from .lattice import stock_cost
-from .long_run import PolicyChain, transition_matrix
-from .stock_process import UPPER, Quantities, Regimes, StockProcess
+from .bellman import UPPER, cheapest
+from .lattice import demand_matrix, stock_cost
+from .markov_chain import PolicyChain, transition_matrix
+from .single_item_position import Decision, StockProcess
 
 
 class PipelineProcess(StockProcess):
-    """Lost sales with lead time L > 0: stock at hand after the arrival, and the L - 1 orders arriving next.
+    """Lost sales with lead time L > 0: the state is the stock after arrivals and the next L - 1 arrivals.
 
-    A choice is the quantity. Stock beyond the lattice's upper end is moved to that end in row 0 (far up,
-    more stock never costs less) and charged an upper bound in row 1; so are orders beyond it.
+    A choice is the quantity. Row 0 moves stock beyond the upper end of the lattice to that end, which is a
+    lower bound since far up more stock never costs less. Row 1 charges an upper bound for it. Orders beyond
+    the upper end are treated in the same way.
 
     Args:
         problem, step, low, high: see ``StockProcess``.
-        largest: largest order in steps that is considered, at most the upper end; by default the upper end.
+        largest: largest order in steps, at most the upper end of the lattice, which is the default.
     """
 
     def __init__(
@@ -30,19 +33,15 @@ class PipelineProcess(StockProcess):
     ) -> None:
         super().__init__(problem, step, low, high)
         size = len(self.points)
-        self.lead_time = problem.max_lead_time
         self.quantities = np.arange(min(int(self.most.max()), size - 1, largest or size) + 1)
         self.shape = (size, *[len(self.quantities)] * (self.lead_time - 1))
         self.cost = stock_cost(self.points, step, self.weights, problem.holding_cost, problem.shortage_cost)
-        first, probabilities = self.weights
-        left = np.arange(size)[:, None] - (first + np.arange(len(probabilities)))
-        self.demand = np.zeros((size, size))
-        np.add.at(self.demand, (np.arange(size)[:, None], np.maximum(left, 0)), probabilities)
+        self.demand = demand_matrix(size, self.weights)
         arrival = np.arange(size)[:, None] + self.quantities
         self.next_index = np.minimum(arrival, size - 1)
         if problem.horizon is None:
             return
-        # Row 1 of what arrives beyond the lattice, for any further pipeline.
+        # Where row 1 lies beyond the lattice after an arrival, whatever else is in the pipeline.
         self.cut = np.zeros((2, *arrival.shape, *[1] * (self.lead_time - 1)), dtype=bool)
         self.cut[UPPER] = (arrival >= size).reshape(self.cut.shape[1:])
         regimes = problem.regimes
@@ -57,7 +56,7 @@ class PipelineProcess(StockProcess):
         return np.zeros((self.rows, *self.shape))
 
     def after_order(self, value: NDArray[np.float64], period: int) -> NDArray[np.float64]:
-        """Cost to go (rows, *states, quantities) of each state and quantity, from the next period's value."""
+        """Cost to go (rows, *states, quantities) of each state and quantity."""
         # What arrives next is the quantity itself (lead time 1) or the first of the pipeline.
         arrived = value[(slice(None), self.next_index)]
         if self.problem.horizon is not None:
@@ -68,32 +67,25 @@ class PipelineProcess(StockProcess):
         to_go += self.cost.reshape(-1, *[1] * self.lead_time)
         return to_go
 
-    def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Regimes, Quantities]:
-        """Value (rows, *states) of the best order, and its regime and quantity in steps, each (*states,)."""
+    def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
+        """Value (rows, *states) of the best order, and the decision that attains it in the last row."""
         regimes = self.problem.regimes
-        value = np.full(after.shape[:-1], np.inf)
-        regime = np.zeros(after.shape[1:-1], dtype=np.int8)
-        quantity = np.zeros(after.shape[1:-1], dtype=np.int32)
-        for r in range(len(regimes)):
-            fewest = min(int(self.fewest[r]), len(self.quantities) - 1)
-            paid = (after + self.price[r] * self.quantities)[..., fewest : self.most[r] + 1]
-            choice = paid.argmin(axis=-1)
-            cost = regimes.fixed_cost[r] + np.take_along_axis(paid, choice[..., None], -1)[..., 0]
-            if self.fewest[r] >= len(self.quantities):
-                cost[UPPER] = np.inf
-            better = cost < value
-            value = np.where(better, cost, value)
-            regime[better[UPPER]] = r
-            quantity[better[UPPER]] = (choice[UPPER] + fewest)[better[UPPER]]
-        return value, regime, quantity
+
+        def orders() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+            for r in range(len(regimes)):
+                fewest = min(int(self.fewest[r]), len(self.quantities) - 1)
+                paid = (after + self.price[r] * self.quantities)[..., fewest : self.most[r] + 1]
+                choice = paid.argmin(axis=-1)
+                cost = regimes.fixed_cost[r] + np.take_along_axis(paid, choice[..., None], -1)[..., 0]
+                if self.fewest[r] >= len(self.quantities):
+                    cost[UPPER] = np.inf
+                yield cost, choice + fewest
+
+        value, regime, quantity = cheapest(orders(), after.shape[:-1])
+        return value, (regime[UPPER], quantity[UPPER])
 
     def policy_costs(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Expected cost over the horizon, twice, (k, 2), of k stationary policies that stay on the lattice.
-
-        Args:
-            regime: in each state, shape (k, states).
-            quantity: in steps, of the like.
-        """
+        """Expected cost, twice, (k, 2), of k stationary policies that stay on the lattice."""
         assert self.problem.horizon is not None
         costs = np.empty((len(regime), 2))
         for k, decisions in enumerate(zip(regime, quantity, strict=True)):
@@ -115,12 +107,12 @@ class PipelineProcess(StockProcess):
         return transition_matrix(columns, probabilities)
 
     def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
-        """The chain of the states, for a policy that stays on the lattice."""
+        """The Markov chain of the states, for a policy that stays on the lattice."""
         stock = np.indices(self.shape, sparse=True)[0]
         ordered = np.minimum(quantity, self.quantities[-1])
         orders = self.problem.regimes.fixed_cost[regime] + self.price[regime] * ordered
         start = np.zeros(self.shape)
-        start.reshape(len(self.points), -1)[:, 0] = self.start_weights()  # nothing is under way
+        start.reshape(len(self.points), -1)[:, 0] = self.start  # nothing is under way
         return PolicyChain(
             matrix=self.transition(ordered),
             cost=np.broadcast_to(self.cost[stock], self.shape).ravel() + orders,
@@ -130,9 +122,9 @@ class PipelineProcess(StockProcess):
         )
 
     def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Expected cost (..., 2) from the initial state, with nothing under way."""
+        """Expected cost (...,) from the initial state, in which nothing is under way."""
         leading = value.shape[: value.ndim - len(self.shape)]
-        return self.mean_at_start(value.reshape(*leading, len(self.points), -1)[..., 0])
+        return value.reshape(*leading, len(self.points), -1)[..., 0] @ self.start
 
     def observations(self) -> NDArray[np.float64]:
         """An observation (states, n) of each state."""
@@ -144,7 +136,7 @@ class PipelineProcess(StockProcess):
         return observation
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
-        """Index of the nearest state, and zeros, of observations (m, n)."""
+        """Index of the state nearest to each observation (m, n), and zeros: orders are not adjusted."""
         stock = self.nearest(observation[:, 0] + observation[:, 1])
         orders = np.round(observation[:, 2 : self.lead_time + 1] / self.step)
         pipeline = np.clip(orders, 0, len(self.quantities) - 1).astype(int)

@@ -1,0 +1,96 @@
+"""The exact optimum of single-item inventory: dynamic programming on a lattice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import SingleItemInventory
+
+from .bellman import LOWER, TOLERANCE, UPPER, append_decision, refine
+from .lead_times import solve_lead_times
+from .result import Optimum
+from .single_item_lattice import LatticeRule, certified, lattice_steps, supported
+from .single_item_position import Decision, PositionProcess, StockProcess
+from .single_item_stationary import solve_stationary
+
+
+def solve_single_item(problem: SingleItemInventory) -> Optimum:
+    """Solve a single-item inventory problem to optimality.
+
+    **State.** With backlog and a common lead time L an order of period t acts on the costs of period t + L
+    and later, so the inventory position is a state (Scarf 1960). No order changes the costs of the first L
+    periods, since nothing is under way at the start. Orders of the last L periods never arrive, so the
+    cheapest regime is chosen. With lost sales the state is the stock after the period's arrivals, and for
+    L > 1 also the orders that arrive next.
+
+    **Lattice.** Quantities are continuous. Nevertheless, if all values of demand, all ends of regimes and the
+    initial stock are multiples of one step, the recursion on the lattice of that step is exact. Value
+    functions are continuous and piecewise linear, and all kinks at which their slope rises lie on the
+    lattice. Expectations and sums preserve this, and the minimum of two functions only adds kinks at which
+    the slope falls. In a window that slides with the state, the minimum is at an end of the window or at a
+    kink of rising slope; both are on the lattice when the state is. So the minimum over lattice points is the
+    minimum over all quantities. For lost sales with a lead time the kinks lie where sums of neighbouring
+    entries of (stock, pipeline) are on the lattice, and the same argument holds.
+
+    Otherwise (continuous demand, no common step, or a lattice too fine to compute) demand is spread over a
+    grid by hat functions, which preserves its mean and has an error of second order in the step. Ends of
+    regimes off the grid, which only occur if they have no common step, are rounded to it. Then
+    ``discretisation_error`` is the difference to the solution at twice the step: an estimate, not a bound.
+    The mean over a uniform initial inventory is treated in the same way.
+
+    **Ends of the lattice.** The lattice is enlarged until the cost of a policy and a lower bound, which treat
+    what lies outside in opposite ways, agree to a relative 1e-9; see ``single_item_position``.
+
+    Infinite-horizon problems are left to ``solve_stationary``, and problems whose regimes differ in lead time
+    to ``solve_lead_times``.
+
+    Args:
+        problem: inventory of one item over any regime table whose first regime may order nothing. Demand is a
+            distribution. With backlog a common lead time may be of any length; with lost sales it is at most
+            2, or 4 over an infinite horizon.
+
+    Returns:
+        The optimum. Its ``rule`` has the attribute ``step``, the distance of lattice points in units.
+
+    Raises:
+        NotApplicable: for anything else, naming what is not supported and what to do instead.
+
+    References:
+        - H. Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem.
+        - P. Zipkin (2008), Old and new methods for lost-sales inventory systems, Operations Research 56(5).
+    """
+    if np.ptp(problem.regimes.lead_time) > 0:
+        return solve_lead_times(problem)
+    supported(problem)
+    if problem.horizon is None:
+        return solve_stationary(problem)
+
+    def solve_at(step: float) -> Optimum:
+        bounds, (process, decisions) = certified(problem, step, _backward)
+        error_bound = abs(float(bounds[UPPER] - bounds[LOWER]))
+        return Optimum(problem, LatticeRule(problem, process, decisions), float(bounds[UPPER]), error_bound)
+
+    return refine(solve_at, lattice_steps(problem))
+
+
+def _backward(process: StockProcess) -> tuple[NDArray[np.float64], bool, tuple[StockProcess, list[Decision]]]:
+    """Backward induction: bounds on the cost, whether the lattice's ends keep them valid, the decisions."""
+    value = process.terminal()
+    decisions: list[Decision] = []
+    holds = True
+    assert process.problem.horizon is not None
+    for period in reversed(range(process.problem.horizon)):
+        value, decision = process.best(process.after_order(value, period))
+        holds = holds and _rises_outwards(process, value[LOWER])
+        append_decision(decisions, decision)
+    return process.at_start(value), holds, (process, decisions[::-1])
+
+
+def _rises_outwards(process: StockProcess, value: NDArray[np.float64]) -> bool:
+    """Whether the value (n, ...) does not fall towards an end at which the lattice is cut off."""
+    slack = TOLERANCE * max(1.0, float(value.max()))
+    above = bool(np.all(value[-1] >= value[-2] - slack))
+    if isinstance(process, PositionProcess) and process.problem.unmet_demand == "backlog":
+        return above and bool(value[0] >= value[1] - slack)
+    return above

@@ -1,0 +1,259 @@
+"""Dynamic programming steps for one item whose state is the inventory position.
+
+Both processes of a single item share the interface ``StockProcess``; the other one is in
+``single_item_pipeline``. Over a finite horizon they carry two value functions at once, along the axis before
+the states: row 0 bounds the value from below, and row 1 is the cost of a policy, hence a bound from above.
+The two differ only in what they assume outside the lattice, so where they agree, the ends of the lattice do
+not matter. An infinite-horizon problem has row 0 only; its lattice is enlarged until nothing changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from jumpgym import SingleItemInventory
+
+from .bellman import UPPER, cheapest
+from .lattice import Expectation, demand_weights, nearest_index, start_weights, stock_costs, window_argmin
+from .markov_chain import PolicyChain, transition_matrix
+
+Decision = tuple[NDArray[Any], NDArray[Any]]
+"""Regime, and quantity in steps, of each state of a lattice."""
+
+
+class StockProcess(ABC):
+    """Bellman operator of a single item on a lattice.
+
+    A value function has shape (rows, *states). ``after_order`` returns the cost to go of each choice, without
+    the cost of the order itself; ``best`` adds that and chooses. For given decisions instead of the best
+    ones, ``policy_costs`` returns the cost over a finite horizon, and ``chain`` the Markov chain.
+
+    Args:
+        problem: the problem. Its regimes have the same lead time, and the first one may order nothing.
+        step: distance of lattice points, in units.
+        low, high: ends of the lattice, in steps.
+    """
+
+    def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
+        self.problem = problem
+        self.rows = 1 if problem.horizon is None else 2
+        self.step, self.low, self.high = step, low, high
+        self.lead_time = problem.max_lead_time
+        self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
+        self.weights = demand_weights(problem.demand, step)
+        self.start = start_weights(self.points, step, problem.initial_inventory)
+        regimes = problem.regimes
+        self.fewest = np.round(regimes.low / step).astype(int)
+        self.most = np.round(regimes.high / step).astype(int)
+        self.price = regimes.unit_cost * step
+
+    def _linear(self, per_period: float, slope: float, first: float) -> NDArray[np.float64]:
+        """Coefficients a, b by period of a cost ``a + b * z`` until the end, shape (horizon + 1, 2).
+
+        Each period costs ``per_period``, and while orders still matter also ``first + slope * z``. In each
+        period z grows by the mean demand.
+        """
+        problem = self.problem
+        assert problem.horizon is not None
+        coefficients = np.zeros((problem.horizon + 1, 2))
+        for period in reversed(range(problem.horizon)):
+            a, b = problem.discount * coefficients[period + 1]
+            matters = self.discount_of_stock(period)
+            coefficients[period] = (
+                a + b * problem.demand.mean + per_period + matters * first,
+                b + matters * slope,
+            )
+        return coefficients
+
+    def discount_of_stock(self, period: int) -> float:
+        """Factor on the stock cost that an order of this period decides on."""
+        return 1.0
+
+    @abstractmethod
+    def terminal(self) -> NDArray[np.float64]:
+        """Value (rows, *states) after the last period: zeros."""
+
+    @abstractmethod
+    def after_order(self, value: NDArray[np.float64], period: int) -> NDArray[np.float64]:
+        """Cost to go of each choice, from the next period's value (rows, *states)."""
+
+    @abstractmethod
+    def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
+        """Value (rows, *states) of the best order, and the decision that attains it in the last row."""
+
+    @abstractmethod
+    def transition(self, quantity: NDArray[Any]) -> Any:
+        """Linear operator that takes next period's value, flattened, to its expectation.
+
+        Args:
+            quantity: order in each state, in steps, shape (*states,).
+        """
+
+    @abstractmethod
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+        """The Markov chain of a stationary policy.
+
+        Args:
+            regime: regime in each state, shape (states,).
+            quantity: order in each state, in steps, shape (states,).
+        """
+
+    @abstractmethod
+    def policy_costs(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bounds (k, 2) on the expected cost of k stationary policies over the finite horizon.
+
+        Args:
+            regime: regime of each policy in each state, shape (k, states).
+            quantity: order of each policy in each state, in steps, shape (k, states).
+        """
+
+    @abstractmethod
+    def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected cost (...,) from the initial state, from the first period's value (..., *states)."""
+
+    @abstractmethod
+    def observations(self) -> NDArray[np.float64]:
+        """An observation (states, n) of each state."""
+
+    @abstractmethod
+    def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
+        """Index of the state nearest to each observation (m, n), and by how much more stock it has."""
+
+    def nearest(self, stock: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Index of the lattice point nearest to the stock."""
+        return nearest_index(stock, self.step, self.low, len(self.points))
+
+
+class PositionProcess(StockProcess):
+    """The inventory position as the state: backlog with any lead time, or lost sales with lead time 0.
+
+    A choice is the position after ordering. Below the lattice, row 0 takes the value of the lowest point,
+    which is a lower bound since a larger backlog never costs less, and row 1 never orders again. For lost
+    sales the lattice begins at 0, where the stock is cut, which is exact. No order goes beyond the upper end;
+    far up, more stock never costs less, so this keeps the lower bound.
+    """
+
+    def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
+        super().__init__(problem, step, low, high)
+        self.expectation = Expectation(self.weights)
+        holding_cost, shortage_cost = problem.holding_cost, problem.shortage_cost
+        self.costs = stock_costs(self.points, step, self.weights, holding_cost, shortage_cost, self.lead_time)
+        if problem.horizon is None:
+            return
+        # A policy that lets the stock fall forever pays for at most one order a period.
+        regimes = problem.regimes
+        order = float((regimes.fixed_cost + regimes.unit_cost * regimes.high).max())
+        holding = holding_cost * max(float(self.points[-1]), 0.0)
+        late = shortage_cost * (self.lead_time + 1) * problem.demand.mean
+        self.idle_below = self._linear(float(regimes.fixed_cost[0]), shortage_cost, late)
+        self.any_below = self._linear(order + holding, shortage_cost, late)
+        self.depth = -step * np.arange(low - self.expectation.reach, low)
+
+    def discount_of_stock(self, period: int) -> float:
+        """An order arrives ``lead_time`` periods later, unless the horizon ends before."""
+        horizon = self.problem.horizon
+        matters = horizon is None or period + self.lead_time < horizon
+        return self.problem.discount**self.lead_time if matters else 0.0
+
+    def terminal(self) -> NDArray[np.float64]:
+        """Value after the last period."""
+        return np.zeros((self.rows, len(self.points)))
+
+    def after_order(
+        self, value: NDArray[np.float64], period: int, any_policy: bool = False
+    ) -> NDArray[np.float64]:
+        """Cost to go (..., rows, n) of each position after ordering.
+
+        Args:
+            value: next period's value, shape (..., rows, n).
+            period: this period.
+            any_policy: whether row 1 must bound the cost of any policy, instead of one that is free to idle.
+        """
+        below = np.repeat(value[..., :1], self.expectation.reach, axis=-1)
+        if self.problem.unmet_demand == "backlog" and self.problem.horizon is not None:
+            a, b = (self.any_below if any_policy else self.idle_below)[period + 1]
+            below[..., UPPER, :] = a + b * self.depth
+        to_go = self.problem.discount * self.expectation(below, value)
+        return to_go + self.discount_of_stock(period) * self.costs[-1]
+
+    def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
+        """Value (rows, n) of the best order, and the decision that attains it in the last row."""
+        here = np.arange(len(self.points))
+
+        def orders() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+            for price, fixed_cost, fewest, most in zip(
+                self.price, self.problem.regimes.fixed_cost, self.fewest, self.most, strict=True
+            ):
+                paid = after + price * here
+                target = window_argmin(paid, most - fewest)[..., np.minimum(here + fewest, here[-1])]
+                cost = fixed_cost + np.take_along_axis(paid, target, -1) - price * here
+                cost[UPPER, here + fewest > here[-1]] = np.inf
+                yield cost, target - here
+
+        value, regime, quantity = cheapest(orders(), after.shape)
+        return value, (regime[UPPER], quantity[UPPER])
+
+    def transition(self, quantity: NDArray[Any]) -> Any:
+        """Operator (n, n): expectation of next period's value under orders (n,) in steps."""
+        size = len(self.points)
+        target = np.minimum(np.arange(size) + quantity, size - 1)
+
+        def expect(value: NDArray[np.float64]) -> NDArray[np.float64]:
+            flat = value.ravel()
+            return self.expectation(np.repeat(flat[:1], self.expectation.reach), flat)[target]
+
+        return LinearOperator((size, size), matvec=expect, dtype=float)
+
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+        """The chain of the positions after ordering, of which a stationary policy visits few."""
+        first, probabilities = self.weights
+        size = len(self.points)
+        orders = self.problem.regimes.fixed_cost[regime] + self.price[regime] * quantity
+        visited, state = np.unique(np.minimum(np.arange(size) + quantity, size - 1), return_inverse=True)
+        left = visited[:, None] - (first + np.arange(len(probabilities)))
+        beyond = (left < 0) @ probabilities if self.problem.unmet_demand == "backlog" else 0.0 * visited
+        return PolicyChain(
+            matrix=transition_matrix(state[np.maximum(left, 0)], probabilities),
+            cost=self.discount_of_stock(0) * self.costs[-1][visited]
+            + self.problem.discount * (orders[np.maximum(left, 0)] @ probabilities),
+            start=np.bincount(state, self.start, len(visited)).astype(float),
+            start_cost=float(self.at_start(orders)),
+            cut=beyond,
+        )
+
+    def policy_costs(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bounds (k, 2) on the expected cost of k stationary policies, see ``StockProcess``."""
+        here = np.arange(len(self.points))
+        target = np.minimum(here + quantity, here[-1])[:, None, :]
+        order = (self.problem.regimes.fixed_cost[regime] + self.price[regime] * quantity)[:, None, :]
+        value = np.zeros((len(regime), 2, len(here)))
+        assert self.problem.horizon is not None
+        for period in reversed(range(self.problem.horizon)):
+            after = self.after_order(value, period, any_policy=True)
+            value = order + np.take_along_axis(after, target, -1)
+        return self.at_start(value)
+
+    def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected cost (...,) from the initial state, with the stock costs that no order can change."""
+        sunk = np.zeros(len(self.points))
+        for period, cost in enumerate(self.costs[:-1][: self.problem.horizon]):
+            sunk += self.problem.discount**period * cost
+        return (value + sunk) @ self.start
+
+    def observations(self) -> NDArray[np.float64]:
+        """Observations that hold the position in their first entry."""
+        observation = np.zeros((len(self.points), len(self.problem.observation_low)))
+        observation[:, 0] = self.points
+        return observation
+
+    def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
+        """Index of the nearest position, and how far it lies above that of each observation (m, n)."""
+        position = self.problem.position(observation)
+        index = self.nearest(position)
+        return (index,), self.points[index] - position
