@@ -18,8 +18,10 @@ import yaml
 from matplotlib.image import imread
 
 import jumpgym
+from jumpgym.adapters.registry import environment_id
 from jumpgym.baselines import cli
-from jumpgym.baselines.cli.parser import make_parser
+from jumpgym.baselines.cli.main import make_parser
+from jumpgym.baselines.runs.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -134,6 +136,10 @@ def test_the_commands_of_the_pages(block, tmp_path, monkeypatch, capsys):
             program, *arguments = arguments[1:]
         if program.removeprefix(".venv/bin/") == "jumpgym":
             args = make_parser().parse_args(arguments)
+            env, methods = (getattr(args, name, None) or [] for name in ("env", "methods"))
+            for name in [env] if isinstance(env, str) else env:
+                assert ":" in name or environment_id(name) in jumpgym.ENVIRONMENTS
+            assert all(":" in name or name in METHODS for name in methods)
             if args.command in CHEAP:
                 assert cli.main(arguments) == 0, capsys.readouterr().err
         elif program == "make":
