@@ -115,7 +115,6 @@ def test_circles_are_found():
 
 
 BEING_BROKEN = [
-    ["jumpgym.baselines.sb3.budgeted", "jumpgym.baselines.sb3.state"],
     ["jumpgym.baselines.studies.laboratory", "jumpgym.baselines.studies.laboratory.report"],
     ["jumpgym.baselines.studies.scaling", "jumpgym.baselines.studies.scaling_report"],
 ]
