@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from jumpgym.adapters.registry import environment_id, make_env
@@ -25,6 +26,23 @@ def usage_errors(*types: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise UsageError(error) from error
+
+
+@contextlib.contextmanager
+def waiting(task: str) -> Iterator[Callable[[str], None]]:
+    """Show a task and its elapsed time on stderr, if that is a terminal; both disappear at the end.
+
+    Yields:
+        A function that adds a line of text on the state of the task.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    quiet = not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        shown = bar.add_task(task, total=None)
+        yield lambda text: bar.update(shown, description=f"{task}: {text}")
 
 
 def add_command(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:

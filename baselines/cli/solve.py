@@ -6,7 +6,10 @@ import argparse
 import sys
 from typing import Any
 
-from .options import ENV_HELP, add_command, add_set, make_environment, usage_errors
+from .options import ENV_HELP, add_command, add_set, make_environment, usage_errors, waiting
+
+EPISODES, SEED = 4096, 1
+"""Sample on which a classical policy is compared with the optimum, where its cost is not known exactly."""
 
 
 def add_solve(commands: Any) -> argparse.ArgumentParser:
@@ -21,52 +24,61 @@ def add_solve(commands: Any) -> argparse.ArgumentParser:
 
 def run_solve(args: argparse.Namespace) -> int:
     """Print the optimum, and the best classical policy with its gap."""
-    from jumpgym import as_problem
+    from jumpgym import NotApplicable, as_problem
 
     from ..optimum import solve
     from ..policies.classical import best_classical
 
     problem = as_problem(make_environment(args.env, args.set))
-    with usage_errors(NotImplementedError, ValueError):
+    with usage_errors(NotImplementedError, ValueError), waiting("solving"):
         optimum = solve(problem)
-    average = problem.horizon is None and problem.discount == 1
-    cost = optimum.cost
-    name = "average cost of a period" if average else "expected cost"
-    print(f"optimum: {name} {cost:.4f}{_per_period(cost, problem)}")
+    print("optimum")
+    _print_costs(optimum.cost, problem)
     if problem.horizon is None:
-        print(f"  bound on the error of the recursion: {optimum.error_bound:.2g}")
-    if optimum.discretisation_error:
-        print(f"  estimated error of the grid: {optimum.discretisation_error:.2g}")
-    print(f"  exactness: {optimum.exactness}")
-    sys.stdout.flush()  # the search takes a while
+        print(f"  error bound     {optimum.error_bound:.2g}")
+    if optimum.discretisation_error > 0:
+        print(f"  grid error      {optimum.discretisation_error:.2g}, estimated")
+    print(f"  exactness       {optimum.exactness}")
+    sys.stdout.flush()  # the search may take minutes
     try:
-        policy = best_classical(problem)
-    except NotImplementedError as error:
+        with waiting("searching for the best classical policy"):
+            policy = best_classical(problem)
+    except NotApplicable as error:
         print(f"no classical policy: {error}")
         return 0
     print(f"best classical policy: {policy!r}")
-    reached, error_of_gap = _cost(policy, optimum, cost)
-    gap = 100 * (reached - cost) / abs(cost) if cost else float("nan")
-    simulated = ""
-    if error_of_gap is not None:
-        error_percent = 100 * error_of_gap / abs(cost) if cost else float("nan")
-        simulated = f" ± {error_percent:.2g}, by simulation on the same noise"
-    print(f"  {name} {reached:.4f}{_per_period(reached, problem)}, {gap:.3f} %{simulated} above the optimum")
+    _print_gap(policy, optimum)
     return 0
 
 
-def _cost(policy: Any, optimum: Any, cost: float) -> tuple[float, float | None]:
-    """Cost of a policy and its standard error, None if it is exact; else the optimum's plus what it adds."""
+def _print_costs(cost: float, problem: Any) -> None:
+    if problem.horizon is None:
+        kind = (
+            "average cost    {:.4f} per period"
+            if problem.discount == 1
+            else "expected cost   {:.4f} discounted"
+        )
+        print(f"  {kind.format(cost)}")
+    else:
+        print(f"  expected cost   {cost:.4f} per episode, {cost / problem.horizon:.4f} per period")
+
+
+def _print_gap(policy: Any, optimum: Any) -> None:
+    """Print the cost of a policy and its gap, exactly where possible, else by paired simulation."""
     from ..evaluation import evaluate, standard_error
-    from ..policies.classical import stationary_cost
-    from ..policies.stationary import StationaryPolicy
+    from ..policies.stationary import StationaryPolicy, stationary_cost
 
+    scale = 100 / abs(optimum.cost) if optimum.cost else float("nan")
     if isinstance(policy, StationaryPolicy):
-        return stationary_cost(policy), None
-    above = (evaluate(each, policy.problem, 4096, 1).costs for each in (policy, optimum))
-    difference = next(above) - next(above)
-    return cost + float(difference.mean()), standard_error(difference)
-
-
-def _per_period(cost: float, problem: Any) -> str:
-    return f", {cost / problem.horizon:.4f} a period" if problem.horizon is not None else ""
+        cost, accuracy = stationary_cost(policy), ""
+    else:
+        costs, optimal_costs = (
+            evaluate(simulated, policy.problem, EPISODES, SEED).costs for simulated in (policy, optimum)
+        )
+        difference = costs - optimal_costs
+        cost = optimum.cost + float(difference.mean())
+        accuracy = f" ± {scale * standard_error(difference):.2g}"
+    _print_costs(cost, policy.problem)
+    percent = round(scale * (cost - optimum.cost), 3) + 0.0  # not -0.000
+    method = f", simulated on {EPISODES:,} episodes of equal noise" if accuracy else ""
+    print(f"  gap             {percent:.3f} %{accuracy} above the optimum{method}")

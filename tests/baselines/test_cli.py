@@ -100,35 +100,50 @@ def test_output_on_an_ascii_terminal(checkpoints):
 
 
 def test_solve(capsys):
-    assert main(["solve", SETUP_COST]) == 0
-    out = capsys.readouterr().out
-    assert "expected cost 2463.1456, 49.2629 a period" in out
-    assert "SSPolicy(s=14, S=62)" in out
+    assert main(["solve", "SetupCost"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "optimum",
+        "  expected cost   2463.1456 per episode, 49.2629 per period",
+        "  exactness       exact",
+        "best classical policy: SSPolicy(s=14, S=62)",
+    ]
+    assert gap(lines[-1]) == pytest.approx(1.018, abs=0.002)
     assert main(["solve", SETUP_COST, "--set", "fixed_cost=0", "--set", "unmet_demand=lost"]) == 0
-    assert "expected cost 2463.1456" not in capsys.readouterr().out
+    assert "expected cost   2463.1456" not in capsys.readouterr().out
 
 
-def test_solve_where_policies_are_simulated_or_there_is_no_end(capsys):
+def gap(line):
+    """The gap in a line that 'jumpgym solve' prints."""
+    words = line.split()
+    assert words[0] == "gap"
+    assert "above the optimum" in line
+    return float(words[1])
+
+
+def test_solve_where_policies_are_simulated(capsys):
     assert main(["solve", "jumpgym/SwitchedLQR-v0", "--set", "horizon=4"]) == 0
     out = capsys.readouterr().out
-    assert "exactness: grid" in out
-    assert "estimated error of the grid" in out
+    assert "exactness       grid" in out
+    assert "grid error" in out
     assert "RecedingHorizonPolicy()" in out
-    gap = float(out.split(" a period, ")[-1].split(" %")[0])
-    assert 0 < gap < 1000
-    assert "by simulation on the same noise above the optimum" in out
+    assert 0 < gap(out.splitlines()[-1]) < 1000
+    assert "simulated on 4,096 episodes of equal noise" in out
+
+
+def test_solve_of_infinite_horizon_problems(capsys):
     assert main(["solve", "jumpgym/MinOrder-v0", "--set", "horizon=None"]) == 0
     out = capsys.readouterr().out
-    assert "optimum: average cost of a period 35." in out
-    assert "bound on the error" in out
-    assert "a period, " not in out.replace("of a period", "")
+    assert "average cost    35." in out
+    assert "error bound" in out
+    assert "expected" not in out
 
 
 def test_solve_of_a_negative_cost(capsys):
     assert main(["solve", "jumpgym/MinInvestment-v0", "--set", "horizon=2"]) == 0
     out = capsys.readouterr().out
-    assert "optimum: expected cost -2." in out
-    assert float(out.split(" a period, ")[-1].split(" %")[0]) > 0
+    assert "expected cost   -2." in out
+    assert gap(out.splitlines()[-1]) > 0
 
 
 def test_references(capsys, tmp_path, monkeypatch):
