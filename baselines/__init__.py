@@ -19,12 +19,18 @@ from .policies.classical import (
 from .policies.jump_ignoring import jump_ignoring
 from .policies.lot_policies import CappedSSPolicy, SnQPolicy
 from .policy import Policy
+from .runs.learner import Learner
+from .runs.method import AgentMethod, Method
+from .runs.methods import register_method
 
 __all__ = [
+    "AgentMethod",
     "CappedSSPolicy",
     "Evaluation",
     "Exactness",
     "FullTruckPolicy",
+    "Learner",
+    "Method",
     "MinOrderPolicy",
     "Optimum",
     "Policy",
@@ -37,6 +43,7 @@ __all__ = [
     "evaluate",
     "hindsight_cost",
     "jump_ignoring",
+    "register_method",
     "solve",
     "stationary_cost",
 ]

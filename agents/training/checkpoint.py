@@ -74,6 +74,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArra
         OSError: if it cannot be opened.
         ValueError: if the file is damaged, or not a jumpgym checkpoint.
     """
+    return _read(path, with_arrays=True)
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Settings of a checkpoint, without its arrays; errors as in ``read``."""
+    return _read(path, with_arrays=False)[0]
+
+
+def _read(path: str | os.PathLike[str], with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     path = Path(path)
     if not path.exists():
         path = with_suffix(path)
@@ -81,14 +90,13 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArra
         raise FileNotFoundError(f"no checkpoint at {path}")
     with path.open("rb") as file:
         try:
-            settings, arrays = _parse(file)
+            return _parse(file, with_arrays)
         except Exception as error:  # damaged files bring out a dozen types of error in zip and array parsers
             reason = str(error) or type(error).__name__
             raise ValueError(f"{path} is damaged or not a jumpgym checkpoint: {reason}") from error
-    return settings, arrays
 
 
-def _parse(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _parse(file: IO[bytes], with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         if SETTINGS not in names:
@@ -98,7 +106,8 @@ def _parse(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         settings = json.loads(archive.read(SETTINGS))
         if not isinstance(settings, dict) or settings.get("format") != FORMAT:
             raise ValueError(f"its format must be {FORMAT!r}")
-        arrays = {name.removesuffix(".npy"): _read_array(archive, name) for name in names if name != SETTINGS}
+        names = [name for name in names if name != SETTINGS] if with_arrays else []
+        arrays = {name.removesuffix(".npy"): _read_array(archive, name) for name in names}
     return settings, arrays
 
 

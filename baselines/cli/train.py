@@ -80,6 +80,9 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("checkpoint", type=Path, metavar="FILE", help="written by 'jumpgym train'")
     parser.add_argument("--env", required=True, metavar="ENV", help=f"environment, {ENV_HELP}")
+    parser.add_argument(
+        "--method", metavar="METHOD", help="that wrote the checkpoint, if it is package.module:Class"
+    )
     parser.add_argument("--episodes", type=int, default=8192, metavar="N", help="default: 8192")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise; default: 0")
     add_set(parser)
@@ -98,7 +101,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     env = make_environment(args.env, args.set)
     one_thread()
     with usage_errors():
-        name, model = load(args.checkpoint, env)
+        name, model = load(args.checkpoint, env, args.method)
     print(f"{name} on {args.env}, {args.episodes:,} episodes, seed {args.seed}")
     try:
         reference = Reference(env, args.seed)

@@ -1,4 +1,4 @@
-"""Which runs a comparison is made of."""
+"""Which runs a comparison consists of."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from jumpgym import ENVIRONMENTS, as_problem, checks
+from jumpgym.adapters.registry import environment_id
 
-from ..runs.methods import METHODS, REFERENCES
+from ..runs.methods import BUILT_IN, REFERENCES, method
 from ..runs.run import EPISODES, Problem, Run
 
 
 @dataclass(frozen=True)
 class Block:
-    """Runs of a comparison: each environment with each method and each seed.
+    """Part of a comparison: every combination of some environments, methods and seeds.
 
     Attributes:
         envs: environment ids.
-        methods: names of ``METHODS``.
-        seeds: number of seeds, 0, 1, ...
-        budget: CPU seconds of training.
+        methods: names of methods.
+        seeds: number of seeds: 0, 1, ...
+        budget: CPU seconds of each training.
     """
 
     envs: tuple[str, ...]
@@ -35,11 +36,11 @@ class Block:
 PRESETS = {
     "quick": (Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=1, budget=10.0),),
     "standard": (
-        Block(ENVIRONMENTS, tuple(METHODS), seeds=3, budget=5.0),
+        Block(ENVIRONMENTS, BUILT_IN, seeds=3, budget=5.0),
         Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=5, budget=12.0),
     ),
 }
-"""The comparisons by name."""
+"""The comparisons by name of the preset."""
 
 FEWEST_EPISODES, MOST_SEEDS = 16, 10_000
 
@@ -54,28 +55,25 @@ def plan(
     episodes: int = EPISODES,
     settings: Sequence[Mapping[str, Any]] = (),
 ) -> list[Run]:
-    """The runs of a preset; what else is given replaces what its blocks say.
-
-    The references of each problem are always among them.
+    """Return the runs of a preset, with the references of each problem. Other arguments override the preset.
 
     Args:
         preset: one of ``PRESETS``.
-        envs: environment ids.
-        methods: names of ``METHODS``.
-        seeds: number of seeds, 0, 1, ...
+        envs: names of environments, see ``environment_id``.
+        methods: names of methods, or paths such as ``package.module:Class``, see ``methods.method``.
+        seeds: number of seeds: 0, 1, ...
         budget: CPU seconds of each training.
-        timesteps: transitions of each training, instead.
-        episodes: of each final evaluation.
-        settings: parameters of the environments; with several, each environment is compared under each.
+        timesteps: transitions of each training, instead of CPU seconds.
+        episodes: number of episodes of each final evaluation.
+        settings: parameters of the environments. With several sets, each environment is compared under each.
 
     Raises:
         ValueError, TypeError: naming the option, its value and what is allowed.
     """
     blocks = PRESETS[checks.choice("--preset", preset, tuple(PRESETS))]
-    for env in envs or ():
-        checks.choice("--env", env, ENVIRONMENTS)
+    envs = [_importable_env(env) for env in envs or ()]
     for name in methods or ():
-        checks.choice("--agents", name, tuple(METHODS))
+        _check_method(name)
     if seeds is not None:
         checks.integer("--seeds", seeds, low=1, high=MOST_SEEDS)
     if budget is not None and checks.number("--budget", budget) <= 0:
@@ -102,6 +100,33 @@ def plan(
     return list(dict.fromkeys(runs))
 
 
+def _importable_env(name: str) -> str:
+    """The id of an environment, if worker processes can find it too."""
+    try:
+        env = environment_id(name)
+    except ValueError as error:
+        raise ValueError(f"--env: {error}") from error
+    if env not in ENVIRONMENTS and ":" not in env:
+        raise ValueError(
+            f"--env={name!r} must be given as package.module:{env}, where the module registers it, so that "
+            "worker processes can import it"
+        )
+    return env
+
+
+def _check_method(name: str) -> None:
+    """ValueError if there is no such method, or worker processes cannot find it."""
+    try:
+        method(name)
+    except ValueError as error:
+        raise ValueError(f"--methods: {error}") from error
+    if name not in BUILT_IN and ":" not in name:
+        raise ValueError(
+            f"--methods={name!r} must be given as package.module:{name}, where the module registers it, so "
+            "that worker processes can import it"
+        )
+
+
 def _sorted(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((name, _hashable(value)) for name, value in parameters.items()))
 
@@ -111,13 +136,13 @@ def _hashable(value: Any) -> Any:
 
 
 def _check(problem: Problem) -> None:
-    """ValueError if a problem cannot be compared on."""
-    if not problem.parameters:
-        return
+    """ValueError if methods cannot be compared on a problem."""
+    if not problem.parameters and problem.env in ENVIRONMENTS:
+        return  # the defaults of this package can be
     try:
         env = problem.make()
     except (OSError, TypeError, ValueError) as error:  # Gymnasium wraps what the environment raised
-        raise ValueError(f"--set: {problem.env}: {error.__cause__ or error}") from error
+        raise ValueError(f"--set: {problem.env}: {error}") from error
     if as_problem(env).horizon is None:
         raise ValueError(
             f"--set: {problem.env} has horizon=None, but runs are compared by the cost of whole episodes; "
@@ -126,11 +151,11 @@ def _check(problem: Problem) -> None:
 
 
 def check_writable(folder: Path, name: str) -> None:
-    """Make a folder and write a file in it, to know before anything is computed that it can be done.
+    """Make a folder, and check that files can be written there before anything is computed.
 
     Args:
         folder: the folder.
-        name: of the option that named it.
+        name: name of the option that gave it.
 
     Raises:
         ValueError: if it cannot be made or written.
@@ -147,5 +172,5 @@ def check_writable(folder: Path, name: str) -> None:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,7 +18,7 @@ START_SECONDS, FINAL_SECONDS, POINT_SECONDS, REPORT_SECONDS = 6.0, 1.0, 0.15, 6.
 SEARCHING = {"fitted-q": 12.0}
 """How many times as long the evaluation takes of methods that search for each decision."""
 
-OWN_SECONDS = {
+REFERENCE_SECONDS = {
     "SetupCost-v0": (1.0, 1.0),
     "MinOrder-v0": (1.0, 1.0),
     "TruckCapacity-v0": (1.0, 1.0),
@@ -32,7 +32,10 @@ OWN_SECONDS = {
     "MinInvestment-v0": (3.0, 2.0),
     "SwitchedLQR-v0": (12.0, 1.0),
 }
-"""Wall seconds for the plan, by environment: solving and evaluating the solution, and the best classical."""
+"""Wall seconds by environment: solving it and evaluating the solution; finding the best classical policy."""
+
+UNKNOWN_SECONDS = (10.0, 10.0)
+"""The same for environments that are not listed."""
 
 HINDSIGHT_SECONDS = 8.0
 """Wall seconds of perfect hindsight for the plan."""
@@ -57,14 +60,14 @@ def planned_seconds(runs: Sequence[Run], workers: int, unsolved: Collection[Prob
 
 def reference_seconds(env: str) -> float:
     """Wall seconds of solving an environment and evaluating the solution."""
-    return OWN_SECONDS[short(env)][0]
+    return REFERENCE_SECONDS.get(short(env), UNKNOWN_SECONDS)[0]
 
 
 def _run_seconds(run: Run) -> float:
     if run.method == "optimum":
         return 0.0
     if run.method == "classical":
-        return OWN_SECONDS[short(run.env)][1]
+        return REFERENCE_SECONDS.get(short(run.env), UNKNOWN_SECONDS)[1]
     if run.method == "hindsight":
         return HINDSIGHT_SECONDS
     training = run.budget_seconds or (run.budget_timesteps or 0) / TIMESTEPS_PER_SECOND

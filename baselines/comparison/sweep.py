@@ -12,17 +12,10 @@ from rich.console import Console
 from jumpgym import checks
 
 from ..report import write_report
-from ..runs.methods import METHODS
-from ..runs.run import (
-    Problem,
-    Run,
-    keep_failure,
-    make_reference,
-    perform,
-    read_failure,
-    read_record,
-    read_reference,
-)
+from ..runs.methods import REFERENCES
+from ..runs.perform import make_reference, perform, read_reference
+from ..runs.record import keep_failure, read_failure, read_record
+from ..runs.run import Problem, Run
 from ..runs.status import Status
 from .engines import make_workers
 from .plans import check_writable
@@ -90,7 +83,7 @@ def compare(
                 else:
                     records[run] = result
                     tally.finished(run, _outcome(result))
-    if any(run.method in METHODS for run in records):
+    if any(run.method not in REFERENCES for run in records):
         write_report([records[run] for run in runs if run in records], output)
         console.print(f"tables, figures and {output / 'report.html'} are written")
     if failures:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs.files import replace_file
-from ..runs.run import read_records
+from ..runs.record import read_records
 from .figures import draw_curves, draw_profiles
 from .markdown import OVERVIEW, OVERVIEW_METHODS, PROFILES, has_policies, markdown, overview, picture
 from .page import page

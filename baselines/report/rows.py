@@ -40,7 +40,7 @@ def place(record: Record) -> tuple[Any, ...]:
 
 def _run(record: Record) -> dict[str, Any]:
     settings = record["settings"]
-    own = settings["method"] in METHODS
+    own = settings["method"] not in REFERENCES
     return {
         "env": settings["env"],
         "parameters": _parameters(record),

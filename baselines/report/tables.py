@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from jumpgym.problem import regime_label
 
 from ..runs.files import replace_file
-from ..runs.methods import METHODS, REFERENCES
+from ..runs.methods import METHODS, REFERENCES, description
 from ..runs.provenance import PACKAGES
 from ..runs.run import short
 from ..runs.status import Status
@@ -191,9 +191,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 def described(method: str) -> str:
     """One line on a method or reference."""
-    if method in REFERENCES:
-        return REFERENCES[method]
-    return METHODS[method].description if method in METHODS else "a method from outside jumpgym"
+    return description(method)
 
 
 def of_problem(rows: pd.DataFrame, env: str, parameters: str) -> pd.DataFrame:

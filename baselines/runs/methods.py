@@ -1,207 +1,64 @@
-"""The learned methods by name: how each is made, trained and saved.
+"""The learned methods by name.
 
-Importing this imports neither PyTorch nor SB3.
+A method is found by its name, or by the path of a class (``package.module:Class``) of any package. Importing
+this module imports neither PyTorch nor SB3.
 """
 
 from __future__ import annotations
 
+import difflib
 import functools
+import importlib
+import inspect
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 import yaml
 
-from jumpgym import checks
+from .learner import LearnerMethod
+from .method import AgentMethod, Method, SB3Method
 
-Callback = Callable[[Any], None]
-"""A function of the model, called many times while it trains; ``model.clock`` tells the CPU time so far."""
-
-
-def _left(
-    model: Any, cpu_seconds: float | None, total_timesteps: int | None
-) -> dict[str, float | int] | None:
-    """What budgets leave to a model that has spent some, as keywords of ``learn``; None if nothing."""
-    left: dict[str, float | int] = {}
-    if total_timesteps is not None:
-        left["total_timesteps"] = total_timesteps - model.num_timesteps
-    if cpu_seconds is not None:
-        left["cpu_seconds"] = cpu_seconds - model.clock.elapsed
-    return None if any(each <= 0 for each in left.values()) else left
-
-
-class Method(ABC):
-    """A way to learn a policy.
-
-    Args:
-        description: one line, for people.
-    """
-
-    def __init__(self, description: str) -> None:
-        self.description = description
-
-    @abstractmethod
-    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
-        """An untrained model; ``evaluate(model, model.get_env())`` evaluates it.
-
-        Args:
-            env: environment id, environment or problem.
-            seed: of networks and training noise.
-            hyperparameters: they replace the method's own.
-        """
-
-    @abstractmethod
-    def train(
-        self,
-        model: Any,
-        callback: Callback,
-        at_rest: Callback | None = None,
-        *,
-        cpu_seconds: float | None = None,
-        total_timesteps: int | None = None,
-    ) -> None:
-        """Train until a model has spent CPU seconds, or else simulated a number of transitions.
-
-        What a callback does within ``model.clock.pause()`` does not count.
-
-        Args:
-            model: new, or loaded to go on; what it has spent already counts.
-            callback: called often.
-            at_rest: called where the model may be saved so that a loaded one goes on bit by bit.
-            cpu_seconds, total_timesteps: the budget, one of both.
-        """
-
-    @abstractmethod
-    def load(self, path: str | os.PathLike[str], env: Any) -> Any:
-        """The model of a checkpoint, to be evaluated, or trained further as if it had not been interrupted.
-
-        Raises:
-            FileNotFoundError, ValueError: if there is none, it is damaged, or does not fit ``env``.
-        """
-
-    @abstractmethod
-    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint without pickle that ``load`` reads."""
-
-
-class AgentMethod(Method):
-    """An agent of ``jumpgym.agents``.
-
-    Args:
-        agent: name of its class.
-        description: one line, for people.
-        settings: keywords of the class.
-    """
-
-    def __init__(self, agent: str, description: str, **settings: Any) -> None:
-        super().__init__(description)
-        self.agent = agent
-        self.settings = settings
-
-    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
-        """See ``Method.make``."""
-        from jumpgym import agents
-
-        return getattr(agents, self.agent)(env, seed=seed, **{**self.settings, **hyperparameters})
-
-    def train(
-        self,
-        model: Any,
-        callback: Callback,
-        at_rest: Callback | None = None,
-        *,
-        cpu_seconds: float | None = None,
-        total_timesteps: int | None = None,
-    ) -> None:
-        """See ``Method.train``."""
-        left = _left(model, cpu_seconds, total_timesteps)
-        if left is not None:
-            callbacks = [callback] if at_rest is None else [callback, at_rest]
-            model.learn(callback=callbacks, reset_num_timesteps=False, **left)
-
-    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
-        """See ``Method.save``."""
-        model.save(path)
-
-    def load(self, path: str | os.PathLike[str], env: Any) -> Any:
-        """The agent of a checkpoint, see ``Agent.load``."""
-        from jumpgym import agents
-
-        return getattr(agents, self.agent).load(path, env)
-
-
-class SB3Method(Method):
-    """A learner of ``jumpgym.baselines.sb3``.
-
-    Args:
-        name: its name there.
-        description: one line, for people.
-    """
-
-    def __init__(self, name: str, description: str) -> None:
-        super().__init__(description)
-        self.name = name
-
-    def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
-        """See ``Method.make``."""
-        from ..sb3.learners import make_learner
-
-        return make_learner(self.name, env, seed, hyperparameters)
-
-    def train(
-        self,
-        model: Any,
-        callback: Callback,
-        at_rest: Callback | None = None,
-        *,
-        cpu_seconds: float | None = None,
-        total_timesteps: int | None = None,
-    ) -> None:
-        """See ``Method.train``."""
-
-        def on_step(local: dict[str, Any], _: dict[str, Any]) -> bool:
-            callback(local["self"])
-            return True
-
-        left = _left(model, cpu_seconds, total_timesteps)
-        if left is not None:
-            model.learn(callback=on_step, at_rest=at_rest, reset_num_timesteps=False, **left)
-
-    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
-        """See ``sb3.checkpoints.save``."""
-        from ..sb3 import checkpoints
-
-        checkpoints.save(model, path, self.name)
-
-    def load(self, path: str | os.PathLike[str], env: Any) -> Any:
-        """See ``Method.load``."""
-        from jumpgym.agents.training import checkpoint
-
-        from ..sb3 import checkpoints
-
-        return checkpoints.load(path, env, self.name, *checkpoint.read(path))
-
-
-METHODS: dict[str, AgentMethod | SB3Method] = {
-    "mixed": AgentMethod("MixedGradient", "sampled gate with score function, quantity pathwise"),
-    "mixed-heads": AgentMethod("MixedGradient", "as mixed, with two quantities in each regime", heads=2),
-    "hpo": AgentMethod("HPO", "clipped loss of the gate over several epochs, quantity pathwise in the first"),
-    "svg": AgentMethod("StochasticValueGradient", "pathwise over 5 periods, then a learned critic", steps=5),
-    "reinforce": AgentMethod("Reinforce", "score function for gate and quantity, Gaussian"),
+METHODS: dict[str, Method] = {
+    "mixed": AgentMethod(
+        "jumpgym.agents:MixedGradient", "sampled gate with score function, quantity pathwise"
+    ),
+    "mixed-heads": AgentMethod(
+        "jumpgym.agents:MixedGradient", "as mixed, with two quantities in each regime", heads=2
+    ),
+    "hpo": AgentMethod(
+        "jumpgym.agents:HPO", "clipped loss of the gate over several epochs, quantity pathwise in the first"
+    ),
+    "svg": AgentMethod(
+        "jumpgym.agents:StochasticValueGradient",
+        "pathwise over 5 periods, then a learned critic",
+        steps=5,
+    ),
+    "reinforce": AgentMethod("jumpgym.agents:Reinforce", "score function for gate and quantity, Gaussian"),
     "reinforce-truncated": AgentMethod(
-        "Reinforce", "score function for gate and quantity, truncated normal", quantity="truncated_normal"
+        "jumpgym.agents:Reinforce",
+        "score function for gate and quantity, truncated normal",
+        quantity="truncated_normal",
     ),
     "reinforce-kumaraswamy": AgentMethod(
-        "Reinforce", "score function for gate and quantity, Kumaraswamy", quantity="kumaraswamy"
+        "jumpgym.agents:Reinforce",
+        "score function for gate and quantity, Kumaraswamy",
+        quantity="kumaraswamy",
     ),
-    "gumbel": AgentMethod("GumbelSoftmax", "relaxed gate, pathwise, guarded against explosion"),
-    "gumbel-plain": AgentMethod("GumbelSoftmax", "relaxed gate, pathwise, as in the paper", form="plain"),
-    "smoothed": AgentMethod("SmoothedCost", "smoothed cost, no decomposition, pathwise"),
-    "fitted-q": AgentMethod("FittedQ", "fitted Q, explicit search over regimes and quantities"),
-    "fitted-q-amortized": AgentMethod("AmortizedFittedQ", "fitted Q, policy fitted to recent minimisers"),
-    "nfqca": AgentMethod("NFQCA", "fitted Q, actor for the quantities, gate by the least q"),
+    "gumbel": AgentMethod(
+        "jumpgym.agents:GumbelSoftmax", "relaxed gate, pathwise, guarded against explosion"
+    ),
+    "gumbel-plain": AgentMethod(
+        "jumpgym.agents:GumbelSoftmax", "relaxed gate, pathwise, as in the paper", form="plain"
+    ),
+    "smoothed": AgentMethod("jumpgym.agents:SmoothedCost", "smoothed cost, no decomposition, pathwise"),
+    "fitted-q": AgentMethod(
+        "jumpgym.agents:FittedQ", "fitted Q, explicit search over regimes and quantities"
+    ),
+    "fitted-q-amortized": AgentMethod(
+        "jumpgym.agents:AmortizedFittedQ", "fitted Q, policy fitted to recent minimisers"
+    ),
+    "nfqca": AgentMethod("jumpgym.agents:NFQCA", "fitted Q, actor for the quantities, gate by the least q"),
     "ppo-gate": SB3Method("ppo-gate", "PPO, gate and Gaussian order-up-to level"),
     "ppo-level": SB3Method("ppo-level", "PPO, discretised order-up-to levels"),
     "ppo-quantity": SB3Method("ppo-quantity", "PPO, discretised order quantities"),
@@ -213,7 +70,10 @@ METHODS: dict[str, AgentMethod | SB3Method] = {
     "td3": SB3Method("td3", "TD3, index of the regime and order-up-to level as real numbers"),
     "sac": SB3Method("sac", "SAC, index of the regime and order-up-to level as real numbers"),
 }
-"""The learned methods of the comparison."""
+"""The registered methods, at first those of this package; see ``register_method``."""
+
+BUILT_IN = tuple(METHODS)
+"""Names of the methods of this package, which every process knows."""
 
 REFERENCES = {
     "optimum": "exact dynamic programme",
@@ -223,16 +83,93 @@ REFERENCES = {
 """What the learned methods are compared with."""
 
 
+def register_method(name: str, method: Method) -> None:
+    """Register a method of another package, to be found as ``package.module:name``.
+
+    ``package.module`` is the module that makes this call, so that worker processes can import it.
+
+    Args:
+        name: letters, digits, and ``- _ . + =``.
+        method: the method, such as ``AgentMethod("package.module:MyAgent", "what it does", batch_size=64)``.
+
+    Raises:
+        ValueError: if the name is taken, or is not allowed.
+    """
+    if not name or not all(letter.isalnum() or letter in "-_.+=" for letter in name):
+        raise ValueError(f"method {name!r}: a name consists of letters, digits and - _ . + =")
+    if name in BUILT_IN or name in REFERENCES:
+        raise ValueError(f"method {name!r}: jumpgym has a method or reference of this name; choose another")
+    METHODS[name] = method
+
+
+def method(name: str) -> Method:
+    """Return a method.
+
+    Args:
+        name: a registered name (``"mixed"``), or ``"package.module:Name"``, which imports the module. There
+            ``Name`` is a name that the module registers, a subclass of ``jumpgym.agents.Agent``, a ``Method``
+            or a subclass of it that is made without arguments, or a class that satisfies ``Learner``.
+
+    Raises:
+        ValueError: if there is none, naming those with similar names; or if the module cannot be imported.
+    """
+    if ":" in name:
+        return _method_at(name)
+    if name in METHODS:
+        return METHODS[name]
+    close = difflib.get_close_matches(name, METHODS, n=3)
+    if close:
+        raise ValueError(f"unknown method {name!r}: did you mean {' or '.join(close)}?")
+    raise ValueError(
+        f"unknown method {name!r}: there are {', '.join(METHODS)}; give those of other packages as "
+        "package.module:Class"
+    )
+
+
+@functools.cache
+def _method_at(path: str) -> Method:
+    """The method at ``package.module:Name``."""
+    module, _, name = path.partition(":")
+    try:
+        defined = vars(importlib.import_module(module))
+    except ImportError as error:
+        raise ValueError(f"method {path!r}: cannot import {module}: {error}") from error
+    target = METHODS[name] if name in METHODS and name not in BUILT_IN else defined.get(name)
+    if isinstance(target, Method):
+        return target
+    if not inspect.isclass(target):
+        raise ValueError(f"method {path!r}: {module} neither defines the class {name} nor registers the name")
+    if issubclass(target, Method):
+        return target()  # type: ignore[call-arg]
+    from jumpgym.agents import Agent
+
+    description = (inspect.getdoc(target) or path).partition("\n")[0]
+    if issubclass(target, Agent):
+        return AgentMethod(path, description)
+    missing = [part for part in ("learn", "predict", "save", "load") if not hasattr(target, part)]
+    if missing:
+        raise ValueError(
+            f"method {path!r}: the class has no {', '.join(missing)}; it must be an agent, or offer what "
+            "jumpgym.baselines.Learner describes"
+        )
+    return LearnerMethod(path, description)
+
+
+def description(name: str) -> str:
+    """One line on a method or reference; of a method that cannot be found, only that."""
+    if name in REFERENCES:
+        return REFERENCES[name]
+    try:
+        return method(name).description
+    except ValueError:
+        return "a method from outside jumpgym"
+
+
 def one_thread() -> None:
     """Keep PyTorch to one thread: more only cost CPU time with networks and batches of this size."""
     import torch
 
     torch.set_num_threads(1)
-
-
-def method(name: str) -> AgentMethod | SB3Method:
-    """The learned method of a name; ValueError with the list of names if there is none."""
-    return METHODS[checks.choice("agent", name, tuple(METHODS))]
 
 
 @functools.cache
@@ -244,36 +181,43 @@ def _tuned() -> dict[str, Any]:
 
 
 def tuned(name: str, cpu_seconds: float | None) -> dict[str, Any]:
-    """Hyperparameters of a learned method that ``jumpgym tune`` found for short trainings.
+    """Return the hyperparameters that ``jumpgym tune`` found for short trainings of a method.
 
     Args:
-        name: of the method.
-        cpu_seconds: of the training; there are none for a longer one than ``tuned.yml`` says, nor
-            for None.
+        name: name of the method.
+        cpu_seconds: CPU seconds of the training. There are none for trainings longer than ``up_to_seconds``
+            in ``tuned.yml``, and none for None.
     """
     short = cpu_seconds is not None and cpu_seconds <= _tuned()["up_to_seconds"]
     return dict(_tuned()["default"].get(name, {})) if short else {}
 
 
 def tuning() -> str:
-    """Which methods were tuned, for reports."""
+    """Say which methods were tuned, for reports."""
     names = ", ".join(name for name in METHODS if name in _tuned()["default"])
     return (
-        f"in trainings of up to {_tuned()['up_to_seconds']:g} CPU seconds {names} have the settings of "
-        "baselines/tuned.yml, each found by jumpgym tune in as much CPU time (studies and commands: "
-        "results/tuning); all others, and longer trainings, those of their class or of baselines/sb3.yml"
+        f"in trainings of up to {_tuned()['up_to_seconds']:g} CPU seconds {names} use the settings of "
+        "baselines/runs/tuned.yml, each found by jumpgym tune with the same budget (studies and commands: "
+        "results/tuning); all others, and longer trainings, use those of their class or of "
+        "baselines/sb3/sb3.yml"
     )
 
 
 def make(name: str, env: Any, seed: int, cpu_seconds: float | None = None, **hyperparameters: Any) -> Any:
-    """An untrained model of a method, tuned for a training of ``cpu_seconds``; see ``Method.make``."""
+    """Return an untrained model, tuned for a training of ``cpu_seconds``; see ``Method.make``."""
     return method(name).make(env, seed, **{**tuned(name, cpu_seconds), **hyperparameters})
 
 
-def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:
-    """What kind of model a checkpoint holds, and the model, ready for ``evaluate(model, model.get_env())``.
+def load(path: str | os.PathLike[str], env: Any, name: str | None = None) -> tuple[str, Any]:
+    """Load a checkpoint, ready for ``evaluate(model, model.get_env())``.
 
-    Nothing in the file is executed.
+    Args:
+        path: the checkpoint; of a method of this package nothing in it is executed.
+        env: environment id, environment or problem.
+        name: the method that wrote it, see ``method``; needed only for one from another package.
+
+    Returns:
+        What kind of model it is (the class of an agent, or the name of a learner), and the model.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -281,10 +225,15 @@ def load(path: str | os.PathLike[str], env: Any) -> tuple[str, Any]:
     """
     from jumpgym.agents.training import checkpoint
 
-    kind = checkpoint.read(path)[0].get("agent")
+    if name is not None:
+        return name, method(name).load(path, env)
+    kind = checkpoint.read_settings(path).get("agent")
     for known in METHODS.values():
-        if isinstance(known, AgentMethod) and known.agent == kind:
-            return known.agent, known.load(path, env)
+        if isinstance(known, AgentMethod) and known.path.partition(":")[2] == kind:
+            return kind, known.load(path, env)
         if isinstance(known, SB3Method) and known.name == kind:
-            return known.name, known.load(path, env)
-    raise ValueError(f"{path} holds {kind!r}, which is no method of this version of jumpgym")
+            return kind, known.load(path, env)
+    raise ValueError(
+        f"{path} holds {kind!r}, which is no method of this version of jumpgym; if it is one of another "
+        "package, name it: package.module:Class"
+    )

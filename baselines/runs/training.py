@@ -10,8 +10,7 @@ from typing import Any
 
 from .files import replace_file
 from .measure import Gap, Reference
-from .methods import Method
-from .provenance import code_version
+from .method import Method
 from .status import Status
 
 CURVE_EPISODES = 1024
@@ -104,7 +103,7 @@ class Keeper:
 
     Args:
         method: what is trained.
-        settings: what JSON can hold; with others, or other code, a training is begun anew.
+        identity: what JSON can hold; a checkpoint of another identity is removed, and training starts anew.
         path: of the files, without suffix.
         every: CPU seconds between two checkpoints.
 
@@ -112,9 +111,9 @@ class Keeper:
         wall_seconds: of the training before it was interrupted.
     """
 
-    def __init__(self, method: Method, settings: dict[str, Any], path: Path, every: float) -> None:
+    def __init__(self, method: Method, identity: dict[str, Any], path: Path, every: float) -> None:
         self.method = method
-        self.key = {"settings": settings, "code": code_version()}
+        self.key = identity
         self.every = every
         self._curve_path = path.with_name(f"{path.name}.training.json")
         self._model_path = path.with_name(f"{path.name}.training.zip")
@@ -127,7 +126,7 @@ class Keeper:
         try:
             kept = json.loads(self._curve_path.read_bytes())
             if {name: kept[name] for name in self.key} != self.key:
-                raise ValueError("it is of other settings or code")
+                raise ValueError("it is of another run")
             model = self.method.load(self._model_path, env)
             curve = [each for each in kept["curve"] if each["transitions"] <= model.num_timesteps]
             self.wall_seconds, self._last = kept["wall_seconds"], model.clock.elapsed

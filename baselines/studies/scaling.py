@@ -95,15 +95,15 @@ PPO_MANY = {**PPO, "learning_rate": 1e-3}
 """With 50 items both ``PPO`` and ``sb3.yml`` diverge in 120 CPU seconds at their learning rate of 3e-3."""
 
 METHODS: dict[str, Method] = {
-    "mixed": AgentMethod("MixedGradient", "our default, one network of all items", hidden=WIDE),
+    "mixed": AgentMethod("jumpgym.agents:MixedGradient", "our default, one network", hidden=WIDE),
     "mixed-shared": AgentMethod(
-        "MixedGradient",
+        "jumpgym.agents:MixedGradient",
         "one network that all items share",
         hidden=(32, 32),
         policy="shared",
         batch_size=24,
     ),
-    "hpo": AgentMethod("HPO", "at its published settings, one network of all items", hidden=WIDE),
+    "hpo": AgentMethod("jumpgym.agents:HPO", "at its published settings, one network", hidden=WIDE),
     "ppo": ScaledPPO("ppo-gate", "gate and Gaussian order-up-to level, one network", PPO, PPO_MANY),
 }
 """The methods of the study. All see the same inputs and pick the same actions."""

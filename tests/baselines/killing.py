@@ -18,7 +18,9 @@ import pandas as pd
 
 from jumpgym.agents.training import checkpoint
 from jumpgym.baselines.comparison.plans import plan
-from jumpgym.baselines.runs.run import Problem, read_record, read_reference
+from jumpgym.baselines.runs.perform import read_reference
+from jumpgym.baselines.runs.record import read_record
+from jumpgym.baselines.runs.run import Problem
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 METHODS, SEEDS, TIMESTEPS, EPISODES = ("mixed", "ppo-level"), 2, 40_000, 64

@@ -13,7 +13,9 @@ from jumpgym.baselines.comparison.plans import plan
 from jumpgym.baselines.comparison.sweep import compare
 from jumpgym.baselines.comparison.workers import ONE_THREAD, Failure, Workers
 from jumpgym.baselines.runs import provenance
-from jumpgym.baselines.runs.run import Run, perform, read_failure, read_record
+from jumpgym.baselines.runs.perform import perform
+from jumpgym.baselines.runs.record import read_failure, read_record
+from jumpgym.baselines.runs.run import Run
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 RUNS = [

@@ -13,15 +13,17 @@ from killing import PROBLEM, RUNS, TIMES
 
 from jumpgym.agents.training import checkpoint
 from jumpgym.baselines.comparison.sweep import compare
-from jumpgym.baselines.runs import run as runs
+from jumpgym.baselines.runs import perform as performing
 from jumpgym.baselines.runs import training
-from jumpgym.baselines.runs.run import perform, read_failure, read_record
+from jumpgym.baselines.runs.perform import perform
+from jumpgym.baselines.runs.record import read_failure, read_record
 
 KILLS = 4
 KILLED_IN_ITS_MIDDLE = """
 import os, pathlib, signal, sys
 from jumpgym.baselines.runs.methods import one_thread
-from jumpgym.baselines.runs.run import Run, perform
+from jumpgym.baselines.runs.perform import perform
+from jumpgym.baselines.runs.run import Run
 from jumpgym.baselines.runs.training import Keeper
 
 keep, calls = Keeper.keep_when_due, []
@@ -146,5 +148,5 @@ def test_files_that_a_killed_run_left_are_removed_and_those_of_others_are_not(fo
     perform(run, kept, "", 60.0)
     assert not (kept / f".{run.name}.json.1.partial").exists()
     assert (kept / f".{other.name}.json.1.partial").exists()
-    monkeypatch.setattr(runs, "_outcome", lambda *_: pytest.fail("it is there already"))
+    monkeypatch.setattr(performing, "_outcome", lambda *_: pytest.fail("it is there already"))
     perform(run, kept, "", 60.0)

@@ -26,7 +26,9 @@ from jumpgym.baselines.runs.decisions import draw_on
 from jumpgym.baselines.runs.files import replace_file
 from jumpgym.baselines.runs.measure import Reference
 from jumpgym.baselines.runs.methods import METHODS, REFERENCES, make, one_thread
-from jumpgym.baselines.runs.run import Problem, read_record, read_reference
+from jumpgym.baselines.runs.perform import read_reference
+from jumpgym.baselines.runs.record import read_record
+from jumpgym.baselines.runs.run import Problem
 from jumpgym.baselines.runs.training import CURVE_EPISODES, moments
 
 ENV, EPISODES, SEEDS = "jumpgym/SetupCost-v0", 16_384, 2

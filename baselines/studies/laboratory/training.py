@@ -95,7 +95,7 @@ def _record(
     found = _read(path, asked)
     if found is not None:
         return found
-    method = AgentMethod("MixedGradient", name, **settings)
+    method = AgentMethod("jumpgym.agents:MixedGradient", name, **settings)
     model = method.make(env, seed)
     curve: list[dict[str, float]] = []
     row = train(method, model, measure, curve, cpu_seconds=budget)

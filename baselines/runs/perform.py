@@ -1,0 +1,145 @@
+"""Doing a run: solve the problem once, train the method, evaluate it, and write the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from jumpgym import NotApplicable
+
+from ..hindsight.cost import TRACES
+from ..policies.classical import best_classical
+from .decisions import Drawn, draw_on
+from .files import alone, remove_partial, replace_file
+from .measure import Gap, Reference
+from .methods import REFERENCES, make, method, one_thread
+from .provenance import hardware, versions
+from .record import read_record
+from .run import Problem, Run, short
+from .status import Status
+from .training import CURVE_EPISODES, Keeper, point, train
+
+DEFAULT_TRACES = 128
+"""Traces of the hindsight bound of an environment that ``TRACES`` does not list."""
+
+
+def make_reference(problem: Problem, folder: Path) -> dict[str, Any]:
+    """Solve a problem, evaluate the solution as all runs will be, and keep the result in ``folder``.
+
+    Returns:
+        Its ``Reference.summary``.
+    """
+    return reference(problem, folder).summary
+
+
+def read_reference(problem: Problem, folder: Path) -> Reference | None:
+    """The reference that is kept, or None if it is missing, damaged, or of other settings or code."""
+    try:
+        content = problem.reference_path(folder).read_bytes()
+    except OSError:
+        return None
+    return Reference.from_bytes(problem.make(), content, problem.identity)
+
+
+@functools.lru_cache(maxsize=32)
+def reference(problem: Problem, folder: Path) -> Reference:
+    """The reference that is kept in ``folder``, made if there is none; read once in a process."""
+    with alone(problem.name, folder):
+        kept = read_reference(problem, folder)
+        if kept is None:
+            remove_partial(problem.reference_path(folder).name, folder)
+            kept = Reference(problem.make())
+            for number in {problem.episodes, CURVE_EPISODES}:
+                kept.costs(number)
+            replace_file(problem.reference_path(folder), kept.to_bytes(problem.identity))
+    return kept
+
+
+def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> dict[str, Any]:
+    """Do a run, write its checkpoint and its record into ``folder``, and return the record.
+
+    A method or reference that is not made for the environment has a record without costs, whose status is
+    ``NOT_APPLICABLE``. If another process is doing the same run, this one waits and takes its record.
+
+    Args:
+        run: the run.
+        folder: an existing folder.
+        command: what was typed, for the record.
+        checkpoint_seconds: CPU seconds between two checkpoints, from which an interrupted training goes on.
+    """
+    one_thread()  # with several the sums of a training come out differently
+    measure = reference(run.problem, folder)
+    with alone(run.name, folder):
+        record = read_record(run, folder)
+        if record is None:
+            remove_partial(run.name, folder)
+            record = {**_outcome(run, measure, folder, checkpoint_seconds), "command": command}
+            replace_file(run.record_path(folder), json.dumps(record).encode())
+            run.failure_path(folder).unlink(missing_ok=True)
+    return record
+
+
+def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> dict[str, Any]:
+    """The record of a run that is done now, but for the command."""
+    curve: list[dict[str, float]] = []
+    row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
+    row |= {"status": Status.OK, "note": ""}
+    drawn: Drawn | None = None
+    try:
+        if run.method not in REFERENCES:
+            row, curve, gap, drawn = _learned(run, measure, folder, checkpoint_seconds)
+        else:
+            gap, drawn, row["note"] = _referred(run, measure)
+    except NotApplicable as error:
+        gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
+        row |= {"status": Status.NOT_APPLICABLE, "note": str(error)}
+    return {
+        **run.identity,
+        "row": {**dataclasses.asdict(gap), **row},
+        "curve": curve,
+        "drawn": drawn,
+        "chart": measure.chart,
+        "reference": measure.summary,
+        "versions": versions(),
+        "hardware": hardware(),
+    }
+
+
+def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> tuple[Any, ...]:
+    """What a training took, its learning curve, where it ended and what was learned."""
+    learner = method(run.method)
+    env = run.problem.make()
+    keeper = Keeper(learner, run.identity, folder / run.name, checkpoint_seconds)
+    model, curve = keeper.resume(env) or (make(run.method, env, run.seed, run.budget_seconds), [])
+    row = train(
+        learner,
+        model,
+        measure,
+        curve,
+        cpu_seconds=run.budget_seconds,
+        total_timesteps=run.budget_timesteps,
+        at_rest=lambda model: keeper.keep_when_due(model, curve),
+    )
+    row["wall_seconds"] += keeper.wall_seconds
+    learner.save(model, run.checkpoint_path(folder))
+    keeper.forget()
+    gap = measure.gap(model, model.get_env(), run.episodes)
+    curve.append(point(model, gap))
+    return row, curve, gap, draw_on(measure.chart, model, model.get_env())
+
+
+def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
+    """Where a reference stands, what it decides, and what is to be said of it."""
+    if run.method == measure.kind:
+        return measure.own_gap(run.episodes), measure.drawn, measure.note
+    if run.method == "optimum":
+        raise NotApplicable(measure.note)
+    if run.method == "hindsight":
+        traces = max(TRACES.get(short(run.env).removesuffix("-v0"), DEFAULT_TRACES) // 4, 2)
+        return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
+    policy = best_classical(measure.problem)
+    gap = measure.gap(policy, measure.problem, run.episodes)
+    return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)

@@ -1,0 +1,59 @@
+"""Records of finished runs and tracebacks of failed ones, as JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .files import replace_file
+from .run import Run
+
+RECORD = {
+    "settings",
+    "code",
+    "row",
+    "curve",
+    "drawn",
+    "chart",
+    "reference",
+    "versions",
+    "hardware",
+    "command",
+}
+"""Keys of a record."""
+
+
+def read_record(run: Run, folder: Path) -> dict[str, Any] | None:
+    """The record of a run, or None if it is missing, damaged, or of other settings or code."""
+    record = _read(run.record_path(folder))
+    return record if record is not None and record.items() >= run.identity.items() else None
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """All complete records of a folder, in the order of their names."""
+    records = (_read(path) for path in sorted(folder.glob("*.json")))
+    return [record for record in records if record is not None]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_bytes())
+        return record if isinstance(record, dict) and record.keys() >= RECORD else None
+    except (OSError, ValueError):
+        return None
+
+
+def keep_failure(run: Run, folder: Path, traceback: str) -> None:
+    """Write the traceback of a run that failed, so that it is not repeated unless asked for."""
+    failure = {**run.identity, "traceback": traceback}
+    replace_file(run.failure_path(folder), json.dumps(failure, indent=1).encode())
+
+
+def read_failure(run: Run, folder: Path) -> str | None:
+    """The traceback of a run that failed with these settings and this code, or None."""
+    try:
+        failure = json.loads(run.failure_path(folder).read_bytes())
+        return str(failure["traceback"]) if failure.items() >= run.identity.items() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
