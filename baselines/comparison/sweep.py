@@ -11,7 +11,9 @@ from rich.console import Console
 
 from jumpgym import checks
 
-from ..report import write_report
+from ..report import PAGE, SUMMARY, write_report
+from ..report.headline import headline
+from ..report.tables import tables_of
 from ..runs.methods import REFERENCES
 from ..runs.perform import make_reference, perform, read_reference
 from ..runs.record import keep_failure, read_failure, read_record
@@ -84,8 +86,10 @@ def compare(
                     records[run] = result
                     tally.finished(run, _outcome(result))
     if any(run.method not in REFERENCES for run in records):
-        write_report([records[run] for run in runs if run in records], output)
-        console.print(f"tables, figures and {output / 'report.html'} are written")
+        finished = [records[run] for run in runs if run in records]
+        write_report(finished, output)
+        console.print(f"\n{headline(tables_of(finished).comparison)}\n", markup=False)
+        console.print(f"All results: {output / PAGE} (in a browser) and {output / SUMMARY}", markup=False)
     if failures:
         _tell(failures, folder)
     return len(failures)

@@ -15,6 +15,13 @@ GAP = 1e-7
 TIME_LIMIT = 300.0
 """Longest time for a programme, in seconds."""
 
+STOPPED = 1
+"""Status of SciPy's ``milp`` for a search that ran into a limit."""
+
+
+class HindsightTimeout(RuntimeError):
+    """A hindsight problem was not solved within ``TIME_LIMIT``."""
+
 
 class Program:
     """A programme ``min cost @ x`` over ``lower <= A @ x <= upper`` and bounds on x, some of it integer.
@@ -64,7 +71,8 @@ class Program:
             gap: relative gap at which the search ends; with ``GAP`` the solution is optimal.
 
         Raises:
-            RuntimeError: if HiGHS finds none, or does not prove it within ``TIME_LIMIT``.
+            HindsightTimeout: if HiGHS does not prove a solution optimal within ``TIME_LIMIT``.
+            RuntimeError: if it finds none for another reason.
         """
         cost, low, high, integer = _joined(self._columns)
         lower, upper = _joined(self._limits)
@@ -79,7 +87,8 @@ class Program:
             options={"mip_rel_gap": gap, "time_limit": TIME_LIMIT},
         )
         if result.status != 0:
-            raise RuntimeError(
+            error = HindsightTimeout if result.status == STOPPED else RuntimeError
+            raise error(
                 f"HiGHS found no proven optimum in {TIME_LIMIT:g} s: {result.message}; a wider gap or "
                 "a shorter horizon takes less time"
             )

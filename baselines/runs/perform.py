@@ -11,6 +11,7 @@ from typing import Any
 from jumpgym import NotApplicable
 
 from ..hindsight.cost import TRACES
+from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
 from .decisions import Drawn, draw_on
 from .files import alone, remove_partial, replace_file
@@ -139,7 +140,10 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
         raise NotApplicable(measure.note)
     if run.method == "hindsight":
         traces = max(TRACES.get(short(run.env).removesuffix("-v0"), DEFAULT_TRACES) // 4, 2)
-        return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
+        try:
+            return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
+        except HindsightTimeout as error:
+            raise NotApplicable(error) from error
     policy = best_classical(measure.problem)
     gap = measure.gap(policy, measure.problem, run.episodes)
     return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_comparison import made_up_records
 
 import jumpgym
 from jumpgym.baselines.cli import main
@@ -15,9 +16,11 @@ from jumpgym.baselines.comparison.plans import plan
 from jumpgym.baselines.comparison.progress import REFERENCE_SECONDS, planned_seconds
 from jumpgym.baselines.comparison.sweep import compare
 from jumpgym.baselines.comparison.workers import Failure, Workers
+from jumpgym.baselines.hindsight.program import HindsightTimeout
 from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.report import write_report
-from jumpgym.baselines.report.tables import COLUMNS
+from jumpgym.baselines.report.headline import headline
+from jumpgym.baselines.report.tables import COLUMNS, tables_of
 from jumpgym.baselines.runs import methods
 from jumpgym.baselines.runs import perform as performing
 from jumpgym.baselines.runs.measure import Reference
@@ -326,6 +329,29 @@ def test_presets():
         ("mixed", 0, 3.0),
         ("mixed", 1, 3.0),
     }
+
+
+def test_headline():
+    small = headline(tables_of(made_up_records(methods=["mixed", "ppo-gate"], seeds=1)).comparison)
+    lines = small.splitlines()
+    assert lines[0] == "Median gap to the optimum in per cent after 20 CPU seconds, 1 seed:"
+    assert set(lines[1].split()) == {"hindsight", "classical", "mixed", "ppo-gate"}
+    assert len(lines) == 2 + len(jumpgym.ENVIRONMENTS)
+    large = headline(tables_of(made_up_records()).comparison).splitlines()
+    assert len(large) == 2 + 2 + len(METHODS)
+    assert len({len(line) for line in large[1:]}) == 1
+    (refused,) = [line for line in large if line.startswith("ppo-level ")]
+    assert "n/a" in refused
+
+
+def test_a_hindsight_bound_out_of_time_is_not_applicable(finished, tmp_path, monkeypatch):
+    def out_of_time(*_):
+        raise HindsightTimeout("HiGHS found no proven optimum in 300 s")
+
+    shutil.copy(DEFAULTS.reference_path(finished / "runs"), tmp_path)
+    monkeypatch.setattr(Reference, "hindsight_gap", out_of_time)
+    row = perform(run_of("hindsight"), tmp_path, "typed", 60.0)["row"]
+    assert (row["status"], row["note"]) == ("not_applicable", "HiGHS found no proven optimum in 300 s")
 
 
 def test_references_alone_need_no_curves(output):
