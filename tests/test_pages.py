@@ -114,6 +114,12 @@ def test_the_scripts_of_the_pages(block, tmp_path):
         assert difference.mean() < 0.01, f"{shown} is not what {block} draws: copy the picture that it writes"
 
 
+def test_the_method_on_the_page_is_that_of_the_example():
+    example = (ROOT / "tests" / "examples" / "kiosk.py").read_text()
+    (method,) = re.findall(r"^class LevelSearch:\n.*?\n(?=\n\n\S)", example, re.MULTILINE | re.DOTALL)
+    assert method in (ROOT / "baselines" / "README.md").read_text()
+
+
 def lines_of(text: str) -> list[list[str]]:
     """The words of each command of a shell block, comments left out."""
     lines = text.replace("\\\n", " ").splitlines()
