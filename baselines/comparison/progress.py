@@ -1,4 +1,4 @@
-"""How long runs take, and what is told while they are done."""
+"""How long runs will take, and the progress that is shown while they are done."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..runs.run import EPISODES, Problem, Run, short
 from ..runs.training import moments
 
 START_SECONDS, FINAL_SECONDS, POINT_SECONDS, REPORT_SECONDS = 6.0, 1.0, 0.15, 6.0
-"""Wall seconds for the plan: start of the workers, final evaluation, one in training, pictures by env."""
+"""Estimated wall seconds: start of workers, final evaluation, one during training, pictures of a problem."""
 
 SEARCHING = {"fitted-q": 12.0}
-"""How many times as long the evaluation takes of methods that search for each decision."""
+"""Factors on the time of an evaluation, for methods that search for each decision."""
 
 REFERENCE_SECONDS = {
     "SetupCost-v0": (1.0, 1.0),
@@ -38,19 +38,19 @@ UNKNOWN_SECONDS = (10.0, 10.0)
 """The same for environments that are not listed."""
 
 HINDSIGHT_SECONDS = 8.0
-"""Wall seconds of perfect hindsight for the plan."""
+"""Estimated wall seconds of a hindsight bound."""
 
 TIMESTEPS_PER_SECOND = 50_000
-"""Of a training whose budget is in transitions, for the plan; methods differ by more than a factor of ten."""
+"""Estimated speed of training, for budgets in transitions; methods differ by more than a factor of ten."""
 
 
 def planned_seconds(runs: Sequence[Run], workers: int, unsolved: Collection[Problem]) -> float:
-    """Wall seconds that runs are expected to take, tables and figures included.
+    """Return the wall seconds that runs are expected to take, with tables and figures.
 
     Args:
-        runs: to do.
+        runs: runs to do.
         workers: runs at a time.
-        unsolved: problems whose references are to be made.
+        unsolved: problems whose references have to be made.
     """
     seconds = sum(_run_seconds(run) for run in runs)
     seconds += sum(reference_seconds(problem.env) for problem in unsolved)
@@ -59,7 +59,7 @@ def planned_seconds(runs: Sequence[Run], workers: int, unsolved: Collection[Prob
 
 
 def reference_seconds(env: str) -> float:
-    """Wall seconds of solving an environment and evaluating the solution."""
+    """Return the expected wall seconds of solving an environment and evaluating the solution."""
     return REFERENCE_SECONDS.get(short(env), UNKNOWN_SECONDS)[0]
 
 
@@ -77,11 +77,11 @@ def _run_seconds(run: Run) -> float:
 
 
 class Tally:
-    """Tells of what is finished; beside its lines moves a bar where there is a terminal.
+    """Prints a line for each finished run, with the time remaining, above a progress bar on terminals.
 
     Args:
-        console: to print to.
-        bar: the bar, for its single task.
+        console: console to print to.
+        bar: progress bar, of which this is the only task.
         runs, workers, unsolved: see ``planned_seconds``.
     """
 
@@ -100,16 +100,16 @@ class Tally:
         self._task = bar.add_task("", total=len(runs), left=self._time_left())
 
     def solved(self, problem: Problem, outcome: str, lost: Sequence[Run]) -> None:
-        """A reference was made, or was not, which lost some runs."""
+        """Report that a reference was made, or that making it failed, which drops the runs in ``lost``."""
         self._unsolved.discard(problem)
         self._console.print(f"solved {problem.name}: {outcome}", markup=False)
         self._advance(lost)
 
     def finished(self, run: Run, outcome: str) -> None:
-        """A run was done."""
-        place = self._total - len(self._left) + 1
-        left = "" if self._console.is_terminal else f"  ({self._time_left()})"  # there the bar tells it
-        self._console.print(f"[{place}/{self._total}] {run.name}: {outcome}{left}", markup=False)
+        """Report that a run ended."""
+        number = self._total - len(self._left) + 1
+        left = "" if self._console.is_terminal else f"  ({self._time_left()})"  # a bar shows it
+        self._console.print(f"[{number}/{self._total}] {run.name}: {outcome}{left}", markup=False)
         self._advance([run])
 
     def _advance(self, done: Sequence[Run]) -> None:
@@ -129,10 +129,10 @@ class Tally:
 def progress(
     console: Console, runs: Sequence[Run], workers: int, unsolved: Collection[Problem]
 ) -> Iterator[Tally]:
-    """A tally, and while it is used a bar.
+    """A context with a progress bar, and the tally to report to.
 
     Args:
-        console: to print to.
+        console: console to print to.
         runs, workers, unsolved: see ``planned_seconds``.
     """
     bar = Progress(
@@ -142,7 +142,7 @@ def progress(
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
         console=console,
-        refresh_per_second=1,  # it would cost as much CPU time as a small run
+        refresh_per_second=1,  # more often it would cost as much CPU time as a small run
         disable=not console.is_terminal,
     )
     with bar:

@@ -1,4 +1,4 @@
-"""``jumpgym compare``: every method on every environment, in runs that survive an interruption."""
+"""``jumpgym compare``: runs methods on environments, and resumes where it was interrupted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from jumpgym import checks
 
 from ..report import PAGE, SUMMARY, write_report
+from ..report.formatting import counted
 from ..report.headline import headline
 from ..report.tables import tables_of
 from ..runs.methods import REFERENCES
@@ -19,13 +20,13 @@ from ..runs.perform import make_reference, perform, read_reference
 from ..runs.record import keep_failure, read_failure, read_record
 from ..runs.run import Problem, Run
 from ..runs.status import Status
-from .engines import make_workers
+from .cluster import make_workers
 from .plans import check_writable
 from .progress import planned_seconds, progress, reference_seconds
 from .workers import Failure
 
 CHECKPOINT_SECONDS = 60.0
-"""CPU seconds of training between two checkpoints, unless said otherwise."""
+"""Default number of CPU seconds of training between two checkpoints."""
 
 
 def compare(
@@ -38,20 +39,21 @@ def compare(
     address: str | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> int:
-    """Do the runs that ``output`` does not hold yet, and write the tables, figures and page of all.
+    """Do the runs that are missing in ``output``, and write tables, figures and a page on all of them.
+
+    It prints an estimate first, then each finished run with the time remaining, and at the end the headline.
 
     Args:
-        runs: see ``plans.plan``.
-        output: folder for the report; its subfolder ``runs`` keeps records and checkpoints.
+        runs: the runs, see ``plans.plan``.
+        output: folder for the report; its subfolder ``runs`` holds records and checkpoints.
         workers: runs at a time; None for the number of cores.
-        command: what was typed, for the records.
-        retry_failed: whether runs are repeated that failed before.
-        engine: where runs are done, see ``engines.make_workers``.
-        address: of a cluster, see there.
+        command: command line, for the records.
+        retry_failed: True repeats runs that failed before.
+        engine, address: where runs are done, see ``cluster.make_workers``.
         checkpoint_seconds: CPU seconds of training between two checkpoints.
 
     Returns:
-        How many runs have failed.
+        Number of failed runs.
 
     Raises:
         ValueError, TypeError: if ``output`` cannot be written, or another option is wrong.
@@ -67,18 +69,21 @@ def compare(
     console = Console(highlight=False, soft_wrap=True)
     with pool:
         console.print(
-            f"{len(runs)} runs, {len(records)} of them in {output / 'runs'} already; {len(missing)} to do, "
-            f"{len(unsolved)} problems to solve, {pool.count} at a time, about "
+            f"{counted(len(runs), 'run')}: {len(records)} already in {output / 'runs'}, "
+            f"{len(missing)} to do; "
+            f"{counted(len(unsolved), 'environment')} to solve; {pool.count} at a time; about "
             f"{planned_seconds(missing, pool.count, unsolved) / 60:.1f} minutes"
         )
         with progress(console, missing, pool.count, unsolved) as tally:
-            for (problem, _), result in pool.each(make_reference, [(each, folder) for each in unsolved]):
+            for (problem, _), result in pool.run_all(
+                make_reference, [(problem, folder) for problem in unsolved]
+            ):
                 failed = isinstance(result, Failure)
                 lost = [run for run in missing if run.problem == problem] if failed else []
                 failures |= _remember(lost, result, folder)
                 tally.solved(problem, _failed(result) if failed else _described(result), lost)
-            left = [(run, folder, command, checkpoint_seconds) for run in missing if run not in failures]
-            for (run, *_), result in pool.each(perform, left):
+            items = [(run, folder, command, checkpoint_seconds) for run in missing if run not in failures]
+            for (run, *_), result in pool.run_all(perform, items):
                 if isinstance(result, Failure):
                     failures |= _remember([run], result, folder)
                     tally.finished(run, _failed(result))
@@ -91,7 +96,7 @@ def compare(
         console.print(f"\n{headline(tables_of(finished).comparison)}\n", markup=False)
         console.print(f"All results: {output / PAGE} (in a browser) and {output / SUMMARY}", markup=False)
     if failures:
-        _tell(failures, folder)
+        _report_failures(failures, folder)
     return len(failures)
 
 
@@ -108,15 +113,15 @@ def _unsolved(runs: Sequence[Run], folder: Path) -> list[Problem]:
 
 
 def _remember(runs: Sequence[Run], failure: str, folder: Path) -> dict[Run, str]:
-    """Keep a traceback for the runs that it costs, also for later sweeps."""
+    """Write a traceback for the runs that failed with it, so that later calls do not repeat them."""
     for run in runs:
         keep_failure(run, folder, failure)
     return dict.fromkeys(runs, failure)
 
 
-def _tell(failures: dict[Run, str], folder: Path) -> None:
+def _report_failures(failures: dict[Run, str], folder: Path) -> None:
     print(
-        f"{len(failures)} runs failed; --retry-failed repeats them. Their tracebacks are in {folder}:",
+        f"{counted(len(failures), 'run')} failed; --retry-failed repeats them. Tracebacks are in {folder}:",
         file=sys.stderr,
     )
     for run, failure in failures.items():

@@ -1,4 +1,4 @@
-"""Independent pieces of work in worker processes of one thread each."""
+"""A pool of worker processes with one thread each, for independent pieces of work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from ..runs.methods import one_thread
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-"""What the numeric libraries of a worker read when they are loaded."""
+"""Environment variables that the numeric libraries of a worker read when they are loaded."""
 
 
 class Failure(str):
@@ -23,13 +23,13 @@ class Failure(str):
 
 
 class Workers:
-    """Processes that are started when they are needed, and reused.
+    """A pool of processes, which are started when they are needed, and reused.
 
-    A worker that dies costs the item it was at, and is replaced. Workers end with the caller: when the
-    context is left, when the caller is interrupted, and when it is killed.
+    If a worker dies, its item is reported as failed, and another worker takes its place. Workers end with the
+    caller: when the context is left, when the caller is interrupted, and when it is killed.
 
     Args:
-        count: of processes.
+        count: number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -45,15 +45,17 @@ class Workers:
             worker.process.terminate()
             worker.process.join()
 
-    def each(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Call ``work(*item)`` for each item; one such call at a time, to its end.
+    def run_all(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``work(*item)`` for each item, and yield the results as they come.
+
+        Exhaust the iterator of one call before the next call.
 
         Args:
-            work: a function of a module.
-            items: its arguments.
+            work: a function that worker processes can import.
+            items: tuples of arguments.
 
         Yields:
-            Pairs (item, result) as they are finished; the result is a ``Failure`` if ``work`` raised.
+            Pairs (item, result); the result is a ``Failure`` if ``work`` raised or the worker died.
         """
         waiting = deque(items)
         while waiting or self._busy:
@@ -75,10 +77,10 @@ class Workers:
 
 
 class _Worker:
-    """A process that waits for items at the other end of ``pipe``."""
+    """A process that does the work it receives from ``pipe``."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit threads and random states
+        context = multiprocessing.get_context("spawn")  # a fork inherits threads and random states
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
         before = dict(os.environ)
@@ -92,8 +94,8 @@ class _Worker:
 
 
 def _serve(pipe: Connection) -> None:
-    """Work until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its workers
+    """Do work until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     one_thread()
     while True:

@@ -1,4 +1,4 @@
-"""Files that are whole, whoever is killed when."""
+"""Files that are always complete, even if the process that writes them is killed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: a reader sees the old one or the new one, whole."""
+    """Write a file atomically: a reader sees either the old content or the new one."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         partial.write_bytes(content)
@@ -22,14 +22,14 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove_partial(name: str, folder: Path) -> None:
-    """Remove what processes left that were killed while they wrote files whose names begin with ``name``."""
-    for left in folder.glob(f".{name}.*.partial"):
-        left.unlink(missing_ok=True)
+    """Remove partial files, left by killed processes, of files whose names begin with ``name``."""
+    for partial in folder.glob(f".{name}.*.partial"):
+        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def alone(name: str, folder: Path) -> Iterator[None]:
-    """Wait until no other process does what is called ``name``; a process that dies lets go of it."""
+    """Hold an inter-process lock called ``name``; it is released if the holder dies."""
     locks = folder / ".locks"
     locks.mkdir(exist_ok=True)
     with FileLock(locks / name):

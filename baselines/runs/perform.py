@@ -28,16 +28,12 @@ DEFAULT_TRACES = 128
 
 
 def make_reference(problem: Problem, folder: Path) -> dict[str, Any]:
-    """Solve a problem, evaluate the solution as all runs will be, and keep the result in ``folder``.
-
-    Returns:
-        Its ``Reference.summary``.
-    """
+    """Make the reference of a problem and write it into ``folder``; returns its ``Reference.summary``."""
     return reference(problem, folder).summary
 
 
 def read_reference(problem: Problem, folder: Path) -> Reference | None:
-    """The reference that is kept, or None if it is missing, damaged, or of other settings or code."""
+    """Read a reference; None if it is missing, damaged, or of other settings or code."""
     try:
         content = problem.reference_path(folder).read_bytes()
     except OSError:
@@ -47,16 +43,16 @@ def read_reference(problem: Problem, folder: Path) -> Reference | None:
 
 @functools.lru_cache(maxsize=32)
 def reference(problem: Problem, folder: Path) -> Reference:
-    """The reference that is kept in ``folder``, made if there is none; read once in a process."""
+    """Read the reference of a problem, or make and write it if there is none; cached in each process."""
     with alone(problem.name, folder):
-        kept = read_reference(problem, folder)
-        if kept is None:
+        measure = read_reference(problem, folder)
+        if measure is None:
             remove_partial(problem.reference_path(folder).name, folder)
-            kept = Reference(problem.make())
+            measure = Reference(problem.make())
             for number in {problem.episodes, CURVE_EPISODES}:
-                kept.costs(number)
-            replace_file(problem.reference_path(folder), kept.to_bytes(problem.identity))
-    return kept
+                measure.costs(number)
+            replace_file(problem.reference_path(folder), measure.to_bytes(problem.identity))
+    return measure
 
 
 def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> dict[str, Any]:
@@ -68,10 +64,10 @@ def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> 
     Args:
         run: the run.
         folder: an existing folder.
-        command: what was typed, for the record.
-        checkpoint_seconds: CPU seconds between two checkpoints, from which an interrupted training goes on.
+        command: command line, for the record.
+        checkpoint_seconds: CPU seconds between two checkpoints, from which an interrupted training resumes.
     """
-    one_thread()  # with several the sums of a training come out differently
+    one_thread()  # several would add numbers in another order, with other rounding
     measure = reference(run.problem, folder)
     with alone(run.name, folder):
         record = read_record(run, folder)
@@ -84,7 +80,7 @@ def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> 
 
 
 def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> dict[str, Any]:
-    """The record of a run that is done now, but for the command."""
+    """Do a run; returns its record without the command."""
     curve: list[dict[str, float]] = []
     row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
     row |= {"status": Status.OK, "note": ""}
@@ -110,7 +106,7 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
 
 
 def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> tuple[Any, ...]:
-    """What a training took, its learning curve, where it ended and what was learned."""
+    """Train and evaluate: the row of what it took, the learning curve, the final gap, and the decisions."""
     learner = method(run.method)
     env = run.problem.make()
     keeper = Keeper(learner, run.identity, folder / run.name, checkpoint_seconds)
@@ -133,7 +129,7 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
 
 
 def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
-    """Where a reference stands, what it decides, and what is to be said of it."""
+    """The gap of a reference, its decisions, and a note."""
     if run.method == measure.kind:
         return measure.own_gap(run.episodes), measure.drawn, measure.note
     if run.method == "optimum":

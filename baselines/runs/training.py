@@ -1,4 +1,4 @@
-"""Training with evaluations on the way, which can be interrupted and gone on with."""
+"""Training with evaluations on the way, which can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ CURVE_EPISODES = 1024
 """Episodes of each evaluation during training."""
 
 CURVE_START, CURVE_SHARE, CURVE_FACTOR = 1.0, 0.02, 1.4
-"""The first evaluation during training is after these CPU seconds, or this share of a budget in transitions;
-from each to the next it is a factor."""
+"""The first evaluation during training comes after so many CPU seconds, or after this share of a budget in
+transitions; each further one when the spent budget has grown by the factor."""
 
 
 def moments(cpu_seconds: float | None, total_timesteps: int | None) -> list[float]:
-    """CPU seconds, or transitions where they are the budget, after which a training is evaluated."""
+    """Return the CPU seconds, or transitions if the budget is in transitions, at which to evaluate."""
     if cpu_seconds is not None:
         due, end = CURVE_START, cpu_seconds
     else:
         assert total_timesteps is not None
         due, end = CURVE_SHARE * total_timesteps, float(total_timesteps)
-    found = []
+    times = []
     while due < end:
-        found.append(due)
+        times.append(due)
         due *= CURVE_FACTOR
-    return found
+    return times
 
 
 def point(model: Any, gap: Gap) -> dict[str, float]:
-    """A point of a learning curve: what a model has spent so far, and where it stands."""
+    """Return a point of a learning curve: what a model has spent so far, and its gap."""
     return {
         "cpu_seconds": model.clock.elapsed,
         "transitions": model.num_timesteps,
@@ -55,15 +55,18 @@ def train(
     total_timesteps: int | None = None,
     at_rest: Any = None,
 ) -> dict[str, Any]:
-    """Train a model for CPU seconds or transitions, evaluate it now and then, and tell what that took.
+    """Train a model on a budget, and evaluate it at the moments of ``moments``.
 
     Args:
-        method: of the model.
-        model: new, or loaded to go on.
-        measure: what it is evaluated by.
-        curve: the evaluations are added to it.
-        cpu_seconds, total_timesteps: the budget, one of both; it includes what the model has spent already.
+        method: method of the model.
+        model: new, or loaded to continue.
+        measure: reference that the model is compared with.
+        curve: the evaluations are appended to it.
+        cpu_seconds, total_timesteps: the budget, exactly one of the two, with what the model has spent.
         at_rest: see ``Method.train``.
+
+    Returns:
+        ``transitions``, ``cpu_seconds``, ``wall_seconds``, ``status`` and ``note``.
     """
 
     def spent() -> float:
@@ -99,16 +102,16 @@ def train(
 
 
 class Keeper:
-    """Checkpoints of a training that may be interrupted, in two files that are removed at its end.
+    """Writes checkpoints of a training, two files that are removed at its end, and resumes from them.
 
     Args:
-        method: what is trained.
+        method: method that is trained.
         identity: what JSON can hold; a checkpoint of another identity is removed, and training starts anew.
-        path: of the files, without suffix.
+        path: path of the files, without suffix.
         every: CPU seconds between two checkpoints.
 
     Attributes:
-        wall_seconds: of the training before it was interrupted.
+        wall_seconds: wall seconds of the training before it was interrupted.
     """
 
     def __init__(self, method: Method, identity: dict[str, Any], path: Path, every: float) -> None:
@@ -122,30 +125,30 @@ class Keeper:
         self._last = 0.0
 
     def resume(self, env: Any) -> tuple[Any, list[dict[str, float]]] | None:
-        """The model of the last checkpoint and its learning curve, or None if there is none."""
+        """Return the model of the last checkpoint and its learning curve, or None if there is none."""
         try:
-            kept = json.loads(self._curve_path.read_bytes())
-            if {name: kept[name] for name in self.key} != self.key:
+            stored = json.loads(self._curve_path.read_bytes())
+            if {name: stored[name] for name in self.key} != self.key:
                 raise ValueError("it is of another run")
             model = self.method.load(self._model_path, env)
-            curve = [each for each in kept["curve"] if each["transitions"] <= model.num_timesteps]
-            self.wall_seconds, self._last = kept["wall_seconds"], model.clock.elapsed
+            curve = [at for at in stored["curve"] if at["transitions"] <= model.num_timesteps]
+            self.wall_seconds, self._last = stored["wall_seconds"], model.clock.elapsed
         except (OSError, ValueError, KeyError, TypeError):
-            self.forget()  # a model that was left must not be met by another's curve
+            self.forget()  # so that no model is ever combined with the curve of another
             return None
         return model, curve
 
     def keep_when_due(self, model: Any, curve: list[dict[str, float]]) -> None:
-        """Write a checkpoint if the last one is long ago; the time does not count as training.
+        """Write a checkpoint if the last one is long ago; this does not count as training time.
 
-        The curve is written first: of points beyond those of the model ``resume`` lets go.
+        The curve is written before the model: if a kill comes between, ``resume`` drops the extra points.
         """
         if model.clock.elapsed - self._last < self.every:
             return
         with model.clock.pause():
             wall_seconds = self.wall_seconds + time.perf_counter() - self._start
-            kept = {**self.key, "curve": curve, "wall_seconds": wall_seconds}
-            replace_file(self._curve_path, json.dumps(kept).encode())
+            stored = {**self.key, "curve": curve, "wall_seconds": wall_seconds}
+            replace_file(self._curve_path, json.dumps(stored).encode())
             self.method.save(model, self._model_path)
             self._last = model.clock.elapsed
 

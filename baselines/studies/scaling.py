@@ -258,7 +258,7 @@ def scale(runs: Sequence[ScalingRun], output: Path, workers: int | None = None, 
     )
     failures = []
     with Workers(workers) as pool:
-        for (run, *_), result in pool.each(perform, [(run, folder, command) for run in missing]):
+        for (run, *_), result in pool.run_all(perform, [(run, folder, command) for run in missing]):
             if isinstance(result, Failure):
                 failures.append(run)
                 outcome = "FAILED\n" + result

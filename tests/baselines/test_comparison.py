@@ -125,8 +125,8 @@ def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, 
     assert main([*TINY, "--output", str(output)]) == 0
     assert stamps(output) == before
     out = capfd.readouterr().out
-    assert "5 of them" in out
-    assert "0 problems to solve" in out
+    assert "5 already" in out
+    assert "0 environments to solve" in out
     records = [output / "runs" / f"SetupCost-v0_{name}.json" for name in ("classical", "hindsight")]
     records[0].unlink()
     records[1].write_bytes(records[1].read_bytes()[:-100])
@@ -197,7 +197,7 @@ def test_a_failing_run_is_reported_and_stops_no_other(output, capfd):
     out, err = capfd.readouterr()
     assert "seed=-1 must be an integer" in out
     assert "Traceback" in out
-    assert "1 runs failed; --retry-failed repeats them" in err
+    assert "1 run failed; --retry-failed repeats them" in err
     assert impossible.name in err
     assert read_record(other, output / "runs") is not None
     assert len(pd.read_csv(output / "comparison.csv")) == 5
@@ -260,12 +260,12 @@ def test_a_mistyped_hyperparameter_is_a_failure_and_not_a_method_that_does_not_a
 
 def test_a_worker_that_dies_costs_one_item():
     with Workers(1) as pool:
-        results = dict(pool.each(operator.truediv, [(1, 0), (1, 2)]))
+        results = dict(pool.run_all(operator.truediv, [(1, 0), (1, 2)]))
         assert "ZeroDivisionError" in results[1, 0]
         assert isinstance(results[1, 0], Failure)
         assert results[1, 2] == 0.5
-        assert "exit code 3" in dict(pool.each(os._exit, [(3,)]))[3,]
-        assert dict(pool.each(operator.add, [(1, 2)])) == {(1, 2): 3}
+        assert "exit code 3" in dict(pool.run_all(os._exit, [(3,)]))[3,]
+        assert dict(pool.run_all(operator.add, [(1, 2)])) == {(1, 2): 3}
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,10 @@ def test_a_worker_that_dies_costs_one_item():
         (["--set", "lead_time=-1"], "lead_time=-1 must be"),
         (["--set", "lead_time"], "--set 'lead_time' must be name=value"),
         (["--checkpoint-seconds", "-1"], "--checkpoint-seconds=-1.0 must be"),
-        (["--address", "nowhere:1"], "--address='nowhere:1' is of a Ray cluster: give --engine ray"),
+        (
+            ["--address", "nowhere:1"],
+            "--address='nowhere:1' is the address of a Ray cluster",
+        ),
     ],
 )
 def test_wrong_options(tmp_path, capsys, arguments, message):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jumpgym.baselines.comparison import engines
-from jumpgym.baselines.comparison.engines import RayWorkers, make_workers
+from jumpgym.baselines.comparison import cluster as cluster_module
+from jumpgym.baselines.comparison.cluster import RayWorkers, make_workers
 from jumpgym.baselines.comparison.plans import plan
 from jumpgym.baselines.comparison.sweep import compare
 from jumpgym.baselines.comparison.workers import ONE_THREAD, Failure, Workers
@@ -73,34 +73,34 @@ def test_a_sweep_gives_the_same_tables_and_goes_on_after_a_failure(local, cluste
 
 
 def test_what_a_task_finds_and_what_becomes_of_one_that_raises_or_dies(cluster):
-    pid, threads = dict(cluster.each(surroundings, [(0,)]))[0,]
+    pid, threads = dict(cluster.run_all(surroundings, [(0,)]))[0,]
     assert pid != os.getpid()
     assert threads == ONE_THREAD
-    results = dict(cluster.each(operator.truediv, [(1, 0), (1, 2)]))
+    results = dict(cluster.run_all(operator.truediv, [(1, 0), (1, 2)]))
     assert isinstance(results[1, 0], Failure)
     assert "ZeroDivisionError" in results[1, 0]
     assert results[1, 2] == 0.5
-    died = dict(cluster.each(os._exit, [(3,)]))[3,]
+    died = dict(cluster.run_all(os._exit, [(3,)]))[3,]
     assert isinstance(died, Failure)
     assert "The worker died unexpectedly" in died
-    assert dict(cluster.each(operator.add, [(1, 2)])) == {(1, 2): 3}
+    assert dict(cluster.run_all(operator.add, [(1, 2)])) == {(1, 2): 3}
 
 
 def test_a_node_that_does_not_share_the_folder_sends_the_files(local, cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines._Folder, "MARK", ".unknown")  # here, but not where the tasks run
+    monkeypatch.setattr(cluster_module._Folder, "MARK", ".unknown")  # here, but not where the tasks run
     run = next(run for run in RUNS if run.method == "mixed")
     references = [path.name for path in (local / "runs").glob("reference_*")]
     for name in references:
         shutil.copy(local / "runs" / name, tmp_path)
     before = (tmp_path / references[0]).stat().st_mtime_ns
     item = run, tmp_path, "typed", 60.0
-    assert dict(cluster.each(perform, [item]))[item] == read_record(run, tmp_path)
+    assert dict(cluster.run_all(perform, [item]))[item] == read_record(run, tmp_path)
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {".unknown", f"{run.name}.json", f"{run.name}.zip", *references}
     assert (tmp_path / references[0]).stat().st_mtime_ns == before
 
     (tmp_path / f"{run.name}.training.zip").write_text("model")
-    failure = dict(cluster.each(write_and_fail, [(run, tmp_path)]))[run, tmp_path]
+    failure = dict(cluster.run_all(write_and_fail, [(run, tmp_path)]))[run, tmp_path]
     given = sorted([f"{run.name}.json", f"{run.name}.training.zip", f"{run.name}.zip", *references])
     assert f"had {given}" in failure
     assert tmp_path.name not in failure
@@ -109,11 +109,11 @@ def test_a_node_that_does_not_share_the_folder_sends_the_files(local, cluster, t
 
 
 def test_a_node_with_other_code_does_nothing(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "code_version", lambda: "0.0.0+0")
+    monkeypatch.setattr(cluster_module, "code_version", lambda: "0.0.0+0")
     work = Path.mkdir, [(tmp_path / "made",)]
-    monkeypatch.setattr(engines._Folder, "of", lambda _: None)
-    (failure,) = dict(cluster.each(*work)).values()
-    assert "install the same on all machines: here is ('0.0.0+0'" in failure
+    monkeypatch.setattr(cluster_module._Folder, "of", lambda _: None)
+    (failure,) = dict(cluster.run_all(*work)).values()
+    assert "install the same versions on all machines: here ('0.0.0+0'" in failure
     assert provenance.code_version() in failure
     assert not (tmp_path / "made").exists()
 
@@ -124,7 +124,10 @@ def test_a_node_with_other_code_does_nothing(cluster, tmp_path, monkeypatch):
         (("slurm", None, None), "--engine='slurm' must be one of 'local', 'ray'"),
         (("local", 0, None), "--workers=0 must be an integer of at least 1"),
         (("ray", 0, None), "--workers=0 must be an integer of at least 1"),
-        (("local", 1, "10.0.0.1:6379"), "--address='10.0.0.1:6379' is of a Ray cluster: give --engine ray"),
+        (
+            ("local", 1, "10.0.0.1:6379"),
+            "--address='10.0.0.1:6379' is the address of a Ray cluster",
+        ),
     ],
 )
 def test_wrong_options(options, message):
@@ -137,12 +140,12 @@ def test_an_address_where_there_is_no_cluster(monkeypatch, address):
     ray = pytest.importorskip("ray", reason="Ray is not installed, see the extra 'cluster'")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     pool = make_workers("ray", None, address)
-    with pytest.raises(ValueError, match=f"--address='{address}' must be HOST:PORT of a Ray"), pool:
+    with pytest.raises(ValueError, match=f"--address='{address}' must be HOST:PORT of a running Ray"), pool:
         pass
 
 
 def test_without_ray(monkeypatch):
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(cluster_module.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"Ray is not installed; pip install 'jumpgym\[cluster\]'"):
         make_workers("ray", None, None)
     with make_workers("local", 3, None) as pool:

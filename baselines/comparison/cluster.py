@@ -1,4 +1,4 @@
-"""Where pieces of work are done: in processes here, or on a cluster through Ray (https://docs.ray.io)."""
+"""A pool of workers on this machine, or on a cluster through Ray (https://docs.ray.io)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from .plans import cores
 from .workers import ONE_THREAD, Failure, Workers
 
 REACH_SECONDS = 10.0
-"""How long an address may take to answer."""
+"""Longest time to wait for an address to answer."""
 
 OBJECT_BYTES = 2**28
-"""Memory for what passes between the processes of a Ray that is started here."""
+"""Memory for objects that pass between the processes of a Ray that is started here."""
 
 
 def make_workers(engine: str, count: int | None, address: str | None) -> Workers | RayWorkers:
-    """What does pieces of work, in a context.
+    """Return a pool of workers, to be used as a context.
 
     Args:
-        engine: ``"local"`` for processes here, ``"ray"`` for a cluster.
-        count: pieces at a time; None for the number of cores, here or of the cluster.
-        address: of a Ray cluster that runs; None starts one here.
+        engine: ``"local"`` for processes on this machine, ``"ray"`` for a cluster.
+        count: pieces of work at a time; None for the number of cores, here or of the cluster.
+        address: address of a running Ray cluster; None starts one on this machine.
 
     Raises:
         ValueError, TypeError: naming the option, its value and what is allowed.
@@ -47,28 +47,28 @@ def make_workers(engine: str, count: int | None, address: str | None) -> Workers
     if engine == "ray":
         return RayWorkers(count, address)
     if address is not None:
-        raise ValueError(f"--address={address!r} is of a Ray cluster: give --engine ray with it")
+        raise ValueError(f"--address={address!r} is the address of a Ray cluster: give --engine ray with it")
     return Workers(cores() if count is None else count)
 
 
 class RayWorkers:
-    """``Workers`` on a cluster: each piece of work is a Ray task of one CPU and one thread.
+    """``Workers`` on a cluster: each piece of work is a Ray task with one CPU and one thread.
 
-    A task whose process dies costs the item it was at. A ``Path`` among the arguments of a piece of work is
-    the folder it reads and writes. On a node that does not share it the work is done in a folder of the node,
-    and its files are brought here; what is interrupted there is begun anew.
+    If the process of a task dies, its item is reported as failed. A ``Path`` among the arguments of the work
+    is the folder that it reads and writes. A node that does not share this folder works in a temporary
+    one, whose files are then copied here; work that is interrupted there starts again.
 
     Args:
-        count: pieces at a time; None for the CPUs of the cluster.
-        address: ``HOST:PORT`` of a cluster that runs, which is left running, or
-            ``auto`` for that of this machine; None for one that is started here and ended with the context.
-            If this process uses Ray already, its cluster is taken.
+        count: pieces of work at a time; None for the CPUs of the cluster.
+        address: ``HOST:PORT`` of a running cluster, which keeps running, or ``auto`` for the cluster of this
+            machine; None for a cluster that is started here and ends with the context. If this process
+            already uses Ray, its cluster is used.
 
     Attributes:
-        count: pieces at a time, known in the context.
+        count: pieces of work at a time; valid inside the context.
 
     Raises:
-        ValueError: if Ray is not installed, or, when the context is entered, the cluster not reached.
+        ValueError: if Ray is not installed; or, on entering the context, if the cluster cannot be reached.
     """
 
     def __init__(self, count: int | None, address: str | None) -> None:
@@ -97,8 +97,8 @@ class RayWorkers:
         if self._connected:
             ray.shutdown()
 
-    def each(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """See ``Workers.each``."""
+    def run_all(self, work: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """See ``Workers.run_all``."""
         import ray
 
         task: Any = ray.remote(num_cpus=1, max_retries=0, runtime_env={"env_vars": ONE_THREAD})(_on_node)
@@ -106,22 +106,22 @@ class RayWorkers:
         while waiting or self._busy:
             while waiting and len(self._busy) < self.count:
                 item = waiting.popleft()
-                given = _Folder.of(item)
-                reference = task.remote(work, item, given, (code_version(), versions()))
-                self._busy[reference] = item, given
+                folder = _Folder.of(item)
+                reference = task.remote(work, item, folder, (code_version(), versions()))
+                self._busy[reference] = item, folder
             (reference,), _ = ray.wait(list(self._busy))
-            item, given = self._busy.pop(reference)
+            item, folder = self._busy.pop(reference)
             try:
                 result, files = ray.get(reference)
                 if files is not None:
-                    given.bring(files)
-            except ray.exceptions.RayError as error:  # such as the death of the process or of the node
+                    folder.copy_back(files)
+            except ray.exceptions.RayError as error:  # for instance if the process or the node died
                 result = Failure(error)
             yield item, result
 
 
 def _connect(address: str | None, count: int) -> None:
-    """Connect this process with a cluster, quietly."""
+    """Connect this process to a cluster, without Ray's messages."""
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -129,33 +129,33 @@ def _connect(address: str | None, count: int) -> None:
         ray.init("local", num_cpus=count, include_dashboard=False, object_store_memory=OBJECT_BYTES, **quiet)
         return
     try:
-        if address != "auto":  # Ray itself would try for minutes, and then end the process
+        if address != "auto":  # Ray itself tries for minutes, and then ends the process
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), REACH_SECONDS).close()
         ray.init(address, **quiet)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[-1]
         raise ValueError(
-            f"--address={address!r} must be HOST:PORT of a Ray cluster that runs, or auto "
+            f"--address={address!r} must be HOST:PORT of a running Ray cluster, or auto "
             f"on a machine of the cluster: {reason}"
         ) from error
 
 
 def _on_node(
-    work: Callable[..., Any], item: tuple[Any, ...], given: _Folder | None, code: Any
+    work: Callable[..., Any], item: tuple[Any, ...], folder: _Folder | None, code: Any
 ) -> tuple[Any, dict[str, bytes] | None]:
-    """Do a piece of work; with its result go the files it left, or None where the folder is shared."""
-    if (here := (code_version(), versions())) != code:
-        return Failure(f"install the same on all machines: here is {code}, on a node {here}"), None
+    """Do a piece of work on a node; returns its result, and its files unless the folder is shared."""
+    if (node := (code_version(), versions())) != code:
+        return Failure(f"install the same versions on all machines: here {code}, on a node {node}"), None
     one_thread()
-    if given is None or given.is_here():
+    if folder is None or folder.is_shared():
         return _tried(work, item), None
-    with tempfile.TemporaryDirectory() as own:
-        folder = Path(own)
-        for name, content in given.files.items():
-            replace_file(folder / name, content)
-        result = _tried(work, tuple(folder if each == given.path else each for each in item))
-        return result, {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with tempfile.TemporaryDirectory() as temporary:
+        local = Path(temporary)
+        for name, content in folder.files.items():
+            replace_file(local / name, content)
+        result = _tried(work, tuple(local if argument == folder.path else argument for argument in item))
+        return result, {path.name: path.read_bytes() for path in local.iterdir() if path.is_file()}
 
 
 def _tried(work: Callable[..., Any], item: tuple[Any, ...]) -> Any:
@@ -166,9 +166,9 @@ def _tried(work: Callable[..., Any], item: tuple[Any, ...]) -> Any:
 
 
 class _Folder:
-    """The folder of a piece of work, and what a node needs of it that does not share it."""
+    """The folder of a piece of work, with the files that a node needs if it does not share the folder."""
 
-    MARK = ".folder"  # holds what no other folder's does
+    MARK = ".folder"  # a file with unique content, by which a node recognises the folder
 
     def __init__(self, path: Path, item: tuple[Any, ...]) -> None:
         self.path = path
@@ -177,23 +177,23 @@ class _Folder:
         self._mark = (path / self.MARK).read_bytes()
         self.files: dict[str, bytes] = {}
         if isinstance(item[0], Run):
-            needed = [item[0].problem.reference_path(path), *path.glob(f"{item[0].name}.*")]
-            self.files = {each.name: each.read_bytes() for each in needed if each.exists()}
+            files = [item[0].problem.reference_path(path), *path.glob(f"{item[0].name}.*")]
+            self.files = {file.name: file.read_bytes() for file in files if file.exists()}
 
     @classmethod
     def of(cls, item: tuple[Any, ...]) -> _Folder | None:
-        """The first ``Path`` of an item; None if it has none."""
-        return next((cls(each, item) for each in item if isinstance(each, Path)), None)
+        """The folder at the first ``Path`` of an item; None if it has none."""
+        return next((cls(argument, item) for argument in item if isinstance(argument, Path)), None)
 
-    def is_here(self) -> bool:
-        """Whether this machine has the same folder."""
+    def is_shared(self) -> bool:
+        """Whether this machine sees the same folder."""
         try:
             return (self.path / self.MARK).read_bytes() == self._mark
         except OSError:
             return False
 
-    def bring(self, files: dict[str, bytes]) -> None:
-        """Keep what came back and remove what did not; records last, as they say that all is done."""
+    def copy_back(self, files: dict[str, bytes]) -> None:
+        """Write the files of a node, and last the records, which mark runs as finished; remove all others."""
         for name in sorted(files, key=lambda name: name.endswith(".json")):
             if files[name] != self.files.get(name):
                 replace_file(self.path / name, files[name])
