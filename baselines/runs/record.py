@@ -8,6 +8,7 @@ from typing import Any
 
 from .files import replace_file
 from .run import Run
+from .status import Status
 
 RECORD = {
     "settings",
@@ -46,7 +47,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def keep_failure(run: Run, folder: Path, traceback: str) -> None:
     """Write the traceback of a run that failed, so that it is not repeated unless asked for."""
-    failure = {**run.identity, "traceback": traceback}
+    failure = {**run.identity, "status": Status.FAILED, "traceback": traceback}
     replace_file(run.failure_path(folder), json.dumps(failure, indent=1).encode())
 
 

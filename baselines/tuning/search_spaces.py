@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from ..runs.methods import METHODS, AgentMethod, make, tuned
+from ..runs.methods import METHODS, AgentMethod, SB3Method, make, tuned
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ def default_values(method: str, env: Any, cpu_seconds: float) -> dict[str, Any]:
         found = make(method, env, 0, cpu_seconds).settings()
         layers = found["hidden"]
     else:
+        assert isinstance(chosen, SB3Method)
         found = _sb3_settings(chosen.name, env) | tuned(method, cpu_seconds)
         layers = found["net_arch"]
         if "n_steps" in found and "batch_size" in found:

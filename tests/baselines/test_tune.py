@@ -195,7 +195,7 @@ def test_a_killed_process_loses_one_training(trainings, tmp_path):
     script = f"""
 import os, signal
 from pathlib import Path
-from jumpgym.baselines import tune
+from jumpgym.baselines.tuning import tune
 calls = []
 def measure_gap(method, env, seed, keywords, cpu_seconds):
     calls.append(env)
