@@ -1,9 +1,10 @@
-"""CPU time of ``jumpgym compare`` beyond that of bare scripts which train and evaluate as often.
+"""CPU time that ``jumpgym compare`` costs on top of training and evaluating.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/bench_sweep.py
 
-The sweep and the script run in turns, each in a process, and the CPU time of all its descendants counts. What
-a sweep takes however long its runs are, is told apart: start of the two processes, references, report.
+A sweep and a bare script that trains and evaluates as often run in turns, each in a process of its own. The
+CPU time of all descendants counts. The fixed cost of a sweep is reported separately: the start of two
+processes, the references, and the report.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def cpu_seconds(command: list[str]) -> float:
 
 
 def script(method: str, seeds: int) -> float:
-    """CPU seconds of a script, of which ``bare`` is all."""
+    """CPU seconds of a script that does nothing but ``bare``."""
     return cpu_seconds([__file__, "--bare", method, str(seeds)])
 
 
@@ -76,8 +77,8 @@ def bare(method: str, seeds: int) -> None:
 
 
 def sweep(method: str, folder: Path) -> tuple[float, float]:
-    """CPU seconds of a sweep into an empty folder, and of one that only lacks the references then."""
-    command = ["-m", "jumpgym.baselines.cli", "compare", "--env", ENV, "--agents", method]
+    """CPU seconds of a whole sweep, and of the same sweep when only the references are missing."""
+    command = ["-m", "jumpgym.baselines.cli", "compare", "--env", ENV, "--methods", method]
     command += ["--timesteps", str(TIMESTEPS[method]), "--seeds", str(SEEDS), "--episodes", str(EPISODES)]
     command += ["--workers", "1", "--output", str(folder)]
     total = cpu_seconds(command)
@@ -107,7 +108,7 @@ def pieces(method: str, folder: Path) -> dict[str, float]:
 
 
 def median_seconds(work: Callable[[], object]) -> float:
-    """Median CPU seconds of a piece of work, which is done once before."""
+    """Median CPU seconds of a piece of work, after one repetition that does not count."""
     seconds = []
     for _ in range(6):
         start = time.process_time()

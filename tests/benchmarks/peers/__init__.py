@@ -1,1 +1,1 @@
-"""jumpgym side by side with its neighbours: ``make peers``."""
+"""jumpgym side by side with other packages: ``make peers``."""

@@ -2,7 +2,7 @@
 
 RLlib (new API stack) trains in this process on our native batch, with the hyperparameters of our ``ppo-gate``
 as far as it has them, the inputs of our agents and rewards in units of a typical cost: 128 copies of 50
-steps, minibatches of 1280, 5 epochs, 2x64 tanh without shared layers, gamma 1, lambda .9, clip .2, learning
+steps, minibatches of 1280, 5 epochs, 2x64 tanh without shared layers, gamma 1, lambda 0.9, clip 0.2, learning
 rate 3e-3 falling as a cosine over the budget, no entropy bonus, no KL loss, no clipping of the value loss.
 Of 4 sizes of batch and minibatch, and 5 or 8 epochs, this did best in 20 CPU seconds. Ray's start and the
 building of the algorithm are not counted; the CPU time of Ray's other processes while it trains is.

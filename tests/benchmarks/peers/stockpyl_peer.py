@@ -131,7 +131,7 @@ class Timed:
 
 
 def exact_ss(settings: Settings, mean: int) -> list[Row]:
-    """Zheng and Federgruen's algorithm against our dynamic programme, without an end."""
+    """Zheng and Federgruen's algorithm against our dynamic programme, with infinite horizon."""
     theirs = Timed(lambda: s_s_discrete_exact(HOLDING, SHORTAGE, FIXED, True, mean))
     ours = Timed(lambda: solve(setup_cost(horizon=None, demand=scipy.stats.poisson(mean))).average_cost)
     values = interleaved([theirs, ours], settings.repetitions)
