@@ -84,7 +84,9 @@ def plan(
     runs = []
     for block in blocks:
         problems = [
-            Problem(env, _sorted(each), episodes) for env in envs or block.envs for each in settings or ({},)
+            Problem(env, _sorted(parameters), episodes)
+            for env in envs or block.envs
+            for parameters in settings or ({},)
         ]
         for problem in problems:
             _check(problem)

@@ -228,11 +228,11 @@ def load(path: str | os.PathLike[str], env: Any, name: str | None = None) -> tup
     if name is not None:
         return name, method(name).load(path, env)
     kind = checkpoint.read_settings(path).get("agent")
-    for known in METHODS.values():
-        if isinstance(known, AgentMethod) and known.path.partition(":")[2] == kind:
-            return kind, known.load(path, env)
-        if isinstance(known, SB3Method) and known.name == kind:
-            return kind, known.load(path, env)
+    for candidate in METHODS.values():
+        if isinstance(candidate, AgentMethod) and candidate.path.partition(":")[2] == kind:
+            return kind, candidate.load(path, env)
+        if isinstance(candidate, SB3Method) and candidate.name == kind:
+            return kind, candidate.load(path, env)
     raise ValueError(
         f"{path} holds {kind!r}, which is no method of this version of jumpgym; if it is one of another "
         "package, name it: package.module:Class"

@@ -1,4 +1,4 @@
-"""The noise on which policies are judged, as a table."""
+"""The noise on which policies are evaluated, as a table."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..evaluation import draw
 
 
 def noise_table(env: Any, episodes: int, seed: int = 0) -> pd.DataFrame:
-    """The noise that ``evaluate`` draws for as many episodes from the same seed.
+    """Return the noise that ``evaluate`` draws for as many episodes from the same seed.
 
-    Where a period has one number, as the demand of one item, there is a row for each episode and a column for
-    each period: written to a CSV file, it is what ``demand=`` replays. Where it has several, there is a row
-    for each episode and period, with the columns ``episode``, ``period`` and a column for each number.
+    If the noise of a period is one number, such as the demand for one item, the table has a row for each
+    episode and a column for each period; as a CSV file, ``demand=`` can replay it. Otherwise it has a row for
+    each episode and period, with the columns ``episode`` and ``period``, and a column for each number.
 
     Args:
         env: environment id, environment or problem with a horizon.
         episodes: number of episodes.
-        seed: of the noise.
+        seed: seed of the noise.
     """
     _, noise = draw(as_problem(env), episodes, seed)
     if noise.ndim == 2:

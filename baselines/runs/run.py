@@ -20,7 +20,7 @@ from .provenance import code_version
 from .training import CURVE_EPISODES
 
 EPISODES = 8192
-"""Episodes of a final evaluation, unless said otherwise."""
+"""Default number of episodes of a final evaluation."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Problem:
     def name(self) -> str:
         """Name of the problem's files, without suffix; no two problems have the same."""
         stem = short(self.env).replace("/", ".")
-        given = "_".join(f"{name}={value}" for name, value in self.parameters)
-        plain = re.sub(r"[^\w=.,+-]", "", given)[:60]
-        if plain != given:
-            plain += "-" + hashlib.sha256(given.encode()).hexdigest()[:8]
-        return f"{stem}_{plain}" if given else stem
+        parameters = "_".join(f"{name}={value}" for name, value in self.parameters)
+        plain = re.sub(r"[^\w=.,+-]", "", parameters)[:60]
+        if plain != parameters:
+            plain += "-" + hashlib.sha256(parameters.encode()).hexdigest()[:8]
+        return f"{stem}_{plain}" if parameters else stem
 
     def make(self) -> gym.Env[Any, Any]:
         """Make the environment."""
@@ -117,11 +117,11 @@ class Problem:
 
 
 def short(env: str) -> str:
-    """``SetupCost-v0`` of ``jumpgym/SetupCost-v0``, ``other/Shop-v0`` of ``package.module:other/Shop-v0``."""
+    """Return a short id: ``SetupCost-v0`` of ``jumpgym/SetupCost-v0``, ``Shop-v0`` of ``module:Shop-v0``."""
     return env.rpartition(":")[2].removeprefix("jumpgym/")
 
 
 def _as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """What JSON makes of them: lists of tuples."""
-    found: dict[str, Any] = json.loads(json.dumps(values))
-    return found
+    """The values as JSON returns them, with lists in place of tuples."""
+    decoded: dict[str, Any] = json.loads(json.dumps(values))
+    return decoded

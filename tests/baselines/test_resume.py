@@ -137,9 +137,9 @@ def test_it_may_be_interrupted_before_its_first_step(name, tmp_path):
     ("name", "settings"),
     [("mixed", {"estimator": "value"}), ("hpo", {}), ("svg", {})],
 )
-def test_agents_go_on_in_the_middle_of_an_endless_problem(name, settings, tmp_path):
-    endless = setup_cost(horizon=None, lead_time=1)
-    assert_resumes(tmp_path, name, [TOTAL // 2], endless, window=7, **settings)
+def test_agents_resume_in_the_middle_of_an_infinite_horizon_problem(name, settings, tmp_path):
+    problem = setup_cost(horizon=None, lead_time=1)
+    assert_resumes(tmp_path, name, [TOTAL // 2], problem, window=7, **settings)
 
 
 @pytest.mark.parametrize(
