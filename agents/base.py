@@ -1,182 +1,189 @@
-"""What all agents share: learn and predict."""
+"""The base class of all agents: learn, predict, save and load."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from abc import abstractmethod
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
+from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.predict import checked_observation, format_action
 
 from .gradients.estimators import cost_unit
 from .gradients.rollout import Limits, Rollout, draw
+from .networks.policies import HybridPolicy
+from .settings import AgentSettings
+from .training import checkpoint
 from .training.callbacks import Callbacks
 from .training.clock import CpuClock
 from .training.device import one_thread, usable_device
 from .training.logger import Logger, ProgressBar
-from .training.persistent import Persistent
 from .training.schedules import cosine
+from .training.training_state import restore_tensors, signature, training_tensors
 
 
-class Agent(Persistent):
-    """An agent that differentiates through the problem it learns.
+class Agent(ABC):
+    """An agent that learns a problem by simulating it.
 
-    One iteration of training simulates ``batch_size`` whole episodes on fresh noise, back-propagates one loss
-    through them, and takes one Adam step. A subclass makes ``self.networks`` and gives the loss, or another
-    ``iterate``. What is to survive ``save`` and ``load`` lies in the networks, as parameters or buffers.
+    One iteration of training simulates ``batch_size`` episodes on fresh noise, differentiates a loss of these
+    episodes, and takes a step of Adam. A subclass names its ``Settings``. Its constructor calls the
+    constructor of this class, makes the networks, and passes them to ``build``. It also defines ``simulate``
+    and ``loss``, or its own ``iterate``. Everything that a checkpoint must keep is a parameter or a buffer of
+    the networks.
 
-    On the CPU one thread is used, whatever ``torch.get_num_threads()`` says, which is left as it was: see
-    ``device.one_thread``.
+    On the CPU, agents use one thread whatever ``torch.get_num_threads()`` says; see ``device.one_thread``.
 
     Args:
         env: environment id, environment or problem.
-        seed: of the networks' initialisation and of all noise.
-        device: torch device of networks and simulation.
-        batch_size: episodes in an iteration.
-        learning_rate: of Adam at the start; annealed to 0 by a cosine over the training.
-        hidden: widths of the hidden layers (tanh) of each network.
-        max_grad_norm: bound on the norm of the gradient of the loss in units of ``cost_scale``.
-        state_gradient_limit: bound on the gradient with respect to each entry of the state, in units of
-            ``cost_scale`` per ``state_scale`` of the problem; see ``rollout``. Where it acts it biases the
-            gradient: too low a limit cuts off what rare, costly shortages say, too high a one lets gradients
-            explode. None for none.
-        tensorboard_log: folder for TensorBoard, or None.
+        device: torch device of the networks and the simulation.
+        **settings: fields of the agent's settings class, for which see ``Settings``.
 
     Attributes:
-        problem: the problem that is learnt.
-        num_timesteps: transitions simulated so far, the environment's time steps.
-        cost_scale: magnitude of the cost of a period in the latest iterations, the unit of cost in training;
-            see ``estimators.cost_unit``.
-        clock: CPU seconds of training so far.
-        logger: last values of loss, cost, entropy, gradient norm.
+        problem: the problem to learn.
+        settings: the settings, a frozen dataclass.
+        networks: the networks by name.
+        num_timesteps: number of transitions simulated so far; these are the environment's time steps.
+        iterations: number of iterations so far.
+        progress: share of the training that is done, in [0, 1].
+        cost_scale: magnitude of the cost of a period in the latest iterations, which serves as the unit of
+            cost in training; see ``estimators.cost_unit``.
+        clock: CPU time of the training so far.
+        logger: latest values of the reported quantities, by key: ``train/loss``; ``train/gradient_norm``,
+            before clipping; ``train/entropy``, mean over decisions and gates; ``train/temperature``, of
+            relaxed gates; ``rollout/cost``, mean cost of an episode.
 
     Raises:
-        ValueError, TypeError: naming the parameter, its value and what is allowed.
+        NotApplicable: if the agent is not made for the problem.
+        ValueError, TypeError: if a parameter is wrong; the message names it, its value and what is allowed.
     """
 
     SCALE_UPDATE: ClassVar[float] = 0.1
+    Settings: ClassVar[type[AgentSettings]] = AgentSettings
+    settings: AgentSettings
+    policy: HybridPolicy
+    networks: nn.ModuleDict
+    optimizer: torch.optim.Adam
+    __signature__: ClassVar[inspect.Signature]
 
-    def __init__(
-        self,
-        env: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "cpu",
-        batch_size: int = 256,
-        learning_rate: float = 3e-3,
-        hidden: Sequence[int] = (64, 64),
-        max_grad_norm: float = 0.2,
-        state_gradient_limit: float | None = 400.0,
-        tensorboard_log: str | os.PathLike[str] | None = None,
-        **unknown: Any,
-    ) -> None:
-        for name, value in unknown.items():
-            raise TypeError(
-                f"{self.name}: unknown parameter {name}={value!r}; allowed are env, device, "
-                f"{', '.join(self._setting_names())}"
-            )
-        self.problem = self._supported(env)
-        self.seed = checks.integer("seed", seed, low=0, high=2**63 - 1)
+    def __init_subclass__(cls) -> None:
+        """Make ``help()`` show the settings and their defaults as the arguments of the class."""
+        super().__init_subclass__()
+        _, *common, _ = inspect.signature(Agent.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature([*common, *inspect.signature(cls.Settings).parameters.values()])
+
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        allowed = [field.name for field in fields(self.Settings)]
+        for name, value in settings.items():
+            if name not in allowed:
+                raise TypeError(
+                    f"{type(self).__name__}: unknown parameter {name}={value!r}; allowed are env, device, "
+                    f"{', '.join(allowed)}"
+                )
+        self.problem: HindsightProblem = as_problem(env)
+        self.settings = self.Settings.for_problem(self.problem, **settings)
         self.device = usable_device(device)
-        self.batch_size = checks.integer("batch_size", batch_size, low=2)
-        self.learning_rate = checks.number("learning_rate", learning_rate, low=0)
-        if not isinstance(hidden, Sequence):
-            raise TypeError(f"hidden={hidden!r} must be a sequence of widths, such as (64, 64)")
-        self.hidden = [checks.integer("hidden", width, low=1) for width in hidden]
-        self.max_grad_norm = checks.number("max_grad_norm", max_grad_norm, low=0)
-        self.state_gradient_limit = (
-            None
-            if state_gradient_limit is None
-            else checks.number("state_gradient_limit", state_gradient_limit, low=0)
-        )
-        self.tensorboard_log = None if tensorboard_log is None else os.fspath(tensorboard_log)
+        self._environment = _name_of(env)
         self.num_timesteps = 0
         self.iterations = 0
         self.progress = 0.0
+        self.cost_scale = 1.0
         self.clock = CpuClock()
         self.clock.stop()
         self.logger = Logger()
-        self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reseed other devices too
-            self.networks = nn.ModuleDict(self.make_networks()).to(self.device)
-        self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.learning_rate)
-        self.cost_scale = 1.0
-        with one_thread(self.device), torch.no_grad():
-            self.cost_scale = self.first_cost_scale()
+        self.generator = torch.Generator(self.device).manual_seed(self.settings.seed)
 
-    @abstractmethod
-    def make_networks(self) -> dict[str, nn.Module]:
-        """The networks that are trained, by name."""
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """A context in which new networks draw their weights from ``seed``, not from torch's global state."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.settings.seed)  # torch.manual_seed reseeds all devices
+            yield
+
+    def build(self, **networks: nn.Module | None) -> None:
+        """Finish the construction: take the networks (except None) and measure the first ``cost_scale``."""
+        self.networks = nn.ModuleDict({name: net for name, net in networks.items() if net is not None})
+        self.networks.to(self.device)
+        self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings.learning_rate)
+        with one_thread(self.device), torch.no_grad():
+            self.cost_scale = cost_unit(self.simulate(*self.start()).costs)
+
+    def __repr__(self) -> str:
+        estimator = getattr(self.settings, "estimator", None)
+        kind = "" if estimator is None else f"estimator={estimator!r}, "
+        return f"{type(self).__name__}({self._environment}, {kind}{self.num_timesteps:,} time steps)"
 
     @abstractmethod
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Simulate the policy as it is in training, with exploration or relaxation."""
+        """Simulate the policy as in training, with exploration or relaxed gates.
+
+        Args:
+            state: initial states of m episodes.
+            noise: shape (m, T, *noise_shape).
+        """
 
     @abstractmethod
     def loss(self, episodes: Rollout) -> Tensor:
-        """The loss of an iteration, in units of cost; sets what is reported in ``self.logger``."""
+        """Return the loss of an iteration, a scalar in units of cost, and record its parts in the logger."""
 
-    @abstractmethod
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """Regimes (m, G) and quantities (m, n) of observations (m, n_obs)."""
+        """Return regimes (m, G) and quantities (m, n) for observations (m, n_obs).
+
+        By default the regimes are those of the gates of ``policy``: the most probable ones if
+        ``deterministic``, otherwise sampled ones.
+        """
+        return self.policy.choose(observation, self.generator, deterministic)
 
     @property
     def periods(self) -> int:
-        """Periods of an iteration: all of an episode."""
+        """Number of periods T that an iteration simulates: those of a whole episode."""
         assert self.problem.horizon is not None
         return self.problem.horizon
 
-    def first_cost_scale(self) -> float:
-        """``cost_scale`` under the policy as it is at the start."""
-        return cost_unit(self.simulate(*self.start()).costs)
-
     def start(self) -> tuple[Any, Tensor]:
-        """Initial states and noise, (batch_size, periods, *noise_shape), of an iteration."""
-        return draw(self.problem, self.batch_size, self.periods, self.generator)
+        """Draw the initial states and the noise (batch_size, T, *noise_shape) of an iteration."""
+        return draw(self.problem, self.settings.batch_size, self.periods, self.generator)
 
     def iterate(self) -> None:
-        """One iteration of training: simulate, back-propagate, step."""
+        """Run one iteration of training."""
         episodes = self.simulate(*self.start())
         self.descend(self.loss(episodes))
         self.finish(episodes)
 
-    def finish(self, episodes: Rollout) -> None:
-        """Account for an iteration."""
-        self.count(episodes.costs)
-
     def descend(self, loss: Tensor) -> None:
-        """One step of Adam down the gradient of a loss in units of cost.
+        """Take a step of Adam down the gradient of a loss in units of cost.
 
         Raises:
-            FloatingPointError: if the loss or its gradient is not finite; the weights stay as they are.
+            FloatingPointError: if the loss or its gradient is not finite; the weights are left unchanged.
         """
         self.optimizer.zero_grad()
         (loss / self.cost_scale).backward()
-        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.settings.max_grad_norm)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise FloatingPointError(
-                f"{self.name}: after {self.num_timesteps} time steps the loss is {float(loss.detach())}, "
-                f"the norm of its gradient {float(norm)}; try a lower learning_rate or state_gradient_limit"
+                f"{type(self).__name__}: after {self.num_timesteps} time steps the loss is "
+                f"{float(loss.detach())}, and the norm of its gradient is {float(norm)}; try a lower "
+                "learning_rate or state_gradient_limit"
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = cosine(self.learning_rate, self.progress)
+            group["lr"] = cosine(self.settings.learning_rate, self.progress)
         self.optimizer.step()
         self.logger.record("train/loss", float(loss.detach()))
         self.logger.record("train/gradient_norm", float(norm))
 
-    def count(self, costs: Tensor) -> None:
-        """Account for the costs (T, m, C) that an iteration simulated."""
-        periods, episodes = costs.shape[:2]
-        self.num_timesteps += periods * episodes
+    def finish(self, episodes: Rollout) -> None:
+        """Count the time steps of an iteration, and update ``cost_scale`` with its costs."""
+        periods, count = episodes.costs.shape[:2]
+        self.num_timesteps += periods * count
         self.iterations += 1
-        costs = costs.detach()
+        costs = episodes.costs.detach()
         self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
         self.logger.record("rollout/cost", float(costs.sum(-1).mean()) * periods)
 
@@ -189,71 +196,77 @@ class Agent(Persistent):
         progress_bar: bool = False,
         cpu_seconds: float | None = None,
     ) -> Self:
-        """Train for a number of transitions, or of CPU seconds, or until the first of both is spent.
+        """Train until a number of time steps, a CPU time, or the first of both is reached.
 
         Args:
-            total_timesteps: transitions to simulate, as in SB3.
-            callback: a function of the agent that returns False to stop; or a callback of SB3, whose
-                ``on_step`` is called once an iteration, so that its frequencies count iterations; or a list
+            total_timesteps: number of transitions to simulate, as in SB3.
+            callback: a function of the agent that returns False to stop the training; an SB3 callback, whose
+                ``on_step`` is called once per iteration, so that its frequencies count iterations; or a list
                 of these.
-            log_interval: iterations between two writes to TensorBoard.
-            reset_num_timesteps: False goes on from where the last training stopped, schedules included:
-                ``total_timesteps`` and ``cpu_seconds`` are then what is added to those spent so far.
-            progress_bar: show a bar.
-            cpu_seconds: CPU time of this process to spend; callbacks can pause it by ``agent.clock.pause()``.
+            log_interval: number of iterations between two writes to TensorBoard.
+            reset_num_timesteps: if False, continue the last training and its schedules; ``total_timesteps``
+                and ``cpu_seconds`` are then added to what has been spent.
+            progress_bar: whether to show a progress bar.
+            cpu_seconds: CPU time of this process to spend; a callback can exclude its own time by
+                ``agent.clock.pause()``.
+
+        Returns:
+            the agent itself.
 
         Raises:
             ValueError: if neither limit is given.
-            FloatingPointError: if the loss or its gradient stops being finite; the weights are those before.
+            FloatingPointError: if the loss or its gradient is no longer finite; the weights are those before
+                the failed step.
         """
         if total_timesteps is None and cpu_seconds is None:
             raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
-        total = (
-            checks.integer("total_timesteps", total_timesteps, low=1) if total_timesteps is not None else None
-        )
-        budget = checks.number("cpu_seconds", cpu_seconds, low=1e-6) if cpu_seconds is not None else None
+        total, budget = total_timesteps, cpu_seconds
+        if total is not None:
+            total = checks.integer("total_timesteps", total, low=1)
+        if budget is not None:
+            budget = checks.number("cpu_seconds", budget, low=1e-6)
         log_interval = checks.integer("log_interval", log_interval, low=1)
         if reset_num_timesteps:
             self.num_timesteps = self.iterations = 0
-            spent = 0.0
+            self.clock = CpuClock()
         else:
-            spent = self.clock.elapsed
+            self.clock = CpuClock(self.clock.elapsed)
             total = None if total is None else total + self.num_timesteps
-            budget = None if budget is None else budget + spent
-        listeners = Callbacks(self, callback)
-        self.logger = Logger(self.tensorboard_log)
-        bar = ProgressBar(progress_bar, self.name)
-        self.clock = CpuClock(spent)
+            budget = None if budget is None else budget + self.clock.elapsed
+        callbacks = Callbacks(self, callback)
+        self.logger = Logger(self.settings.tensorboard_log)
+        bar = ProgressBar(progress_bar, type(self).__name__)
         self.progress = self._progress(total, budget)
         try:
-            listeners.start(total)
+            callbacks.start(total)
             with one_thread(self.device):
                 going = self.progress < 1
                 while going:
                     self.iterate()
                     self.progress = self._progress(total, budget)
-                    going = listeners.on_step() and self.progress < 1
+                    going = callbacks.on_step() and self.progress < 1
                     if not going or self.iterations % log_interval == 0:
                         self.logger.dump(self.num_timesteps)
                         bar.update(self.progress, cost=f"{self.logger.values['rollout/cost']:.4g}")
         finally:
             self.clock.stop()
-            listeners.close()
+            callbacks.close()
             bar.close()
             self.logger.close()
         return self
 
     def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
-        """Return the action for an observation (n,) or a batch of observations (m, n), as in SB3.
+        """Return the action for an observation (n_obs,) or a batch of observations (m, n_obs), as in SB3.
 
         The action is what the environment would carry out: quantities lie in the interval of their regime,
         and within what the observed state admits. See ``format_action`` for its form.
+
+        Args:
+            observation: as the environment returns it.
+            state, episode_start: as in SB3. The state is returned unchanged, since agents have no memory.
+            deterministic: whether to take the most probable regimes instead of sampling them.
 
         Raises:
             ValueError: if the observation has the wrong shape, is not finite, or its period is not in
@@ -267,35 +280,96 @@ class Agent(Persistent):
         decision = self.problem.carry_out_at(batch, regime.cpu().numpy(), quantity.cpu().numpy())
         return format_action(decision.regime, decision.quantity, array.ndim == 2, episode_start), state
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint from which the training can continue: weights and JSON, without pickle."""
+        stored = {
+            "agent": type(self).__name__,
+            "settings": asdict(self.settings),
+            "problem": signature(self.problem),
+            "device": self.device.type,
+            "num_timesteps": self.num_timesteps,
+            "iterations": self.iterations,
+            "cost_scale": self.cost_scale,
+            "progress": self.progress,
+            "cpu_seconds": self.clock.elapsed,
+        }
+        tensors = training_tensors(self.networks, self.optimizer, self.generator)
+        checkpoint.write(path, stored, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+
     @classmethod
-    def _supported(cls, env: Any) -> HindsightProblem:
-        problem = as_problem(env)
-        if problem.horizon is None:
-            raise NotApplicable(
-                f"{cls.name}: it needs a problem with an end, and this one has horizon=None; make it with a "
-                "horizon, such as horizon=100, or use an agent that learns on windows: MixedGradient, HPO or "
-                "StochasticValueGradient"
+    def load(cls, path: str | os.PathLike[str], env: Any, device: str | torch.device = "cpu") -> Self:
+        """Return the agent of a checkpoint.
+
+        Args:
+            path: file that ``save`` wrote.
+            env: environment id, environment or problem, with the same observations, action layout and horizon
+                as the one that the agent learnt. Its costs, demand and intervals may differ: the policy is
+                the one that was learnt, with its quantities projected on the intervals of ``env``.
+            device: torch device of the networks and the simulation.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is damaged, holds another agent, or does not fit ``env``.
+        """
+        stored, arrays = checkpoint.read(path)
+        problem, device = as_problem(env), usable_device(device)
+        if stored.get("agent") != cls.__name__:
+            raise ValueError(
+                f"{path} holds {stored.get('agent')!r}, not {cls.__name__!r}: load it with that class"
             )
-        return problem
+        try:
+            if stored["problem"] != signature(problem):
+                raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
+            agent = cls(env, device=device, **stored["settings"])
+            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()})
+        except KeyError as error:
+            raise ValueError(f"{path} is damaged: it has no {error}") from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not fit: {error}") from error
+        return agent
 
     def get_env(self) -> HindsightProblem:
-        """The problem; SB3's callbacks ask for it."""
+        """Return the problem; SB3's callbacks ask for it."""
         return self.problem
 
     def get_vec_normalize_env(self) -> None:
-        """None: observations are never normalised outside the networks; SB3's callbacks ask."""
+        """Return None, since observations are normalised only inside the networks; SB3's callbacks ask."""
+        return None
+
+    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
+        self.iterations = checks.integer("iterations", stored["iterations"], low=0)
+        self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
+        self.progress = checks.number("progress", stored["progress"], low=0, high=1)
+        self.clock = CpuClock(checks.number("cpu_seconds", stored["cpu_seconds"], low=0))
+        self.clock.stop()
+        restore_tensors(tensors, self.networks, self.optimizer, stepped=self.iterations > 0)
+        if stored["device"] == self.device.type:
+            self.generator.set_state(tensors["generator"])
+        else:  # the state of a generator has no meaning on another type of device
+            self.generator.manual_seed(self.settings.seed + self.num_timesteps)
 
     def _limits(self, noise: Tensor) -> Limits | None:
-        """The limits on the state's gradient of the loss in units of ``cost_scale``; see ``rollout``."""
-        if self.state_gradient_limit is None:
+        """Return the bound on the gradient in each entry of the state, for a loss in units of cost."""
+        limit = self.settings.state_gradient_limit
+        if limit is None:
             return None
         limits: list[float | Tensor | None] = []
         for scale in self.problem.state_scale:
-            limit = None if scale is None else self.state_gradient_limit / scale
-            array = isinstance(limit, np.ndarray)
-            limits.append(torch.as_tensor(limit, dtype=noise.dtype, device=noise.device) if array else limit)
+            bound = None if scale is None else limit / scale
+            array = isinstance(bound, np.ndarray)
+            limits.append(torch.as_tensor(bound, dtype=noise.dtype, device=noise.device) if array else bound)
         return limits
 
     def _progress(self, total: int | None, budget: float | None) -> float:
-        steps = self.num_timesteps / total if total is not None else 0.0
-        return min(1.0, max(steps, self.clock.elapsed / budget if budget is not None else 0.0))
+        """Return the share of the time steps or of the CPU seconds that is spent, whichever is larger."""
+        steps = 0.0 if total is None else self.num_timesteps / total
+        seconds = 0.0 if budget is None else self.clock.elapsed / budget
+        return min(1.0, max(steps, seconds))
+
+
+def _name_of(env: Any) -> str:
+    """Return a short name of an environment, such as SetupCost, or the class of the problem."""
+    spec = getattr(env, "spec", None)
+    name: str = env if isinstance(env, str) else getattr(spec, "id", type(as_problem(env)).__name__)
+    return name.split("/")[-1].rsplit("-v", 1)[0]

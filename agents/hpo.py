@@ -1,32 +1,33 @@
-"""HPO: a clipped loss of the gate over several epochs, and pathwise gradients in the first."""
+"""HPO: a clipped loss of the gates over several epochs, and pathwise gradients in the first epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jumpgym import checks
+from jumpgym import HindsightProblem, checks
 
 from .gradients import estimators
-from .gradients.exploration import revival_loss
-from .gradients.rollout import Rollout, rollout
-from .networks.gates import entropy, gumbel_noise, log_prob, sampled_gate
-from .networks.perceptrons import mlp
+from .gradients.rollout import Rollout, sampled_rollout
+from .networks.gates import entropy, log_prob
+from .networks.perceptrons import Value, mlp
 from .networks.policies import HybridPolicy
-from .windows import WindowedAgent
+from .windows import WindowedAgent, WindowSettings
 
 
 class Decisions(NamedTuple):
-    """N decisions that were made, without gradient.
+    """N decisions of the simulated episodes, without gradient.
 
     Attributes:
         observations: shape (N, n).
         gates: one-hot, shape (N, options).
-        log_prob: of each gate when it was drawn, shape (N, G).
-        advantages: of each gate, shape (N, G).
-        returns: cost to go that the value is fitted to, shape (N, C).
+        log_prob: log-probability of each gate when it was sampled, shape (N, G).
+        advantages: advantage of each gate, shape (N, G).
+        returns: costs to go to which the value is fitted, shape (N, C).
     """
 
     observations: Tensor
@@ -36,61 +37,90 @@ class Decisions(NamedTuple):
     returns: Tensor
 
     def at(self, indices: Tensor) -> Decisions:
-        """Some of the decisions."""
+        """Return the decisions at these indices."""
         return Decisions(*(entry[indices] for entry in self))
 
 
 class SeparateNetworks(HybridPolicy):
-    """A policy whose gates and quantities share no weights, so that steps on the gate leave quantities alone.
+    """A policy whose gates and quantities share no weights: steps on the gates leave quantities alone.
 
     Args:
-        problem, hidden, quantity_head: see ``HybridPolicy``.
+        problem, hidden: see ``HybridPolicy``.
     """
 
-    def __init__(self, problem: Any, hidden: Any, quantity_head: Any) -> None:
-        super().__init__(problem, hidden, quantity_head)
-        if self.heads is None:  # of one gate; several have networks of their own
+    def __init__(self, problem: HindsightProblem, hidden: Sequence[int]) -> None:
+        super().__init__(problem, hidden, "problem")
+        if self.heads is None:  # with several coupled gates, the networks are separate already
             inputs = self.features.dim
             self.net = mlp(inputs, hidden, self.own)
             self.heads = mlp(inputs + self.layout.options, hidden, len(self.layout.low))
 
 
-class HPO(WindowedAgent):
-    """Hybrid policy optimisation at its published settings (Alvo, Russo and Kanoria 2026, arXiv 2605.14297).
+@dataclass(frozen=True, kw_only=True)
+class HPOSettings(WindowSettings):
+    """Settings of ``HPO``, beside those of ``WindowSettings`` and ``AgentSettings``.
 
-    An iteration simulates one batch of episodes and learns from it in several epochs. The first takes one
-    step on the whole batch down the pathwise gradient of the cost, and, through the states, the
-    score-function gradient of the gates with its cross term. The later ones take steps on four minibatches of
-    decisions each, on gates and value alone: PPO's clipped ratios of each gate's probability, advantages
-    normalised in each minibatch, until the gates have moved by ``TARGET_KL``.
-
-    From the authors' code (github.com/MatiasAlvo/hybrid-rl, hybrid_main.yml and hybrid_wrapper.py) are all
-    defaults, the batch of 128 episodes, the four minibatches, the divergence at which epochs end, the weight
-    of the value, the costs in units of their standard deviation in the batch, the separate networks of gates
-    and quantities, and the credit: each gate with the summed cost. Other here: the form of quantities and
-    the network's inputs are those of our other agents, with the revival of dead quantities
-    (``HybridPolicy.revival``); the learning rate falls by a cosine, theirs is constant; the norm of the
-    gradient is bounded over all networks, not for each. Theirs leaves out the first and the last 20 of 100
-    periods from every loss, to learn a stationary policy; here the end belongs to the problem, or a learned
-    value closes the window (see ``WindowedAgent``), and all periods count.
-
-    The gates look ahead by ``gamma`` whatever the discount of the problem, and a problem without an end has
-    its windows closed by the value of that discount: both are biased for the expected cost unless ``gamma``
-    is the discount of the problem.
+    The loss whose gradient ``max_grad_norm`` bounds is here a mean over periods.
 
     Args:
-        env: environment id, environment or problem.
-        gamma: discount of the costs to go that gates are credited with.
-        gae_lambda: of the generalised advantage.
-        clip: bound on the change of a gate's probability that pays, as a share.
-        epochs: over the data of an iteration, with the first.
-        entropy_bonus: weight of the mean entropy of a gate, in units of the standard deviation of a
-            gate's advantage, at the start; it falls in a line to ``final_entropy_bonus``.
-        final_entropy_bonus: at the end of the training.
-        credit: "total" credits each gate with the summed cost, "components" with the components that it
-            enters, see ``MixedGradient``.
-        batch_size, learning_rate, max_grad_norm, **settings: of every agent, see ``WindowedAgent``; the loss,
-            of which the gradient's norm is bounded, is here the mean over periods.
+        gamma: discount of the costs to go that the gates are credited with.
+        gae_lambda: lambda of the generalised advantage, in [0, 1].
+        clip: relative change of a gate's probability beyond which it is not rewarded.
+        epochs: number of epochs over the data of an iteration, including the first.
+        entropy_bonus: initial weight of the mean entropy of a gate, in units of the standard deviation of a
+            gate's advantage; it changes linearly to ``final_entropy_bonus``.
+        final_entropy_bonus: weight at the end of the training.
+        credit: "total" credits each gate with the whole cost, "components" with the components that it
+            enters; see ``MixedGradientSettings``.
+        batch_size, learning_rate, max_grad_norm: see ``AgentSettings``.
+    """
+
+    gamma: float = 0.93
+    gae_lambda: float = 0.96
+    clip: float = 0.16
+    epochs: int = 5
+    entropy_bonus: float = 0.01
+    final_entropy_bonus: float = 0.001
+    credit: estimators.Credit = "total"
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    max_grad_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(checks.number, "gamma", "gae_lambda", low=0, high=1)
+        self._check(checks.number, "clip", low=1e-6, high=1)
+        self._check(checks.integer, "epochs", low=1)
+        self._check(checks.number, "entropy_bonus", "final_entropy_bonus", low=0)
+        self._check(checks.choice, "credit", allowed=("components", "total"))
+
+
+class HPO(WindowedAgent):
+    """Hybrid policy optimisation, as published (Alvo, Russo and Kanoria 2026, arXiv 2605.14297).
+
+    An iteration simulates one batch of episodes and learns from it in several epochs. The first epoch takes
+    one step on the whole batch, along the pathwise gradient of the cost and the score-function gradient of
+    the gates, including its cross term through the states. Each later epoch takes steps on four minibatches
+    of decisions, for the gates and the value only: PPO's clipped probability ratio of each gate, with
+    advantages normalised in each minibatch. The epochs end early once the gates have moved by ``TARGET_KL``.
+
+    The following is taken from the authors' code (github.com/MatiasAlvo/hybrid-rl, hybrid_main.yml and
+    hybrid_wrapper.py): all defaults, the batch of 128 episodes, the four minibatches, the divergence that
+    ends the epochs, the weight of the value, costs in units of their standard deviation in the batch,
+    separate networks for gates and quantities, and the credit of each gate with the whole cost. The
+    following differs: the form of the quantities, the inputs of the networks and the revival of dead heads
+    (``HybridPolicy.revival``) are those of our other agents; the learning rate falls along a cosine instead
+    of being constant; the norm of the gradient is bounded over all networks, not for each. The authors leave
+    the first and the last 20 of 100 periods out of every loss, to learn a stationary policy; here all periods
+    count, since the end belongs to the problem, or a learned value closes the window.
+
+    The gates look ahead with the discount ``gamma``, whatever the discount of the problem. With an infinite
+    horizon, windows are closed by the value for this discount. Both bias the gradient of the expected cost
+    unless ``gamma`` is the discount of the problem.
+
+    Args:
+        env, device: see ``Agent``.
+        **settings: see ``HPOSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Example:
         >>> from jumpgym.agents import HPO
@@ -98,97 +128,69 @@ class HPO(WindowedAgent):
         >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
     """
 
-    name = "HPO"
     MINIBATCHES, TARGET_KL, VALUE_WEIGHT = 4, 0.015, 0.13
 
-    def __init__(
-        self,
-        env: Any,
-        *,
-        gamma: float = 0.93,
-        gae_lambda: float = 0.96,
-        clip: float = 0.16,
-        epochs: int = 5,
-        entropy_bonus: float = 0.01,
-        final_entropy_bonus: float = 0.001,
-        credit: estimators.Credit = "total",
-        batch_size: int = 128,
-        learning_rate: float = 1e-3,
-        max_grad_norm: float = 5.0,
-        **settings: Any,
-    ) -> None:
-        self.gamma = checks.number("gamma", gamma, low=0, high=1)
-        self.gae_lambda = checks.number("gae_lambda", gae_lambda, low=0, high=1)
-        self.clip = checks.number("clip", clip, low=1e-6, high=1)
-        self.epochs = checks.integer("epochs", epochs, low=1)
-        self.entropy_bonus = checks.number("entropy_bonus", entropy_bonus, low=0)
-        self.final_entropy_bonus = checks.number("final_entropy_bonus", final_entropy_bonus, low=0)
-        self.credit = checks.choice("credit", credit, ("components", "total"))
-        super().__init__(
-            env, batch_size=batch_size, learning_rate=learning_rate, max_grad_norm=max_grad_norm, **settings
-        )
+    Settings = HPOSettings
+    settings: HPOSettings
+    value: Value
 
-    def make_networks(self) -> dict[str, nn.Module]:
-        """The policy and the value."""
-        self.policy = SeparateNetworks(self.problem, self.hidden, "problem")
-        networks = {"policy": self.policy, **self.window_networks()}
-        if "value" not in networks:
-            networks["value"] = self.value = self.make_value()
-        return networks
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        super().__init__(env, device=device, **settings)
+        with self.seeded():
+            self.policy = SeparateNetworks(self.problem, self.settings.hidden)
+            self.value = Value(self.problem, self.settings.hidden)
+        self.build(policy=self.policy, value=self.value, windows=self.windows)
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Episodes with sampled gates."""
-        layout = self.problem.layout
-        gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
-        gate = sampled_gate(gumbel, layout.gate_groups)
-        return rollout(self.problem, self.policy, gate, state, noise, self._limits(noise))
+        """Simulate episodes with sampled gates."""
+        return sampled_rollout(self.problem, self.policy, state, noise, self.generator, self._limits(noise))
 
     def iterate(self) -> None:
-        """One iteration: simulate, one step on all that follows from it, then epochs on the gates alone."""
+        """Run one iteration: simulate, a step on the whole loss, then epochs on gates and value only."""
         episodes = self.simulate(*self.start())
         decisions = self.decisions(episodes)
         self.descend(self.loss(episodes, decisions))
-        for _ in range(1, self.epochs):
+        for _ in range(1, self.settings.epochs):
             if not self._epoch(decisions):
                 break
         self.finish(episodes)
 
     def loss(self, episodes: Rollout, decisions: Decisions | None = None) -> Tensor:
-        """Loss of the first epoch: mean cost of a period, and the losses of gates, value and revival."""
+        """Return the loss of the first epoch: mean cost, with the losses of gates, value and revival."""
         decisions = decisions or self.decisions(episodes)
         periods, unit = len(episodes.costs), self._unit(episodes)
         pathwise = estimators.pathwise_loss(episodes.costs, self.closing(episodes)) / (periods * unit)
-        revival = revival_loss(self.policy, episodes) / periods
+        revival = self.revival_loss(episodes) / periods
         gates, _ = self.gate_loss(episodes.logits.flatten(0, 1), decisions)
         return (pathwise + gates + revival) * self.cost_scale
 
     def gate_loss(self, logits: Tensor, decisions: Decisions) -> tuple[Tensor, float]:
-        """Loss of the gates and of the value, and how far the gates are from those that decided.
+        """Return the loss of the gates and the value, and the divergence of the gates from the old ones.
 
         Args:
-            logits: as they are now, shape (N, options).
-            decisions: N of them.
+            logits: of the present policy, shape (N, options).
+            decisions: N decisions of the old policy.
 
         Returns:
             the loss, in standard deviations of the advantages, and the estimated Kullback-Leibler divergence.
         """
-        groups = self.problem.layout.gate_groups
+        chosen, groups = self.settings, self.problem.layout.gate_groups
         log_ratio = log_prob(logits, decisions.gates, groups) - decisions.log_prob
         advantages = estimators.normalised(decisions.advantages[None])[0]
-        undecided = entropy(logits, groups).mean()
-        self.logger.record("train/entropy", float(undecided.detach()))
-        bonus = self.entropy_bonus + self.progress * (self.final_entropy_bonus - self.entropy_bonus)
+        mean_entropy = entropy(logits, groups).mean()
+        self.logger.record("train/entropy", float(mean_entropy.detach()))
+        bonus = chosen.entropy_bonus + self.progress * (chosen.final_entropy_bonus - chosen.entropy_bonus)
         value_error = self.value.error(decisions.observations, decisions.returns)
         loss = (
-            clipped_loss(log_ratio, advantages, self.clip)
-            - bonus * undecided
+            clipped_loss(log_ratio, advantages, chosen.clip)
+            - bonus * mean_entropy
             + 0.5 * self.VALUE_WEIGHT * value_error
         )
         log_ratio = log_ratio.detach()
         return loss, float((log_ratio.exp() - 1 - log_ratio).mean())
 
     def decisions(self, episodes: Rollout) -> Decisions:
-        """All decisions of the episodes, (T m), with their advantages."""
+        """Return the T m decisions of the episodes, with their advantages."""
         logits = episodes.logits.detach()
         advantages, returns = self.advantages_and_returns(episodes)
         log_p = log_prob(logits, episodes.gates, self.problem.layout.gate_groups)
@@ -196,47 +198,43 @@ class HPO(WindowedAgent):
             episodes.observations.detach(),
             episodes.gates,
             log_p,
-            estimators.credited(advantages, self.problem.layout, self.credit),
+            estimators.credited(advantages, self.problem.layout, self.settings.credit),
             returns,
         )
         return Decisions(*(entry.flatten(0, 1) for entry in entries))
 
     def advantages_and_returns(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
-        """Generalised advantages and the costs to go that follow from them, (T, m, C), by component."""
-        costs = episodes.costs.detach() / self.discounts(episodes.costs, len(episodes.costs))
+        """Return generalised advantages (T, m, C), and the costs to go that follow from them."""
+        costs = episodes.costs.detach() / self.discounts(episodes.costs)
         values = self.value(episodes.observations.detach())
-        closing = self.value(episodes.final.detach()) if self.endless else 0.0
-        advantages = estimators.gae(costs, values, self.gae_lambda, closing, self.gamma)
+        closing = self.value(episodes.final.detach()) if self.infinite_horizon else 0.0
+        advantages = estimators.gae(costs, values, self.settings.gae_lambda, closing, self.settings.gamma)
         return advantages, advantages + values
 
-    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """The most probable regime of each gate, or a sampled one, and the quantities."""
-        return self.policy.choose(observation, self.generator, deterministic)
-
     def _epoch(self, decisions: Decisions) -> bool:
-        """Steps on minibatches; False as soon as the gates have moved too far."""
+        """Take steps on minibatches; return False as soon as the gates have moved too far."""
         count = len(decisions.observations)
         order = torch.randperm(count, generator=self.generator, device=self.generator.device)
         for indices in order.tensor_split(self.MINIBATCHES):
-            some = decisions.at(indices)
-            logits, _, _ = self.policy(some.observations, lambda logits, gates=some.gates: gates)
-            loss, divergence = self.gate_loss(logits, some)
+            batch = decisions.at(indices)
+            logits, _, _ = self.policy(batch.observations, lambda logits, gates=batch.gates: gates)
+            loss, divergence = self.gate_loss(logits, batch)
             self.descend(loss * self.cost_scale)
             if divergence > self.TARGET_KL:
                 return False
         return True
 
     def _unit(self, episodes: Rollout) -> Tensor:
-        """Standard deviation of the cost of a period, over periods and episodes."""
+        """Return the standard deviation of the cost of a period, over periods and episodes."""
         return episodes.costs.detach().sum(-1).std().clamp(min=1e-8)
 
 
 def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """``max(r A, clip(r, 1 - eps, 1 + eps) A)``, mean over decisions and gates (Schulman et al. 2017, PPO).
+    """Return ``max(r A, clip(r, 1 - eps, 1 + eps) A)``, mean over decisions and gates (Schulman et al. 2017).
 
     Args:
         log_ratio: ``log p(a) - log p_old(a)`` of each gate, shape (N, G).
-        advantages: how much costlier than expected, shape (N, G).
+        advantages: excess of the cost over the expected cost, shape (N, G).
         clip: eps.
     """
     ratio = log_ratio.exp()

@@ -1,37 +1,37 @@
-"""Reinforce: score-function gradients for the gate and the quantity both."""
+"""Reinforce: score-function gradients for both gates and quantities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jumpgym import HindsightProblem, checks
 
-from .gradients import estimators
-from .gradients.exploration import entropy_weight
-from .gradients.rollout import Rollout, rollout
+from .gradients.estimators import ESTIMATORS, Credit, credited, score_loss
+from .gradients.rollout import Rollout, at_period, rollout
 from .networks.distributions import DISTRIBUTIONS, QuantityDistribution
-from .networks.gates import entropy, gumbel_noise, log_prob, most_probable, sampled_gate
+from .networks.gates import Choice, entropy, gumbel_noise, log_prob, most_probable, sampled_gate
 from .networks.perceptrons import Value
-from .networks.policies import Choice, HybridPolicy
-from .windows import WindowedAgent
+from .networks.policies import HybridPolicy
+from .windows import WindowedAgent, WindowSettings
 
 Family = Literal["gaussian", "truncated_normal", "kumaraswamy"]
 Estimator = Literal["reward_to_go", "leave_one_out", "value", "gae"]
 
 
 class StochasticPolicy(HybridPolicy):
-    """A hybrid policy whose quantities are sampled around what ``HybridPolicy`` puts them at.
+    """A hybrid policy whose quantities are sampled around the quantities of ``HybridPolicy``.
 
-    Called, it returns these, the locations, in the form of ``problem.quantity_from`` and not projected.
+    Called as a function, it returns these quantities, the locations, without projecting them.
 
     Args:
-        problem: what is decided.
+        problem: the problem to decide on.
         hidden: widths of the hidden layers of each network.
-        family: of the distribution of each quantity, see ``distributions``.
+        family: distribution of each quantity; see ``distributions``.
     """
 
     belongs: Tensor
@@ -49,51 +49,81 @@ class StochasticPolicy(HybridPolicy):
     def act(
         self, observation: Tensor, choice: Choice, deviation: float
     ) -> tuple[Tensor, Tensor, Tensor, QuantityDistribution]:
-        """Decide: gates by ``choice``, and how the quantities in the regimes chosen are distributed.
+        """Choose the gates, and return the distribution of the quantities in the chosen regimes.
 
         Args:
             observation: shape (..., n_obs).
             choice: see ``HybridPolicy.forward``.
-            deviation: of the quantities, in units of their scale.
+            deviation: standard deviation of the quantities, in units of their scale.
 
         Returns:
-            Logits and weights (..., options) of all gates, the columns (..., n) of the regimes chosen, and
-            the distribution (..., n) of the quantities in these.
+            logits and weights (..., options) of all gates, the columns (..., n) of the chosen regimes, and
+            the distribution (..., n) of the quantities in them.
         """
         logits, weights, locations = self(observation, choice)
         q = self.quantities
         columns = q.columns(most_probable(weights, self.layout.gate_groups))
-        spread, low, high = (each[columns] for each in (deviation * q.scale, q.low, q.high))
+        spread, low, high = (array[columns] for array in (deviation * q.scale, q.low, q.high))
         return logits, weights, columns, self.family(locations.gather(-1, columns), spread, low, high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforceSettings(WindowSettings):
+    """Settings of ``Reinforce``, beside those of ``WindowSettings`` and ``AgentSettings``.
+
+    Args:
+        quantity: distribution of the quantities around the output of the network; see ``distributions``. A
+            sample of "gaussian" is projected on the interval of its regime; "truncated_normal" and
+            "kumaraswamy" are distributions on this interval (course notes, 23.2.1).
+        estimator: advantage of the decisions: "reward_to_go" (no baseline), "leave_one_out", "value" (these
+            three are unbiased), or "gae" (less variance, some bias); see ``MixedGradient``.
+        gae_lambda: lambda of the estimator "gae", in [0, 1].
+        credit: "components" credits each gate, and its quantities, with the components of the cost that the
+            gate enters, "total" with the whole cost; see ``MixedGradientSettings``.
+        deviation: initial standard deviation of the quantities, in units of the problem's
+            ``quantity_scale``.
+        final_deviation: standard deviation at the end of the training; in between it falls geometrically. The
+            best policy under a large deviation differs from the best one without, and under a small deviation
+            gradients are noisy.
+        entropy_bonus, entropy_until: initial worth of the entropy of a gate and its quantities in one period,
+            in units of cost, and the share of the training at which it has fallen to 0; see
+            ``MixedGradientSettings``.
+        batch_size: number of episodes that an iteration simulates.
+    """
+
+    quantity: Family = "gaussian"
+    estimator: Estimator = "gae"
+    gae_lambda: float = 0.95
+    credit: Credit = "components"
+    deviation: float = 0.2
+    final_deviation: float = 0.03
+    entropy_bonus: float | None = None
+    entropy_until: float = 0.7
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(checks.choice, "quantity", allowed=get_args(Family))
+        self._check(checks.choice, "estimator", allowed=get_args(Estimator))
+        self._check(checks.number, "gae_lambda", low=0, high=1)
+        self._check(checks.choice, "credit", allowed=("components", "total"))
+        self._check(checks.number, "deviation", "final_deviation", low=1e-6)
+        self._check_unless_none(checks.number, "entropy_bonus", low=0)
+        self._check(checks.number, "entropy_until", low=1e-6, high=1)
 
 
 class Reinforce(WindowedAgent):
     """Policy gradient by the score function alone (Williams, 1992; course notes, chapters 23 and 24).
 
-    Gates and quantities are both sampled, and both follow ``sum_t grad log pi(a_t | S_t) A_t``, where
-    ``log pi`` is the sum over gates of ``log p(gate) + log p(quantities of the gate | regime chosen)``. The
-    simulator is not differentiated: what ``MixedGradient`` gains by it shows in the comparison. In evaluation
-    the most probable regime is taken, and the centre of its quantities' distributions: the mean of the
-    Gaussian, the mode of the truncated normal, the median of the Kumaraswamy.
+    Gates and quantities are both sampled, and the gradient of both is ``sum_t grad log pi(a_t | S_t) A_t``,
+    where ``log pi`` is the sum over gates of ``log p(gate) + log p(quantities of the gate | regime)``. The
+    simulator is not differentiated, so that a comparison with ``MixedGradient`` shows what that gains.
+    Deterministic decisions take the most probable regimes and the centre of the distributions of their
+    quantities: the mean of the Gaussian, the mode of the truncated normal, the median of the Kumaraswamy.
 
     Args:
-        env: environment id, environment or problem.
-        quantity: distribution of the quantities around what the network says, see ``distributions``:
-            "gaussian" is projected on the interval of the regime after it was sampled; "truncated_normal" and
-            "kumaraswamy" live on the interval (course notes, 23.2.1).
-        estimator: advantages of "reward_to_go" (no baseline), "leave_one_out", "value" (these three are
-            unbiased), or "gae" (less variance, some bias); see ``estimators``.
-        gae_lambda: of "gae".
-        credit: "components" credits each gate, and its quantities, with the components of the cost that it
-            enters, "total" with all; see ``MixedGradient``.
-        deviation: standard deviation of the quantities at the start, in units of the problem's
-            ``quantity_scale``.
-        final_deviation: the like at the end; in between it falls geometrically. The optimum under a large
-            deviation is not the one without, and under a small one gradients are noisy.
-        entropy_bonus: cost units that the entropy of a gate and its quantities in one period is worth at the
-            start; None and ``entropy_until``: see ``MixedGradient``.
-        entropy_until: fraction of training in (0, 1].
-        batch_size, **settings: of every agent, see ``WindowedAgent`` and ``Agent``.
+        env, device: see ``Agent``.
+        **settings: see ``ReinforceSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Example:
         >>> from jumpgym.agents import Reinforce
@@ -101,107 +131,83 @@ class Reinforce(WindowedAgent):
         >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
     """
 
-    name = "Reinforce"
+    Settings = ReinforceSettings
+    settings: ReinforceSettings
+    policy: StochasticPolicy
 
-    def __init__(
-        self,
-        env: Any,
-        *,
-        quantity: Family = "gaussian",
-        estimator: Estimator = "gae",
-        gae_lambda: float = 0.95,
-        credit: estimators.Credit = "components",
-        deviation: float = 0.2,
-        final_deviation: float = 0.03,
-        entropy_bonus: float | None = None,
-        entropy_until: float = 0.7,
-        batch_size: int = 128,
-        **settings: Any,
-    ) -> None:
-        self.quantity = checks.choice("quantity", quantity, get_args(Family))
-        self.estimator = checks.choice("estimator", estimator, get_args(Estimator))
-        self.gae_lambda = checks.number("gae_lambda", gae_lambda, low=0, high=1)
-        self.credit = checks.choice("credit", credit, ("components", "total"))
-        self.deviation = checks.number("deviation", deviation, low=1e-6)
-        self.final_deviation = checks.number("final_deviation", final_deviation, low=1e-6)
-        self.entropy_bonus = (
-            None if entropy_bonus is None else checks.number("entropy_bonus", entropy_bonus, low=0)
-        )
-        self.entropy_until = checks.number("entropy_until", entropy_until, low=1e-6, high=1)
-        super().__init__(env, batch_size=batch_size, **settings)
-
-    def make_networks(self) -> dict[str, nn.Module]:
-        """The policy, and the value where the estimator or the end of a window needs one."""
-        self.policy = StochasticPolicy(self.problem, self.hidden, self.quantity)
-        networks = {"policy": self.policy, **self.window_networks()}
-        if "value" not in networks and self.estimator in ("value", "gae"):
-            networks["value"] = self.value = Value(self.problem, self.hidden)
-        return networks
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        super().__init__(env, device=device, **settings)
+        chosen = self.settings
+        with self.seeded():
+            self.policy = StochasticPolicy(self.problem, chosen.hidden, chosen.quantity)
+            if self.infinite_horizon or ESTIMATORS[chosen.estimator].needs_value:
+                self.value = Value(self.problem, chosen.hidden)
+        self.build(policy=self.policy, value=self.value, windows=self.windows)
 
     @torch.no_grad()
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Episodes without gradient; ``quantities`` are as sampled, before they were projected."""
-        layout, deviation, drawn = self.problem.layout, self._deviation(), []
+        """Simulate episodes with sampled gates and quantities, without gradient."""
+        layout, deviation = self.problem.layout, self._deviation()
         shape = (noise.shape[1], len(noise))
-        gate = sampled_gate(gumbel_noise((*shape, layout.options), self.generator, noise), layout.gate_groups)
-        uniforms = iter(self._uniforms((*shape, len(layout.quantity_gate)), noise))
+        gumbel = gumbel_noise((*shape, layout.options), self.generator, noise)
+        uniforms = self._uniforms((*shape, len(layout.quantity_gate)), noise)
+        proposals: list[Tensor] = []
 
         def policy(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-            logits, weights, columns, found = self.policy.act(observation, choice, deviation)
-            sample = found.sample(next(uniforms))
-            quantities = sample.new_zeros(*sample.shape[:-1], len(layout.low)).scatter(-1, columns, sample)
-            drawn.append(quantities)
-            return logits, weights, self.policy.quantities.project(quantities)
+            logits, weights, columns, distribution = self.policy.act(observation, choice, deviation)
+            sample = distribution.sample(uniforms[len(proposals)])
+            proposal = sample.new_zeros(*sample.shape[:-1], len(layout.low)).scatter(-1, columns, sample)
+            proposals.append(proposal)
+            return logits, weights, self.policy.quantities.project(proposal)
 
-        episodes = rollout(self.problem, policy, gate, state, noise)
-        return episodes._replace(quantities=torch.stack(drawn))
+        episodes = rollout(self.problem, policy, sampled_gate(gumbel, layout.gate_groups), state, noise)
+        return episodes._replace(gumbel=gumbel, proposals=torch.stack(proposals))
 
     def log_prob(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
-        """Log-probability of each gate with its quantities, and their entropy, (T, m, G) each."""
+        """Return the log-probability of each gate with its quantities, and their entropy, (T, m, G) each."""
+        assert episodes.proposals is not None
         gates, groups = episodes.gates, self.problem.layout.gate_groups
-        logits, _, columns, found = self.policy.act(
+        logits, _, columns, distribution = self.policy.act(
             episodes.observations, lambda logits: gates, self._deviation()
         )
         belongs = self.policy.belongs.to(logits)
-        of_quantities = found.log_prob(episodes.quantities.gather(-1, columns))
+        of_quantities = distribution.log_prob(episodes.proposals.gather(-1, columns))
         return (
             log_prob(logits, gates, groups) + of_quantities @ belongs,
-            entropy(logits, groups) + found.entropy() @ belongs,
+            entropy(logits, groups) + distribution.entropy() @ belongs,
         )
 
     def loss(self, episodes: Rollout) -> Tensor:
-        """Score, less the entropy bonus, and the loss of the value."""
-        log_p, undecided = self.log_prob(episodes)
-        bonus = entropy_weight(
-            self.entropy_bonus, self.cost_scale, log_p.shape[-1], self.entropy_until, self.progress
-        )
-        self.logger.record("train/entropy", float(undecided.detach().mean()))
-        value_loss: Tensor | float = 0.0
-        if "value" in self.networks:  # first of all: the first fit tells the scale of the value
-            value_loss = self.value_loss(episodes, self.costs_to_go(episodes))
-        advantages = self.advantages(episodes, self.estimator, self.gae_lambda)
+        """Return the score-function loss, with the losses of the entropy and of the value."""
+        chosen = self.settings
+        log_p, entropies = self.log_prob(episodes)
+        value_loss = self.value_loss(episodes)  # before the advantages: the first fit sets the scale
+        advantages = self.advantages(episodes, self.closing(episodes), chosen.estimator, chosen.gae_lambda)
         return (
-            estimators.score_loss(log_p, estimators.credited(advantages, self.problem.layout, self.credit))
-            - bonus * undecided.sum(-1).sum(0).mean()
+            score_loss(log_p, credited(advantages, self.problem.layout, chosen.credit))
+            + self.entropy_loss(entropies, chosen.entropy_bonus, chosen.entropy_until)
             + value_loss
         )
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """The most probable regime of each gate and the centre of its quantities, or sampled ones."""
+        """Return the most probable regimes and the centre of their quantities, or sample both."""
         groups = self.problem.layout.gate_groups
         noise = observation.new_zeros(1, *observation.shape[:-1], self.problem.layout.options)
-        gate = sampled_gate(
-            noise if deterministic else gumbel_noise(noise.shape, self.generator, noise), groups
-        )
-        _, weights, columns, found = self.policy.act(
-            observation, lambda logits: gate(logits, 0), self._deviation()
-        )
-        quantity = found.centre() if deterministic else found.sample(self._uniforms(columns.shape, noise))
+        if not deterministic:
+            noise = gumbel_noise(noise.shape, self.generator, noise)
+        choice = at_period(sampled_gate(noise, groups), 0)
+        _, weights, columns, distribution = self.policy.act(observation, choice, self._deviation())
+        if deterministic:
+            quantity = distribution.centre()
+        else:
+            quantity = distribution.sample(self._uniforms(columns.shape, noise))
         low, high = self.policy.quantities.low[columns], self.policy.quantities.high[columns]
         return most_probable(weights, groups), torch.clamp(quantity, low, high)
 
     def _deviation(self) -> float:
-        return self.deviation * (self.final_deviation / self.deviation) ** self.progress
+        """Return the standard deviation of the quantities at the present progress."""
+        start, end = self.settings.deviation, self.settings.final_deviation
+        return start * (end / start) ** self.progress
 
     def _uniforms(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)

@@ -1,8 +1,9 @@
-"""SmoothedCost: the naive benchmark that smooths the jumps and does not decompose the action."""
+"""SmoothedCost: a naive benchmark that smooths the jumps and does not decompose the action."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,16 +13,17 @@ from jumpgym import HindsightProblem, NotApplicable, checks
 
 from .base import Agent
 from .gradients.rollout import Rollout, rollout
-from .networks.gates import Gate
-from .networks.policies import Choice, QuantityPolicy
+from .networks.gates import Choice
+from .networks.policies import QuantityPolicy
+from .settings import AgentSettings
 
 
 class Membership(nn.Module):
-    """Regimes that follow from undecomposed quantities: smooth weights, or hard indices.
+    """The regimes to which undecomposed quantities belong: as smooth weights, or as hard indices.
 
     Args:
-        problem: with ``boundaries`` along ``drivers``.
-        steepness: of the sigmoids, in 1 / (driver at quantities of their usual scale).
+        problem: a problem with ``boundaries`` along ``drivers``.
+        steepness: slope of the sigmoids, per driver at ``quantity_scale``.
     """
 
     def __init__(self, problem: HindsightProblem, steepness: float) -> None:
@@ -44,7 +46,7 @@ class Membership(nn.Module):
             start += count
 
     def _differences(self, quantity: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """For each group of gates driver less boundary, (..., count, options - 1), and the slopes."""
+        """Return driver minus boundary, (..., count, options - 1), and slopes, by group of gates."""
         drivers = torch.split(self.problem.drivers(quantity), self.counts, -1)
         return [
             (part[..., None] - getattr(self, f"ends{index}"), getattr(self, f"slopes{index}"))
@@ -52,7 +54,7 @@ class Membership(nn.Module):
         ]
 
     def forward(self, quantity: Tensor) -> Tensor:
-        """Weights (..., options) of quantities (..., n); those of each gate sum to 1."""
+        """Return weights (..., options) for quantities (..., n); those of each gate sum to 1."""
         weights = []
         for difference, slope in self._differences(quantity):
             above = torch.sigmoid(slope * difference)
@@ -64,68 +66,80 @@ class Membership(nn.Module):
         return torch.cat(weights, -1)
 
     def hard(self, quantity: Tensor) -> Tensor:
-        """Regimes (..., G) of quantities (..., n); a boundary belongs to the regime below it."""
+        """Return regimes (..., G) for quantities (..., n); a boundary belongs to the regime below it."""
         return torch.cat([(part > 0).sum(-1) for part, _ in self._differences(quantity)], -1)
 
 
-class SmoothedCost(Agent):
-    """Undecomposed quantities on a cost with steep, smooth jumps (Alvo, section 2, first benchmark).
-
-    A quantity's membership in the regimes is a difference of sigmoids around the regimes' boundaries; only
-    pathwise gradients are used. Decisions use the hard membership. Expected to fail: the gradient near a jump
-    says nothing about the far side.
+@dataclass(frozen=True, kw_only=True)
+class SmoothedCostSettings(AgentSettings):
+    """Settings of ``SmoothedCost``, beside those of ``AgentSettings``.
 
     Args:
-        env: environment id, environment or problem; its regimes must follow from its quantities.
-        steepness: of the sigmoids, in 1 / (units / ``quantity_scale``): the larger, the nearer to the jump.
-        **settings: of every agent, see ``Agent``.
+        steepness: slope of the sigmoids, per ``quantity_scale``: the larger, the closer to the jump.
+    """
+
+    steepness: float = 50.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(checks.number, "steepness", low=1e-6)
+
+    @classmethod
+    def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
+        """See ``AgentSettings.for_problem``; the regimes must follow from the quantities."""
+        if problem.boundaries is None:
+            raise NotApplicable(
+                f"{cls._agent()}: the regimes of {type(problem).__name__} do not follow from its quantities, "
+                "so they cannot be smoothed; use MixedGradient or GumbelSoftmax"
+            )
+        return super().for_problem(problem, **settings)
+
+
+class SmoothedCost(Agent):
+    """Undecomposed quantities, on a cost with steep, smooth jumps (Alvo, section 2, first benchmark).
+
+    The weight of a quantity in a regime is a difference of two sigmoids at the ends of the regime, and only
+    pathwise gradients are used. Decisions use the regime that the quantity belongs to. The method is
+    expected to fail: the gradient near a jump says nothing about the far side.
+
+    Args:
+        env, device: see ``Agent``; the regimes of the problem must follow from its quantities.
+        **settings: see ``SmoothedCostSettings`` and ``AgentSettings``.
 
     Raises:
         NotApplicable: if the regimes of the problem do not follow from its quantities.
     """
 
-    name = "SmoothedCost"
+    Settings = SmoothedCostSettings
+    settings: SmoothedCostSettings
 
-    def __init__(self, env: Any, *, steepness: float = 50.0, **settings: Any) -> None:
-        self.steepness = checks.number("steepness", steepness, low=1e-6)
-        super().__init__(env, **settings)
-
-    def make_networks(self) -> dict[str, nn.Module]:
-        """The policy, one level for each quantity; and the membership, which has no parameters."""
-        self.policy = QuantityPolicy(self.problem, self.hidden)
-        self.membership = Membership(self.problem, self.steepness)
-        return {"policy": self.policy, "membership": self.membership}
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        super().__init__(env, device=device, **settings)
+        with self.seeded():
+            self.levels = QuantityPolicy(self.problem, self.settings.hidden)
+        self.membership = Membership(self.problem, self.settings.steepness)
+        self.build(policy=self.levels, membership=self.membership)
 
     def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Episodes under the smoothed membership."""
-        gate: Gate = lambda logits, period: logits  # noqa: E731
-        return rollout(self.problem, self._forward, gate, state, noise, self._limits(noise))
+        """Simulate episodes under the smoothed membership."""
+        return rollout(
+            self.problem, self._act, lambda logits, period: logits, state, noise, self._limits(noise)
+        )
 
     def loss(self, episodes: Rollout) -> Tensor:
-        """Mean cost of the smoothed episodes."""
+        """Return the mean cost of the smoothed episodes."""
         return episodes.costs.sum(-1).sum(0).mean()
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
-        """The regimes that the quantities belong to, and the quantities projected on them."""
-        quantity = self.policy(observation)
+        """Return the quantities and the regimes that they belong to; nothing is random."""
+        quantity = self.levels(observation)
         regime = self.membership.hard(quantity)
-        return regime, self._placed(quantity).gather(-1, self.policy.quantities.columns(regime))
+        return regime, self._in_every_regime(quantity).gather(-1, self.levels.quantities.columns(regime))
 
-    def _forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-        quantity = self.policy(observation)
-        weights = self.membership(quantity)
-        return weights, choice(weights), self._placed(quantity)
+    def _act(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        quantity = self.levels(observation)
+        return observation[..., :0], self.membership(quantity), self._in_every_regime(quantity)
 
-    def _placed(self, quantity: Tensor) -> Tensor:
-        """Quantities (..., n) projected on the interval of every regime, (..., columns)."""
-        return self.policy.quantities.project(self.policy.placed(quantity))
-
-    @classmethod
-    def _supported(cls, env: Any) -> HindsightProblem:
-        problem = super()._supported(env)
-        if problem.boundaries is None:
-            raise NotApplicable(
-                f"{cls.name}: the regimes of {type(problem).__name__} do not follow from its quantities, so "
-                "they cannot be smoothed; use MixedGradient or GumbelSoftmax"
-            )
-        return problem
+    def _in_every_regime(self, quantity: Tensor) -> Tensor:
+        """Return quantities (..., n) projected on the interval of every regime, (..., columns)."""
+        return self.levels.quantities.project(self.levels.placed(quantity))

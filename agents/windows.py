@@ -1,26 +1,55 @@
-"""Learning on windows: what agents of problems without an end have in common."""
+"""Agents that learn whole episodes, and windows of problems with an infinite horizon."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym import HindsightProblem, checks
 
 from .base import Agent
 from .gradients import estimators
-from .gradients.rollout import Rollout, draw
+from .gradients.rollout import Rollout, discounts, draw
 from .networks.perceptrons import Value
+from .settings import AgentSettings
+from .training.schedules import linear_until
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSettings(AgentSettings):
+    """Settings of agents that learn on windows where the horizon is infinite.
+
+    Args:
+        window: number of periods of a window. None: 50. Only for problems with horizon=None.
+    """
+
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_unless_none(checks.integer, "window", low=1)
+
+    @classmethod
+    def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
+        """See ``AgentSettings.for_problem``; a window is refused where the horizon is finite."""
+        made = cls(**settings)
+        if problem.horizon is not None and made.window is not None:
+            raise ValueError(
+                f"window={made.window} is for problems with an infinite horizon; this one has "
+                f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
+            )
+        return made
 
 
 class Windows(nn.Module):
     """Where the last windows ended, and the average cost of a period.
 
     Args:
-        problem: a problem without an end.
-        episodes: how many go on side by side.
+        problem: a problem with an infinite horizon.
+        episodes: number of episodes that are simulated side by side.
     """
 
     AVERAGE_UPDATE = 0.05
@@ -42,11 +71,11 @@ class Windows(nn.Module):
 
     @property
     def state(self) -> Any:
-        """The states, without gradient."""
+        """The states in which the last windows ended, without gradient."""
         return self.state_type(*(getattr(self, name) for name in self._names))
 
     def go_on(self, episodes: Rollout) -> None:
-        """Begin the next windows where these end, and follow the average cost (C,) of a period."""
+        """Let the next windows begin where these end, and update the average cost (C,) of a period."""
         for name, entry in zip(self._names, episodes.states[-1], strict=True):
             setattr(self, name, entry.detach().clone())
         mean = episodes.costs.detach().mean((0, 1))
@@ -57,122 +86,141 @@ class Windows(nn.Module):
 
 
 class WindowedAgent(Agent):
-    """An agent that learns a problem with an end on whole episodes, and one without on windows.
+    """An agent that learns a finite horizon on whole episodes, and an infinite one on windows.
 
-    Without an end (``horizon=None``) the episodes of an iteration are windows that go on from where those of
-    the iteration before ended. No gradient passes from one window to the next; what follows a window is told
-    by a learned value, through which the gradient passes to the quantities in it. At discount 1 costs are
-    taken relative to the average cost of a period, and the value is the differential one.
+    With an infinite horizon (``horizon=None``), an iteration simulates windows that continue where those of
+    the previous iteration ended. No gradient passes from one window to the next; a learned value bootstraps
+    the cost beyond the window, and the gradient passes through this value to the quantities in the window. If
+    the discount is 1, costs are taken relative to the average cost of a period, and the value is a
+    differential value.
 
     Args:
-        window: periods of a window; None: 50. Only without an end.
-        **settings: of every agent, see ``Agent``.
+        env, device, **settings: see ``Agent`` and ``WindowSettings``.
+
+    Attributes:
+        value: the learned value of states, or None.
+        windows: where the windows go on, or None with a finite horizon.
     """
 
     WINDOW = 50
-    value: Value
+    REVIVAL_EPISODES = 64
+    """Number of episodes that suffices to see whether a head is dead."""
 
-    def __init__(self, env: Any, *, window: int | None = None, **settings: Any) -> None:
-        self.window = None if window is None else checks.integer("window", window, low=1)
-        horizon = as_problem(env).horizon
-        if horizon is not None and self.window is not None:
-            raise ValueError(
-                f"window={window} is for problems without an end; this one has horizon={horizon} and is "
-                "learnt on whole episodes: leave window out"
-            )
-        super().__init__(env, **settings)
+    Settings = WindowSettings
+    settings: WindowSettings
+    value: Value | None = None
+
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        super().__init__(env, device=device, **settings)
+        self.windows = Windows(self.problem, self.settings.batch_size) if self.infinite_horizon else None
 
     @property
-    def endless(self) -> bool:
-        """Whether the problem has no end."""
+    def infinite_horizon(self) -> bool:
+        """Whether the problem has no last period."""
         return self.problem.horizon is None
 
     @property
     def periods(self) -> int:
-        """Periods of an iteration: all of an episode, or those of a window."""
-        return self.problem.horizon or self.window or self.WINDOW
-
-    def window_networks(self) -> dict[str, nn.Module]:
-        """The value that closes windows, and where they go on; nothing where there is an end."""
-        if not self.endless:
-            return {}
-        self.value = self.make_value()
-        self.windows = Windows(self.problem, self.batch_size)
-        return {"value": self.value, "windows": self.windows}
-
-    def make_value(self) -> Value:
-        """A value that is not trained yet."""
-        return Value(self.problem, self.hidden)
+        """Number of periods T that an iteration simulates: those of an episode or of a window."""
+        return self.problem.horizon or self.settings.window or self.WINDOW
 
     def start(self) -> tuple[Any, Tensor]:
-        """See ``Agent.start``; without an end the states are those at which the last windows ended."""
-        state, noise = draw(self.problem, self.batch_size, self.periods, self.generator)
-        return (self.windows.state if self.endless and self.windows.begun else state), noise
+        """See ``Agent.start``; windows start from the states in which the last ones ended."""
+        state, noise = draw(self.problem, self.settings.batch_size, self.periods, self.generator)
+        if self.windows is not None and self.windows.begun:
+            state = self.windows.state
+        return state, noise
 
     def finish(self, episodes: Rollout) -> None:
-        """Account for an iteration, and go on from where its windows end."""
+        """See ``Agent.finish``; the next windows go on where these end."""
         super().finish(episodes)
-        if self.endless:
+        if self.windows is not None:
             self.windows.go_on(episodes)
 
     def relative(self, costs: Tensor) -> Tensor:
-        """Costs (T, m, C) that estimators take: less the average where neither an end nor a discount is.
+        """Return costs (T, m, C) relative to the average cost if the horizon is infinite and discount is 1.
 
-        For the first windows the average is their own.
+        The first windows take their own average.
         """
-        if not self.endless or self.problem.discount < 1:
+        if self.windows is None or self.problem.discount < 1:
             return costs
         return costs - torch.where(self.windows.begun, self.windows.average, costs.mean((0, 1)))
 
-    def advantages(self, episodes: Rollout, estimator: str, gae_lambda: float) -> Tensor:
-        """Advantages (T, m, C) of the costs by component, without gradient; see ``estimators``."""
-        costs, closing = self.relative(episodes.costs.detach()), self.closing(episodes).detach()
-        q = estimators.cost_to_go(costs, closing)
-        if estimator == "total_cost":
-            return estimators.total_cost(costs, closing)
-        if estimator == "reward_to_go":
-            return q
-        if estimator == "leave_one_out":
-            return estimators.leave_one_out(q)
-        values = self.value(episodes.observations.detach()) * self.discounts(q, len(q))
-        if estimator == "value":
-            return estimators.value_advantage(q, values)
-        if estimator == "normalised":
-            return self.cost_scale * estimators.normalised(estimators.value_advantage(q, values))
-        return estimators.gae(costs, values, 0.0 if estimator == "td" else gae_lambda, closing)
-
-    def costs_to_go(self, episodes: Rollout) -> Tensor:
-        """Costs to go (T, m, C) of the costs by component, without gradient."""
-        return estimators.cost_to_go(self.relative(episodes.costs.detach()), self.closing(episodes).detach())
-
-    def discounts(self, like: Tensor, periods: int) -> Tensor:
-        """``discount^t`` for t < periods, shape (periods, 1, 1)."""
-        powers = [self.problem.discount**period for period in range(periods)]
-        return torch.tensor(powers, dtype=like.dtype, device=like.device)[:, None, None]
-
     def closing(self, episodes: Rollout) -> Tensor:
-        """Value (m, C) of what follows the last period, discounted to the first, connected to the states."""
-        if not self.endless:
+        """Return the value (m, C) of the states after the last period, discounted to the first period.
+
+        It is connected to the states; it is 0 with a finite horizon.
+        """
+        if not self.infinite_horizon:
             return episodes.costs.new_zeros(episodes.costs.shape[1:])
+        assert self.value is not None
         return self.problem.discount ** len(episodes.costs) * self.value(episodes.final)
 
-    def value_loss(self, episodes: Rollout, costs_to_go: Tensor) -> Tensor:
-        """Loss of the value, in units of cost; ``costs_to_go`` (T, m, C) are discounted to the first period.
+    def advantages(self, episodes: Rollout, closing: Tensor, estimator: str, gae_lambda: float) -> Tensor:
+        """Return the advantages (T, m, C) of an estimator of ``ESTIMATORS``, by component, without gradient.
 
-        A differential value is known but for a constant: its mean is kept at 0, see ``centred``.
+        Args:
+            episodes: T periods of m episodes.
+            closing: what ``closing`` returns for them.
+            estimator: its name.
+            gae_lambda: lambda of the generalised advantage.
         """
-        targets = self.centred(costs_to_go / self.discounts(costs_to_go, len(costs_to_go)))
+        kind = estimators.ESTIMATORS[estimator]
+        assert kind.advantage is not None
+        costs = self.relative(episodes.costs.detach())
+        values = None
+        if kind.needs_value:
+            assert self.value is not None
+            values = self.value(episodes.observations.detach()) * self.discounts(costs)
+        data = estimators.CostData(costs, closing.detach(), values, gae_lambda, self.cost_scale)
+        return kind.advantage(data)
+
+    def costs_to_go(self, episodes: Rollout) -> Tensor:
+        """Return the costs to go (T, m, C), discounted to the first period, without gradient."""
+        costs = self.relative(episodes.costs.detach())
+        return estimators.cost_to_go(costs, self.closing(episodes).detach())
+
+    def discounts(self, costs: Tensor) -> Tensor:
+        """Return ``discount^t``, shape (T, 1, 1), for costs (T, m, C)."""
+        return discounts(self.problem, len(costs), costs)
+
+    def value_loss(self, episodes: Rollout) -> Tensor | float:
+        """Return the loss of the value, in units of cost; 0 if there is no value.
+
+        It must be computed before other uses of the value, since the first fit sets the value's scale.
+        """
+        if self.value is None:
+            return 0.0
+        costs_to_go = self.costs_to_go(episodes)
+        targets = self.centred(costs_to_go / self.discounts(costs_to_go))
         return self.value.error(episodes.observations.detach(), targets) * self.cost_scale
 
     def centred(self, costs_to_go: Tensor) -> Tensor:
-        """Costs to go (T, m, C) that a value is fitted to: a differential one less the mean of each period.
+        """Return the targets of a value for costs to go (T, m, C).
 
-        Its constant would drift otherwise; by period, since an error of the average adds up over a window.
+        A differential value is determined up to a constant, which would drift. So targets are taken relative
+        to their mean in each period; a single mean would keep the error of the average cost, which adds up
+        over a window.
         """
-        if self.endless and self.problem.discount == 1:
+        if self.infinite_horizon and self.problem.discount == 1:
             return costs_to_go - costs_to_go.mean(1, keepdim=True)
         return costs_to_go
 
-    @classmethod
-    def _supported(cls, env: Any) -> HindsightProblem:
-        return as_problem(env)
+    def entropy_loss(self, entropies: Tensor, bonus: float | None, until: float) -> Tensor:
+        """Return minus the worth of the gates' entropy, in units of cost, and record the mean entropy.
+
+        Args:
+            entropies: of each gate in each decision, shape (T, m, G).
+            bonus: cost units that an entropy of 1 is worth at the start of the training. None: 40 % of
+                ``cost_scale``, divided by the number of gates plus 1.
+            until: share of the training at which the worth has fallen to 0, linearly.
+        """
+        self.logger.record("train/entropy", float(entropies.detach().mean()))
+        if bonus is None:
+            bonus = 0.4 * self.cost_scale / (1 + entropies.shape[-1])
+        return -linear_until(bonus, until, self.progress) * entropies.sum(-1).sum(0).mean()
+
+    def revival_loss(self, episodes: Rollout) -> Tensor:
+        """Return ``HybridPolicy.revival`` of some of the episodes."""
+        parts = (episodes.observations, episodes.gates, episodes.quantities)
+        return self.policy.revival(*(part[:, : self.REVIVAL_EPISODES].detach() for part in parts))

@@ -35,8 +35,6 @@ def option_costs(
     problem: HindsightProblem,
     policy: Policy,
     episodes: Rollout,
-    gumbel: Tensor,
-    noise: Tensor,
     closing: Closing,
 ) -> Tensor:
     """Cost to go of every option of every gate, less that of the options taken, (T, m, options).
@@ -59,6 +57,8 @@ def option_costs(
     Returns:
         costs discounted to the first period of the episodes.
     """
+    gumbel, noise = episodes.gumbel, episodes.noise
+    assert gumbel is not None
     periods, m = gumbel.shape[:2]
     groups = problem.layout.gate_groups
     window = closing.window or periods

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable
 
-from ..networks.gates import log_prob
-from ..networks.policies import Choice
+from ..networks.gates import Choice, log_prob
 from .rollout import Policy
 
 MOST_PATHS = 2**16

@@ -1,16 +1,17 @@
-"""Gradient estimators: each is one short function whose lines match its equation.
+"""Estimators of the gradient of the gates: each is one short function whose lines match its equation.
 
 Equation numbers are those of the method note (Alvo, "RL with pathwise and score-function gradients", 2.1);
 algorithm numbers are those of the course notes "Policy Parametrization Methods" (chapters 20 to 25).
 
-Costs are discounted to the first period and have shape (T, m, C): C components in T periods of m episodes.
-Values of states are discounted to the first period likewise. ``closing``, (m, C), is the value of the state
-after the last period, where a window ends before the problem does; at the end of an episode it is 0.
+Shapes are (T, m, C) for C cost components in T periods of m episodes. Costs and values are discounted to the
+first period. ``closing``, of shape (m, C), is the value of the state after the last period of a window; it is
+0 at the end of an episode.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,27 +22,22 @@ Credit = Literal["components", "total"]
 
 
 def cost_to_go(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
-    """``Q_t = sum_{u >= t} c_u`` of eq. 1, by component, shape (T, m, C)."""
+    """Return ``Q_t = sum_{u >= t} c_u`` (eq. 1), by component, (T, m, C)."""
     return costs.flip(0).cumsum(0).flip(0) + closing
 
 
 def total_cost(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
-    """``sum_u c_u`` for every gate: unbiased, though gates have no effect on what came before them."""
+    """Return ``sum_u c_u`` for every gate: unbiased, although gates do not affect earlier costs."""
     return (costs.sum(0) + closing).expand_as(costs)
 
 
 def leave_one_out(q: Tensor) -> Tensor:
-    """Advantage ``Q_t`` less its mean over the other episodes, on which this one's gates have no effect.
+    """Return ``Q_t`` less its mean over the other episodes, which the gates of this episode do not affect.
 
     Kool, van Hoof and Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".
     """
     m = q.shape[1]
     return (q - q.mean(1, keepdim=True)) * (m / (m - 1))
-
-
-def value_advantage(q: Tensor, values: Tensor) -> Tensor:
-    """Advantage ``Q_t - V(S_t)`` with a learned value (algorithm 24.1), (T, m, C); unbiased whatever V is."""
-    return q - values
 
 
 def gae(
@@ -51,12 +47,16 @@ def gae(
     closing: Tensor | float = 0.0,
     gamma: float = 1.0,
 ) -> Tensor:
-    """``sum_l (gamma lambda)^l delta_{t+l}``, ``delta_t = c_t + gamma V(S_{t+1}) - V(S_t)``, by component.
+    """Return ``sum_l (gamma lambda)^l delta_{t+l}``, ``delta_t = c_t + gamma V(S_{t+1}) - V(S_t)``.
 
-    ``gamma`` discounts by the period; it is 1 where costs and values are discounted to the first already.
+    Schulman et al. (2016), eq. 16; algorithm 24.3. Biased for lambda < 1 unless V is the true value. Lambda 0
+    gives the one-step temporal difference (algorithm 24.4).
 
-    Schulman et al. (2016), eq. 16; algorithm 24.3. Biased for lambda < 1 unless V is the true value. With
-    lambda 0 it is the one-step temporal difference (algorithm 24.4).
+    Args:
+        costs, values: shape (T, m, C).
+        gae_lambda: lambda, in [0, 1].
+        closing: shape (m, C).
+        gamma: discount per period; 1 if costs and values are already discounted to the first period.
     """
     following = torch.cat([values[1:], torch.zeros_like(values[:1]) + closing])
     deltas = costs + gamma * following - values
@@ -68,42 +68,109 @@ def gae(
 
 
 def normalised(advantages: Tensor) -> Tensor:
-    """Advantages ``(A - mean) / standard deviation`` (algorithm 24.2), by component.
+    """Return ``(A - mean) / standard deviation`` (algorithm 24.2), by component.
 
-    The scale is lost, so that the gradient is biased: where few decisions matter all seem to.
+    The scale is lost, which biases the gradient: where few decisions matter, all of them seem to.
     """
     mean, deviation = advantages.mean((0, 1)), advantages.std((0, 1))
     return (advantages - mean) / deviation.clamp(min=1e-8)
 
 
+class CostData(NamedTuple):
+    """What an advantage is computed from, without gradient.
+
+    Attributes:
+        costs: shape (T, m, C).
+        closing: shape (m, C).
+        values: learned value of each state, shape (T, m, C); None without a learned value.
+        gae_lambda: lambda of the generalised advantage.
+        unit: cost unit in which normalised advantages are returned.
+    """
+
+    costs: Tensor
+    closing: Tensor
+    values: Tensor | None
+    gae_lambda: float
+    unit: float
+
+    @property
+    def q(self) -> Tensor:
+        """The cost to go ``Q_t``."""
+        return cost_to_go(self.costs, self.closing)
+
+    @property
+    def v(self) -> Tensor:
+        """The learned value ``V(S_t)``."""
+        assert self.values is not None
+        return self.values
+
+
+class Estimator(NamedTuple):
+    """One way to estimate the gradient of the gates' parameters.
+
+    Attributes:
+        advantage: the advantage (T, m, C) by which the score function is multiplied; None if the estimator
+            does without the score function.
+        needs_value: whether it needs a learned value.
+        relaxed: whether gates are relaxed in training.
+        biased: whether it is biased on whole episodes. On windows every estimator is biased unless the value
+            that closes them is true.
+        share: share of the decisions, drawn at random, that enter the estimate.
+    """
+
+    advantage: Callable[[CostData], Tensor] | None
+    needs_value: bool = False
+    relaxed: bool = False
+    biased: bool = False
+    share: float = 1.0
+
+
+ESTIMATORS = {
+    "total_cost": Estimator(lambda d: total_cost(d.costs, d.closing)),
+    "reward_to_go": Estimator(lambda d: d.q),
+    "leave_one_out": Estimator(lambda d: leave_one_out(d.q)),
+    "value": Estimator(lambda d: d.q - d.v, needs_value=True),  # algorithm 24.1; unbiased whatever V is
+    "normalised": Estimator(
+        lambda d: d.unit * normalised(d.q - d.v), needs_value=True, biased=True, share=0.25
+    ),
+    "gae": Estimator(lambda d: gae(d.costs, d.v, d.gae_lambda, d.closing), needs_value=True, biased=True),
+    "td": Estimator(lambda d: gae(d.costs, d.v, 0.0, d.closing), needs_value=True, biased=True),
+    "branching": Estimator(None),
+    "enumeration": Estimator(None),
+    "gumbel_softmax": Estimator(None, relaxed=True, biased=True),
+    "straight_through": Estimator(None, relaxed=True, biased=True),
+}
+"""The estimators of ``MixedGradient``, which describes them, by name."""
+
+
 def minibatch(shape: tuple[int, ...], share: float, generator: torch.Generator, like: Tensor) -> Tensor:
-    """Weights of decisions: ``1 / share`` for a random share of them, else 0; a sum over them is unbiased."""
-    drawn = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) < share
-    return drawn / share
+    """Return weights of decisions: ``1 / share`` for a random share of them, and 0 for the others."""
+    chosen = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) < share
+    return chosen / share
 
 
 def credited(advantages: Tensor, layout: ActionLayout, credit: Credit = "components") -> Tensor:
-    """Advantage of each gate, (T, m, G): the sum over the components that it is credited with.
+    """Return the advantage of each gate, (T, m, G): the sum over the components that it is credited with.
 
     Args:
         advantages: of each component, shape (T, m, C).
         layout: of the action; ``layout.credit`` says which components a gate enters.
-        credit: "components" for these, "total" for all.
+        credit: "components" for these components, "total" for all.
     """
     enters = torch.as_tensor(layout.credit, dtype=advantages.dtype, device=advantages.device)
     return advantages @ (enters if credit == "components" else torch.ones_like(enters)).T
 
 
 def pathwise_loss(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
-    """``sum_t c_t``, mean over episodes: its gradient is the pathwise part (eq. 2, 5 and 7)."""
+    """Return ``sum_t c_t``, mean over episodes, whose gradient is the pathwise part (eq. 2, 5 and 7)."""
     return (costs.sum(0) + closing).sum(-1).mean()
 
 
 def score_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
-    """``sum_t log p(a_t^S | S_t) A_t``, mean over episodes: its gradient is the score-function part (eq. 1).
+    """Return ``sum_t log p(a_t^S | S_t) A_t``, mean over episodes; its gradient is the score part (eq. 1).
 
-    Where ``log_prob`` is connected to the states, it contains the cross term, the effect of earlier
-    quantities on the probability of later gates (eq. 4 and 6).
+    If ``log_prob`` is connected to the states, it contains the cross term, the effect of earlier quantities
+    on the probability of later gates (eq. 4 and 6).
 
     Args:
         log_prob, advantages: of each gate, shape (T, m, G).
@@ -112,9 +179,7 @@ def score_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
 
 
 def expected_loss(probabilities: Tensor, option_costs: Tensor) -> Tensor:
-    """``sum_t sum_k p(k | S_t) Q_t(k)``, mean over episodes: the score-function part without its sampling.
-
-    Every option of a gate weighs what it costs, not only the sampled one (see ``branching``).
+    """Return ``sum_t sum_k p(k | S_t) Q_t(k)``, mean over episodes: the score part without sampled options.
 
     Args:
         probabilities, option_costs: of each option of each gate, shape (T, m, options).
@@ -123,7 +188,7 @@ def expected_loss(probabilities: Tensor, option_costs: Tensor) -> Tensor:
 
 
 def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tensor:
-    """Loss whose gradient is eq. 8 (for the gates' parameters eq. 1), the mean over episodes.
+    """Return the loss whose gradient is eq. 8 (for the gates' parameters eq. 1), mean over episodes.
 
     Args:
         costs: shape (T, m, C).
@@ -133,14 +198,14 @@ def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tenso
 
 
 def cost_unit(costs: Tensor) -> float:
-    """What training takes as the unit of cost: the magnitude of the cost of a period; greater than 0.
+    """Return the magnitude of the cost of a period, greater than 0, as a unit of cost for training.
 
-    The mean cost of a period where all costs are positive. Where some are negative, as a utility's, the mean
-    says little: it may be 0, or a constant that no decision changes. Then the unit is the standard deviation
-    over episodes of the cost of a period, mean over the periods.
+    If all costs are positive, this is the mean cost of a period. If some are negative, as with utilities, the
+    mean can be 0, or a constant that no decision changes; then it is the standard deviation of the cost over
+    episodes, averaged over the periods.
 
     Args:
-        costs: shape (T, m, C), not differentiable.
+        costs: shape (T, m, C), without gradient.
     """
     total = costs.sum(-1)
     positive = bool((total >= 0).all())

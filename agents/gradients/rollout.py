@@ -12,9 +12,10 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem
 
-from ..networks.gates import Gate
+from ..networks.gates import Choice, Gate, Groups, gumbel_noise, sampled_gate
 
-Policy = Callable[[Tensor, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor, Tensor]]
+Policy = Callable[[Tensor, Choice], tuple[Tensor, Tensor, Tensor]]
+"""From observations (m, n_obs) and a choice of gates to logits and gates (m, options) and quantities."""
 
 Limits = Sequence[float | Tensor | None]
 """For each entry of a state the bound on the gradient with respect to it, which may be an array, or None."""
@@ -24,15 +25,19 @@ class Rollout(NamedTuple):
     """T periods of m episodes, connected to the policy's parameters through states and quantities.
 
     Attributes:
-        observations: shape (T, m, n).
-        logits: of all gates, shape (T, m, options).
-        gates: weights that were applied, shape (T, m, options).
-        quantities: each in all regimes of its gate, shape (T, m, columns).
-        costs: by component, discounted to the first period, shape (T, m, components).
-        final: observation after the last period, shape (m, n).
-        states: state before each period and, last, after the last one; T + 1 of them.
-        noise: that was met, shape (m, T, *noise_shape).
-        gumbel: noise by which the gates were drawn, (T, m, options), where the agent tells it.
+        observations: shape (T, m, n_obs).
+        logits: of all gates, shape (T, m, options); (T, m, 0) if the gates do not follow from logits.
+        gates: weights of the regimes, as ``problem.step`` took them: one-hot, unless gates are relaxed or
+            smoothed; shape (T, m, options).
+        quantities: each quantity in all regimes of its gate, as ``problem.step`` took them: within their
+            intervals; shape (T, m, columns).
+        costs: by component, discounted to the first period, shape (T, m, C).
+        final: observation after the last period, shape (m, n_obs).
+        states: the T + 1 states, from the one before the first period to the one after the last.
+        noise: exogenous noise, shape (m, T, *noise_shape).
+        gumbel: Gumbel noise that sampled the gates, shape (T, m, options); None for gates without it.
+        proposals: quantities before their projection, shape (T, m, columns); None if they are not sampled.
+        values: least learned cost to go of each state, shape (T, m); None for agents that search no actions.
     """
 
     observations: Tensor
@@ -44,6 +49,8 @@ class Rollout(NamedTuple):
     states: Sequence[Any]
     noise: Tensor
     gumbel: Tensor | None = None
+    proposals: Tensor | None = None
+    values: Tensor | None = None
 
 
 def rollout(
@@ -57,15 +64,14 @@ def rollout(
     """Simulate m episodes over the T periods of the noise.
 
     Args:
-        problem: what is simulated.
-        policy: from observations (m, n) and a function from logits to weights, to logits and weights
-            (m, options) and quantities (m, columns).
-        gate: chooses the gate weights.
+        problem: the problem to simulate.
+        policy: decides on gates and quantities; it is given ``gate`` of the period as its choice.
+        gate: from logits (m, options) and the period to gate weights (m, options).
         state: initial states, with one batch axis.
         noise: shape (m, T, *noise_shape).
-        limits: bounds on the gradient of a mean loss with respect to the state of one episode, times m.
-            Back-propagation multiplies by the policy's slope in each period; where that exceeds 1, gradients
-            explode in single episodes and ruin the mean. None leaves the gradient as it is.
+        limits: bounds on the gradient of the mean loss of m episodes with respect to the state of one of
+            them, times m. Back-propagation multiplies by the policy's slope in each period; where that
+            exceeds 1, gradients explode in single episodes and ruin the mean. None for no limits.
     """
     observations, logits, gates, quantities, costs, states = [], [], [], [], [], [state]
     episodes, periods = noise.shape[:2]
@@ -83,23 +89,63 @@ def rollout(
         quantities.append(quantity)
         costs.append(cost)
         states.append(state)
-    discounts = [problem.discount**period for period in range(periods)]
-    factors = torch.tensor(discounts, dtype=noise.dtype, device=noise.device)[:, None, None]
     return Rollout(
         torch.stack(observations),
         torch.stack(logits),
         torch.stack(gates),
         torch.stack(quantities),
-        torch.stack(costs) * factors,
+        torch.stack(costs) * discounts(problem, periods, noise),
         problem.observe(state),
         states,
         noise,
     )
 
 
-def at_period(gate: Gate, period: int) -> Callable[[Tensor], Tensor]:
-    """The gate of one period: from logits to weights, (..., options)."""
+def sampled_rollout(
+    problem: HindsightProblem,
+    policy: Policy,
+    state: Any,
+    noise: Tensor,
+    generator: torch.Generator,
+    limits: Limits | None = None,
+    gate_from: Callable[[Tensor, Groups], Gate] = sampled_gate,
+) -> Rollout:
+    """Draw Gumbel noise and simulate m episodes with the gates that it samples.
+
+    Args:
+        problem, policy, state, noise, limits: as in ``rollout``.
+        generator: of the Gumbel noise.
+        gate_from: makes the gates from Gumbel noise (T, m, options) and ``layout.gate_groups``; by default
+            one-hot samples of the softmax of the logits.
+    """
+    layout = problem.layout
+    gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), generator, noise)
+    gate = gate_from(gumbel, layout.gate_groups)
+    return rollout(problem, policy, gate, state, noise, limits)._replace(gumbel=gumbel)
+
+
+def at_period(gate: Gate, period: int) -> Choice:
+    """Return the gate of one period: a function from logits to weights, (..., options)."""
     return lambda logits: gate(logits, period)
+
+
+def discounts(problem: HindsightProblem, periods: int, like: Tensor) -> Tensor:
+    """Return ``discount^t`` for t < periods, shape (periods, 1, 1), in the dtype and device of ``like``."""
+    powers = [problem.discount**period for period in range(periods)]
+    return torch.tensor(powers, dtype=like.dtype, device=like.device)[:, None, None]
+
+
+def draw(
+    problem: HindsightProblem, episodes: int, periods: int, generator: torch.Generator
+) -> tuple[Any, Tensor]:
+    """Draw initial states and noise (episodes, periods, *noise_shape), on the device of the generator."""
+    start_size, noise_size = prod(problem.start_shape), prod(problem.noise_shape)
+    shape = (episodes, start_size + periods * noise_size)
+    uniforms = torch.rand(shape, generator=generator, device=generator.device)
+    return (
+        problem.initial_state(uniforms[:, :start_size].reshape(episodes, *problem.start_shape)),
+        problem.noise(uniforms[:, start_size:].reshape(episodes, periods, *problem.noise_shape)),
+    )
 
 
 def _clamp(limit: float | Tensor | None, episodes: int) -> Callable[[Tensor], Tensor] | None:
@@ -107,16 +153,3 @@ def _clamp(limit: float | Tensor | None, episodes: int) -> Callable[[Tensor], Te
         return None
     bound = limit / episodes
     return partial(torch.clamp, min=-bound, max=bound)
-
-
-def draw(
-    problem: HindsightProblem, episodes: int, periods: int, generator: torch.Generator
-) -> tuple[Any, Tensor]:
-    """Fresh initial states and noise (episodes, periods, *noise_shape), on the device of the generator."""
-    start, each = prod(problem.start_shape), prod(problem.noise_shape)
-    shape = (episodes, start + periods * each)
-    uniforms = torch.rand(shape, generator=generator, device=generator.device)
-    return (
-        problem.initial_state(uniforms[:, :start].reshape(episodes, *problem.start_shape)),
-        problem.noise(uniforms[:, start:].reshape(episodes, periods, *problem.noise_shape)),
-    )

@@ -15,6 +15,9 @@ from jumpgym.layout import Group, split
 Groups = Sequence[Group]
 
 
+Choice = Callable[[Tensor], Tensor]
+"""From logits (..., options) to gate weights of that shape, for example sampled ones."""
+
 Gate = Callable[[Tensor, int], Tensor]
 """From logits (..., options) and the period to gate weights (..., options)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jumpgym import HindsightProblem, checks
 
 from .features import Features
-from .gates import gumbel_noise, most_probable, sampled_gate
+from .gates import Choice, gumbel_noise, most_probable, sampled_gate
 from .perceptrons import mlp
 
 QuantityHead = Literal["problem", "bounded", "raw", "order_up_to", "bounded_order_up_to"]
@@ -90,10 +90,6 @@ class Quantities(nn.Module):
     def columns(self, regime: Tensor) -> Tensor:
         """The column of each quantity in the regimes chosen: (..., n) of (..., G)."""
         return self.start + regime[..., self.gate]
-
-
-Choice = Callable[[Tensor], Tensor]
-"""From logits (..., options) to gate weights of that shape, for example sampled ones."""
 
 
 class HybridPolicy(nn.Module):

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jumpgym import checks
 
 from ..gradients.rollout import Rollout
-from .fitted_q import FittedQ
-from .q_function import Actor
+from .fitted_q import FittedQIteration, FittedQSettings
+from .q_function import Actor, QFunction
 
 
-class NFQCA(FittedQ):
-    """Neural fitted Q-iteration with continuous actions (course notes, algorithm 21.1), for costs.
-
-    An actor ``d(s; w)`` takes the place of the search over quantities: it gives levels for every joint
-    regime, and descends q along its gradient with respect to the levels. The algorithm is for continuous
-    actions only; as the set of regimes is finite, the gate needs no actor here: it is the regime in which q
-    has its least value at the actor's levels, in the targets, the simulation and the decisions.
+@dataclass(frozen=True, kw_only=True)
+class NFQCASettings(FittedQSettings):
+    """Settings of ``NFQCA``, beside those of ``FittedQSettings`` and ``AgentSettings``.
 
     Args:
-        env: environment id, environment or problem.
-        actor_steps: steps of Adam on the actor in an iteration, on all base points.
-        **settings: of ``FittedQ`` and every agent.
+        actor_steps: number of Adam steps on the actor in an iteration, each on all base points.
+    """
+
+    actor_steps: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(checks.integer, "actor_steps", low=1)
+
+
+class NFQCA(FittedQIteration):
+    """Neural fitted Q-iteration with continuous actions (course notes, algorithm 21.1), for costs.
+
+    An actor ``d(s; w)`` replaces the search over quantities: it gives levels for every joint regime, and
+    descends q along its gradient with respect to the levels. The algorithm is made for continuous actions.
+    Since the set of regimes is finite, the gate needs no actor here: targets, simulation and decisions take
+    the regime in which q is least at the actor's levels.
+
+    Args:
+        env, device: see ``Agent``.
+        **settings: see ``NFQCASettings``, ``FittedQSettings`` and ``AgentSettings``.
 
     Raises:
-        ValueError: as for ``FittedQ``.
+        NotApplicable: if the gates have more than ``q_function.MAX_JOINT_REGIMES`` joint regimes.
 
     Example:
         >>> from jumpgym.agents import NFQCA
@@ -36,20 +51,18 @@ class NFQCA(FittedQ):
         >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
     """
 
-    name = "NFQCA"
+    Settings = NFQCASettings
+    settings: NFQCASettings
 
-    def __init__(self, env: Any, *, actor_steps: int = 4, **settings: Any) -> None:
-        self.actor_steps = checks.integer("actor_steps", actor_steps, low=1)
-        super().__init__(env, **settings)
-
-    def make_networks(self) -> dict[str, nn.Module]:
-        """The critic q and the actor d."""
-        networks = super().make_networks()
-        self.actor = Actor(self.problem, self.actions, self.hidden)
-        return {**networks, "actor": self.actor}
+    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+        super().__init__(env, device=device, **settings)
+        with self.seeded():
+            self.q = QFunction(self.problem, self.actions, self.settings.hidden)
+            self.actor = Actor(self.problem, self.actions, self.settings.hidden)
+        self.build(q=self.q, actor=self.actor)
 
     def best(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (m, R) and levels (m, R, n) of the actor in each joint regime (step 2.2.1)."""
+        """Return values (m, R) and levels (m, R, n) of the actor in each joint regime (step 2.2.1)."""
         low, high = self.actions.interval(observation)
         level = self.actor(observation).clamp(low, high)
         return self.q.each(observation, level), level
@@ -58,15 +71,15 @@ class NFQCA(FittedQ):
         """Descend ``mean q(s, d(s; w); theta_{n+1})`` in w (step 2.4)."""
         observation = episodes.observations.flatten(0, 1)
         low, high = self.actions.interval(observation)
-        for _ in range(self.actor_steps):
+        for _ in range(self.settings.actor_steps):
             level = self.actor(observation)
             slope = self.action_gradient(observation, level.detach(), low, high)
             self.descend((slope * level).sum((-2, -1)).mean() * self.cost_scale)
 
     def action_gradient(self, observation: Tensor, level: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """``d q / d level`` in the unit of q, (..., R, n), at the levels projected on [low, high].
+        """Return ``d q / d level`` in the unit of q, (..., R, n), at the levels projected on [low, high].
 
-        0 where the projection would undo the step: at or beyond an end, downhill further out.
+        It is 0 where the projection would undo a step downhill, that is out of the interval at its ends.
         """
         applied = level.clamp(low, high).requires_grad_()
         (slope,) = torch.autograd.grad(self.q.each(observation, applied).sum() / self.q.unit, applied)

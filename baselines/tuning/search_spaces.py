@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..runs.methods import METHODS, AgentMethod, SB3Method, make, tuned
@@ -185,7 +185,7 @@ def default_values(method: str, env: Any, cpu_seconds: float) -> dict[str, Any]:
     """Where a method's present settings for a training lie in its space, what it does not hold left out."""
     chosen = METHODS[method]
     if isinstance(chosen, AgentMethod):
-        found = make(method, env, 0, cpu_seconds).settings()
+        found = asdict(make(method, env, 0, cpu_seconds).settings)
         layers = found["hidden"]
     else:
         assert isinstance(chosen, SB3Method)

@@ -76,7 +76,7 @@ def test_a_loaded_agent_acts_as_the_saved_one(cls, settings, tmp_path):
     agent.save(tmp_path / "agent")
     loaded = cls.load(tmp_path / "agent", PROBLEM)
     assert state(loaded) == state(agent)
-    assert loaded.settings() == agent.settings()
+    assert loaded.settings == agent.settings
     for deterministic in (True, False):
         expected, _ = agent.predict(PROBE, deterministic=deterministic)
         got, _ = loaded.predict(PROBE, deterministic=deterministic)
@@ -464,7 +464,7 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(saved, change, message)
 
 @pytest.mark.parametrize("cls", [GumbelSoftmax, SmoothedCost])
 def test_the_checkpoint_of_another_agent_is_refused(saved, cls):
-    with pytest.raises(ValueError, match=rf"agent\.zip holds 'MixedGradient', not '{cls.name}'"):
+    with pytest.raises(ValueError, match=rf"agent\.zip holds 'MixedGradient', not '{cls.__name__}'"):
         cls.load(saved, PROBLEM)
 
 

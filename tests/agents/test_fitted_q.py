@@ -227,7 +227,7 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(cls, saved_at, tmp_path):
 
     whole = new(cls, **settings).learn(8 * iteration, callback=save)
     resumed = cls.load(tmp_path / "agent.zip", TINY)
-    assert resumed.settings() == whole.settings()
+    assert resumed.settings == whole.settings
     assert state(resumed) != state(whole)
     resumed.learn((8 - saved_at) * iteration, reset_num_timesteps=False)
     assert state(resumed) == state(whole)
@@ -255,7 +255,7 @@ def test_too_many_joint_regimes_are_refused(cls):
 
 @EACH
 def test_a_problem_without_an_end_is_refused(cls):
-    with pytest.raises(ValueError, match="it needs a problem with an end, and this one has horizon=None"):
+    with pytest.raises(ValueError, match="learns whole episodes, and this problem has horizon=None"):
         cls(setup_cost(horizon=None))
 
 

@@ -88,7 +88,7 @@ def test_branching_reaches_every_head():
     agent = MixedGradient(problem, estimator="branching", heads=2, batch_size=8)
     episodes = agent.simulate(*agent.start())
     assert episodes.logits.shape[-1] == agent.model.layout.options == 3
-    loss = agent.score(episodes, episodes.logits)
+    loss = agent.score(episodes, episodes.logits, agent.closing(episodes))
     (gradient,) = torch.autograd.grad(loss, episodes.logits)
     assert (gradient.abs().sum((0, 1)) > 0).all()
     assert float(expected_loss(torch.zeros(1, 1, 3), torch.ones(1, 1, 3))) == 0

@@ -123,10 +123,10 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_published_settings_are_the_defaults():
-    agent = HPO(PROBLEM)
-    assert (agent.learning_rate, agent.gamma, agent.gae_lambda, agent.clip) == (1e-3, 0.93, 0.96, 0.16)
-    assert (agent.epochs, agent.entropy_bonus, agent.final_entropy_bonus) == (5, 0.01, 0.001)
-    assert (agent.hidden, agent.credit) == ([64, 64], "total")
+    used = HPO(PROBLEM).settings
+    assert (used.learning_rate, used.gamma, used.gae_lambda, used.clip) == (1e-3, 0.93, 0.96, 0.16)
+    assert (used.epochs, used.entropy_bonus, used.final_entropy_bonus) == (5, 0.01, 0.001)
+    assert (used.hidden, used.credit) == ((64, 64), "total")
 
 
 def test_it_learns_a_small_problem():

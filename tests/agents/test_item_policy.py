@@ -188,7 +188,7 @@ def test_it_learns_and_survives_saving(make, tmp_path):
     agent = MixedGradient(problem, batch_size=16, **settings).learn(total_timesteps=3 * 16 * 50)
     agent.save(tmp_path / "agent.zip")
     again = MixedGradient.load(tmp_path / "agent.zip", problem)
-    assert again.settings()["policy"] == "shared"
+    assert again.settings.policy == "shared"
     observation = observations(problem).numpy()
     for own, other in zip(
         agent.predict(observation, deterministic=True)[0],

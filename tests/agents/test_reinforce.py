@@ -61,7 +61,7 @@ def flat_gradient(loss, agent):
 def exact_gradient(agent):
     """Of the expected discounted cost: sums over gates and demands, integrals over quantities."""
     problem = agent.problem
-    low, high, cells = GRID[agent.quantity]
+    low, high, cells = GRID[agent.settings.quantity]
     width = (high - low) / cells
     orders = low + width * (torch.arange(cells, dtype=torch.float64) + 0.5)
     # A decision: nothing, or an order of a quantity of the grid.
@@ -86,7 +86,7 @@ def exact_gradient(agent):
     chance = torch.tensor(CHANCES, dtype=torch.float64)
     weight = step[first] * step[second] * chance[demand[0]] * chance[demand[1]]
     path = agent.simulate(state, torch.zeros(len(first), 1, dtype=torch.float64))._replace(
-        observations=torch.stack(observations), gates=torch.stack(gates), quantities=torch.stack(quantities)
+        observations=torch.stack(observations), gates=torch.stack(gates), proposals=torch.stack(quantities)
     )
     probability = weight * agent.log_prob(path)[0].sum((0, -1)).exp()
     assert float(probability.sum().detach()) == pytest.approx(1, abs=2e-3)
@@ -118,8 +118,7 @@ class OfTheProjected(Reinforce):
     """Takes the log-probability of what was carried out in place of what was sampled."""
 
     def log_prob(self, episodes):
-        projected = self.policy.quantities.project(episodes.quantities)
-        return super().log_prob(episodes._replace(quantities=projected))
+        return super().log_prob(episodes._replace(proposals=episodes.quantities))
 
 
 class OfTheGate(Reinforce):
@@ -147,7 +146,7 @@ def test_no_gradient_passes_through_the_simulation():
     agent = agent_of("gaussian")
     state, noise = agent.start()
     episodes = agent.simulate(type(state)(*(entry.double() for entry in state)), noise.double())
-    assert not any(tensor.requires_grad for tensor in (episodes.costs, episodes.quantities, episodes.logits))
+    assert not any(tensor.requires_grad for tensor in (episodes.costs, episodes.proposals, episodes.logits))
     assert agent.loss(episodes).requires_grad
 
 
@@ -160,11 +159,11 @@ def test_log_probability_is_of_the_gate_and_of_the_quantities_that_it_chose(quan
     log_p, undecided = agent.log_prob(episodes)
     assert log_p.shape == undecided.shape == (*episodes.costs.shape[:2], 2)
     chosen = episodes.gates[..., agent.policy.quantities.option] > 0
-    other = torch.where(chosen, episodes.quantities, episodes.quantities + 1)
-    assert torch.equal(agent.log_prob(episodes._replace(quantities=other))[0], log_p)
-    moved = episodes.quantities.clone()
+    other = torch.where(chosen, episodes.proposals, episodes.proposals + 1)
+    assert torch.equal(agent.log_prob(episodes._replace(proposals=other))[0], log_p)
+    moved = episodes.proposals.clone()
     moved[..., 2:] += 0.01  # the columns of the second item
-    changed = agent.log_prob(episodes._replace(quantities=moved))[0] != log_p
+    changed = agent.log_prob(episodes._replace(proposals=moved))[0] != log_p
     assert not changed[..., 0].any()
     orders = episodes.gates[..., 2] == 0
     assert torch.equal(changed[..., 1], orders)

@@ -1,5 +1,7 @@
 """Agents on a problem of two gates, two quantities and three components of cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,7 +95,7 @@ def test_the_surrogate_of_a_single_item_is_that_of_a_plain_implementation(advant
     state, noise = draw(problem, 16, 7, agent.generator)
     state, noise = type(state)(*(entry.double() for entry in state)), noise.double()
     kept = agent.generator.get_state()
-    agent.state_gradient_limit = None
+    agent.settings = replace(agent.settings, state_gradient_limit=None)
     got = gradient(agent.loss(agent.simulate(state, noise)), agent)
 
     agent.generator.set_state(kept)

@@ -9,7 +9,7 @@ from test_estimators import agent_of, flat_gradient, largest_z, noise_values
 
 from jumpgym import InventoryState
 from jumpgym.agents import MixedGradient, StochasticValueGradient
-from jumpgym.agents.gradients.critic import ActionFeatures, Critic
+from jumpgym.agents.networks.critic import ActionFeatures, Critic
 from jumpgym.agents.networks.policies import HybridPolicy
 from jumpgym.problems.setup_cost import setup_cost
 from jumpgym.problems.truck_capacity import truck_capacity

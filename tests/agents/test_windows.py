@@ -103,7 +103,9 @@ def test_the_gradient_of_a_window_passes_through_the_value_that_closes_it():
 
 
 def test_a_window_is_only_for_problems_without_an_end():
-    with pytest.raises(ValueError, match=r"window=5 is for problems without an end; this one has horizon=50"):
+    with pytest.raises(
+        ValueError, match=r"window=5 is for problems with an infinite horizon; this one has horizon=50"
+    ):
         MixedGradient(setup_cost(), window=5)
     with pytest.raises(ValueError, match="window=0 must be an integer of at least 1"):
         MixedGradient(AVERAGE, window=0)

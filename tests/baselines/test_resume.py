@@ -310,7 +310,9 @@ def test_a_clock_goes_on_and_schedules_with_it(name, tmp_path):
     _, model = methods.load(training.path, PROBLEM)
     optimizer = {"mixed": model, "ppo-gate": model.policy}.get(name, getattr(model, "actor", None)).optimizer
     seen, rates = [], []
-    initial = hyperparameters_of(name, PROBLEM)["learning_rate"] if name in SB3 else model.learning_rate
+    initial = (
+        hyperparameters_of(name, PROBLEM)["learning_rate"] if name in SB3 else model.settings.learning_rate
+    )
 
     def note(model):
         seen.append(model.clock.elapsed)

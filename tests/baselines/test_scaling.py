@@ -193,4 +193,4 @@ def test_ppo_has_open_trucks_and_the_networks_are_as_wide():
         layer.out_features for layer in model.policy.mlp_extractor.policy_net if hasattr(layer, "weight")
     ]
     agent = METHODS["mixed"].make(problem, 0)
-    assert widths == agent.hidden == [128, 128]
+    assert tuple(widths) == agent.settings.hidden == (128, 128)

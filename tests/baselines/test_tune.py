@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -123,10 +124,11 @@ def test_what_is_written_makes_the_method(trainings, tmp_path, method):
     read = yaml.safe_load((tmp_path / f"{method}.yml").read_text())["default"][method]
     assert read == best != {}
     model = METHODS[method].make(SETUP_COST, 0, **read)
-    made = (
-        model.settings() if method == "mixed" else {"batch_size": model.batch_size, "n_steps": model.n_steps}
-    )
-    assert made == made | {name: value for name, value in read.items() if name in made}
+    if method == "mixed":
+        assert model.settings == replace(model.settings, **read)
+    else:
+        made = {"batch_size": model.batch_size, "n_steps": model.n_steps}
+        assert made == made | {name: value for name, value in read.items() if name in made}
     assert made.keys() & read.keys()
 
 
@@ -312,7 +314,7 @@ def test_every_value_of_a_space_makes_the_method(method):
         keywords = yaml.safe_load(yaml.safe_dump(hyperparameters(method, drawn(method, rng))))
         model = METHODS[method].make(SETUP_COST, 0, **keywords)
         if isinstance(METHODS[method], AgentMethod):
-            assert model.settings() == model.settings() | keywords
+            assert model.settings == replace(model.settings, **keywords)
 
 
 @pytest.mark.parametrize("method", SPACES)
@@ -321,7 +323,7 @@ def test_the_space_holds_the_method_as_it_is(method):
     assert SPACES[method].keys() - values.keys() <= {"noise"}  # SVG's follows from its steps
     keywords = hyperparameters(method, values)
     if isinstance(METHODS[method], AgentMethod):
-        settings = METHODS[method].make(SETUP_COST, 0).settings()
+        settings = METHODS[method].make(SETUP_COST, 0).settings
     else:
         settings = hyperparameters_of(METHODS[method].name, SETUP_COST)
     assert settings.keys() & keywords.keys() >= {"learning_rate", "batch_size"} & settings.keys()
@@ -331,10 +333,10 @@ def test_the_space_holds_the_method_as_it_is(method):
 def test_tuned_values_are_for_short_trainings():
     found = tuned("mixed", 8.0)
     assert found
-    assert make("mixed", SETUP_COST, 0, 8.0).settings().items() >= found.items()
-    assert make("mixed", SETUP_COST, 0, 8.0, hidden=[8]).settings()["hidden"] == [8]
+    assert vars(make("mixed", SETUP_COST, 0, 8.0).settings).items() >= found.items()
+    assert make("mixed", SETUP_COST, 0, 8.0, hidden=[8]).settings.hidden == (8,)
     for longer in (1000.0, None):
-        assert make("mixed", SETUP_COST, 0, longer).settings() == MixedGradient(SETUP_COST).settings()
+        assert make("mixed", SETUP_COST, 0, longer).settings == MixedGradient(SETUP_COST).settings
     gate = make("ppo-gate", SETUP_COST, 0, 8.0)
     assert gate.n_epochs == tuned("ppo-gate", 8.0)["n_epochs"]
     assert tuned("ppo-stock", 8.0) == {}

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem
 from jumpgym.agents import MixedGradient
-from jumpgym.agents.gradients.estimators import pathwise_loss
+from jumpgym.agents.gradients.estimators import ESTIMATORS, pathwise_loss
 from jumpgym.agents.gradients.rollout import Rollout
-from jumpgym.agents.mixed_gradient import RELAXED
+
+RELAXED = tuple(name for name, estimator in ESTIMATORS.items() if estimator.relaxed)
 
 SPLIT = ("pathwise", "score", "cross")
 """The parts of an estimate, which add up to it.
@@ -88,7 +89,7 @@ def sample(agents: Mapping[str, MixedGradient], count: int) -> dict[str, Tensor]
     """
     found: dict[str, list[Tensor]] = {name: [] for name in agents}
     apart = (*RELAXED, "enumeration")
-    together = {name: agent for name, agent in agents.items() if agent.estimator not in apart}
+    together = {name: agent for name, agent in agents.items() if agent.settings.estimator not in apart}
     for _ in range(count):
         if together:
             for name, parts in _split(together).items():
@@ -111,7 +112,7 @@ def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
     score = _products(detached, parameters, weights)
     return {
         name: torch.stack(
-            [pathwise, own, all_paths - own if each.cross_term == "full" else torch.zeros_like(own)]
+            [pathwise, own, all_paths - own if each.settings.cross_term == "full" else torch.zeros_like(own)]
         )
         for (name, each), own, all_paths in zip(agents.items(), score, through_states, strict=True)
     }
@@ -120,7 +121,7 @@ def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
 def _logit_gradient(agent: MixedGradient, episodes: Rollout) -> Tensor:
     """Gradient (T, m, options) of the score loss in the logits: all that estimators differ in."""
     logits = episodes.logits.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(agent.score(episodes, logits), logits)
+    (gradient,) = torch.autograd.grad(agent.score(episodes, logits, agent.closing(episodes)), logits)
     return gradient
 
 
@@ -179,4 +180,4 @@ def largest_state_gradient(agent: MixedGradient) -> float:
     gradients = torch.autograd.grad(loss, [entry for entry, _ in scaled], materialize_grads=True)
     pairs = zip(gradients, scaled, strict=True)
     largest = max((float((g * scale).abs().max()) for g, (_, scale) in pairs if g.numel()), default=0.0)
-    return largest * agent.batch_size
+    return largest * agent.settings.batch_size

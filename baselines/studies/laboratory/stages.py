@@ -213,7 +213,7 @@ def _section(
     agent = agents[UNIT]
     episodes = agent.simulate(*agent.start())
     undecided = float(entropy(episodes.logits.detach(), agent.model.layout.gate_groups).mean())
-    limit = MixedGradient(agent.problem).state_gradient_limit
+    limit = MixedGradient(agent.problem).settings.state_gradient_limit
     largest = largest_state_gradient(agents["leave_one_out"])
     acts = "acts here" if limit is not None and largest > limit else "does not act here"
     unknown = " That is too much to tell a bias from: noise outweighs the gradient." * (

@@ -38,7 +38,7 @@ def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights
             if count == agent.iterations:
                 kept[name] = _weights(agent)
 
-    total = max(iterations.values()) * agent.batch_size * agent.periods
+    total = max(iterations.values()) * agent.settings.batch_size * agent.periods
     if total > 0:
         agent.learn(total, callback=keep)
     return {name: fitted(env, weights, seed) for name, weights in kept.items()}
@@ -54,7 +54,7 @@ def fitted(env: Any, weights: Weights, seed: int) -> Weights:
     agent = weights.agent(as_problem(env), seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        value = Value(agent.problem, agent.hidden)
+        value = Value(agent.problem, agent.settings.hidden)
     optimizer = torch.optim.Adam(value.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, FITTING)
     for _ in range(FITTING):
@@ -71,7 +71,7 @@ def _costs_to_go(agent: MixedGradient) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         episodes = agent.simulate(*agent.start())
         costs = agent.costs_to_go(episodes)
-    return episodes.observations, costs / agent.discounts(costs, len(costs))
+    return episodes.observations, costs / agent.discounts(costs)
 
 
 def explained(agent: MixedGradient) -> float:

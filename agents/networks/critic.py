@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem
 
-from ..networks.features import Features
-from ..networks.perceptrons import Value, mlp
-from ..networks.policies import Quantities
-from .rollout import Rollout
+from .features import Features
+from .perceptrons import Value, mlp
+from .policies import Quantities
 
 
 class ActionFeatures(nn.Module):
@@ -81,8 +80,3 @@ class Critic(Value):
                 bias.div_(ratio)
             self.spread = self.spread * ratio
         return super().error(observations, targets)
-
-
-def joined_actions(episodes: Rollout) -> Tensor:
-    """What the critic sees of all decisions, see ``ActionFeatures``."""
-    return torch.cat([episodes.observations, episodes.gates, episodes.quantities], -1)
