@@ -48,7 +48,13 @@ def reference(problem: Problem, folder: Path) -> Reference:
         measure = read_reference(problem, folder)
         if measure is None:
             remove_partial(problem.reference_path(folder).name, folder)
-            measure = Reference(problem.make())
+            try:
+                measure = Reference(problem.make())
+            except NotApplicable as error:
+                raise NotApplicable(
+                    f"{problem.env} has no reference to measure gaps by. Register a solver for its problem, "
+                    f"solve.register(MyProblem, my_solver), in the module of the environment: {error}"
+                ) from error
             for number in {problem.episodes, CURVE_EPISODES}:
                 measure.costs(number)
             replace_file(problem.reference_path(folder), measure.to_bytes(problem.identity))

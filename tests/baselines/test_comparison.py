@@ -218,6 +218,7 @@ def test_an_environment_without_a_reference_is_solved_once_and_loses_its_runs_on
     assert compare([*lost, *plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, episodes=256)], output, 1) == 2
     out, err = capfd.readouterr()
     assert out.count("FAILED") == 1
+    assert "generator:Generator-v0 has no reference to measure gaps by. Register a solver" in err
     assert all(run.name in err for run in lost)
     assert len(pd.read_csv(output / "comparison.csv")) == 4
 
