@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..studies.laboratory import PARTS
+from ..studies.gradients import PARTS
 from .options import add_command, add_set, environment_ids, make_environment, usage_errors
 
 
@@ -71,14 +71,14 @@ def add_gradients(commands: Any) -> argparse.ArgumentParser:
 
 def run_gradients(args: argparse.Namespace) -> int:
     """Do the parts of the gradient study, and write its report."""
-    from ..studies.laboratory.report import Options, investigate, plan
+    from ..studies.gradients import Options, investigate, plan
 
     env = make_environment(args.env, args.set)
-    options = Options(env, args.budget, args.seeds, args.output)
+    options = Options(args.seed, env, args.budget, args.seeds, args.output, args.command_line)
     with usage_errors(TypeError, ValueError):
-        names = plan(args.only, args.seed, options)
+        names = plan(args.only, options)
     with usage_errors(NotImplementedError):  # neither an optimum nor a classical policy is known
-        investigate(names, args.seed, options, args.command_line)
+        investigate(names, options)
     return 0
 
 

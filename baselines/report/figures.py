@@ -43,7 +43,7 @@ def draw_curves(
     for budget, of_budget in budgets(curves):
         seeds = of_budget.seed.nunique()
         title = f"budget {budget}, {seeds} seed{'s' if seeds > 1 else ''}"
-        rows += [(budget, title, *panel) for panel in panels_of(of_budget.method).items()]
+        rows += [(budget, title, *panel) for panel in panels_of(of_budget.method)]
     figure, panels = _grid(len(rows), len(UNITS))
     for row, (budget, title, family, methods) in zip(panels, rows, strict=True):
         lines: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def draw_profiles(profiles: pd.DataFrame, styles: Mapping[str, Style]) -> bytes:
     panels = [
         (budget, of_budget, *panel)
         for budget, of_budget in budgets(profiles)
-        for panel in panels_of(of_budget.method).items()
+        for panel in panels_of(of_budget.method)
     ]
     figure, grid = _grid(-(-len(panels) // PROFILE_COLUMNS), min(len(panels), PROFILE_COLUMNS))
     for axes in grid.flat[len(panels) :]:

@@ -76,22 +76,23 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     return {name: style(positions[name], dashes[family(name)]) for name in methods}
 
 
-def panels_of(methods: Iterable[str]) -> dict[str, list[str]]:
-    """The methods of each panel, by the name of the panel.
+def panels_of(methods: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Name and methods of each panel.
 
     All methods share one panel, without a name, if they fit into it. Otherwise each family has one, in which
     ``BASELINE`` is shown for comparison, or several if it is large.
     """
     methods = list(dict.fromkeys(methods))
     if len(methods) <= PANEL_METHODS:
-        return {"": methods}
-    panels = {}
+        return [("", methods)]
+    families = {family(method) for method in methods}
+    panels = []
     for name in (*FAMILIES, OTHERS):
         members = [method for method in methods if family(method) == name]
         for start in range(0, len(members), PANEL_METHODS):
             part = members[start : start + PANEL_METHODS]
             beside = [BASELINE] if BASELINE in methods and BASELINE not in part else []
-            panels[name if start == 0 else f"{name}, continued"] = beside + part
+            panels.append((name if len(families) > 1 else "", beside + part))
     return panels
 
 

@@ -159,7 +159,7 @@ def test_training_keeps_records_and_goes_on_from_them(tmp_path, monkeypatch, cap
     damaged, other = list(records)[:2]
     damaged.write_text(damaged.read_text()[:50])
     record = json.loads(other.read_text())
-    record["settings"]["version"] = "0"
+    record["version"] = "0"
     other.write_text(json.dumps(record))
     before = {path: path.stat().st_mtime_ns for path in records}
     assert main(command) == 0

@@ -6,10 +6,16 @@ import pytest
 
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.studies import scaling
-from jumpgym.baselines.studies.scaling import METHODS, ScalingRun, plan, planned_seconds, read_record
-from jumpgym.baselines.studies.scaling_report import write_scaling
-from jumpgym.baselines.studies.separate_items import SeparateOptima, draw_items, make_item, make_problem
+from jumpgym.baselines.studies.records import read_record
+from jumpgym.baselines.studies.scaling.methods import METHODS, ScaledPPO
+from jumpgym.baselines.studies.scaling.report import write_scaling
+from jumpgym.baselines.studies.scaling.separate_items import (
+    SeparateOptima,
+    draw_items,
+    make_item,
+    make_problem,
+)
+from jumpgym.baselines.studies.scaling.study import ScalingRun, all_records, plan, planned_seconds
 
 TINY = [
     "scaling",
@@ -137,18 +143,18 @@ def test_finished_runs_are_skipped_and_damaged_ones_repeated(finished, capfd):
     assert "2 of them" in capfd.readouterr().out
     path = finished / "runs" / "n1_mixed_seed0_1.2s.json"
     path.write_text("{")
-    run = ScalingRun(1, "mixed", 0, 1.2, 64)
-    assert read_record(run, path.parent) is None
+    assert path == ScalingRun(1, "mixed", 0, 1.2, 64).path(path.parent)
+    assert read_record(path) is None
     assert main(command) == 0
     assert "1 of them" in capfd.readouterr().out
-    assert read_record(run, path.parent)["settings"]["items"] == 1
+    assert read_record(path)["settings"]["items"] == 1
 
 
 def test_the_tables_hold_all_runs_of_the_folder(finished):
     folder = finished / "runs"
     (folder / "foreign.json").write_text('{"settings": {"items": "many"}}')
     (folder / "cut.json").write_text("{")
-    names = [record["settings"]["items"] for record in scaling.all_records(folder)]
+    names = [record["settings"]["items"] for record in all_records(folder)]
     assert names == [1, 2]
     assert main([*TINY, "--items", "1", "--methods", "mixed", "--output", str(finished)]) == 0
     assert list(pd.read_csv(finished / "scaling.csv")["items"]) == [1, 2]
@@ -188,7 +194,7 @@ def test_table(tmp_path):
 def test_ppo_has_open_trucks_and_the_networks_are_as_wide():
     problem = make_problem(2)
     model = METHODS["ppo"].make(problem, 0)
-    np.testing.assert_allclose(model.policy.action_net.bias[:4].detach(), [0, scaling.ScaledPPO.OPEN, 0, 0])
+    np.testing.assert_allclose(model.policy.action_net.bias[:4].detach(), [0, ScaledPPO.OPEN, 0, 0])
     widths = [
         layer.out_features for layer in model.policy.mlp_extractor.policy_net if hasattr(layer, "weight")
     ]

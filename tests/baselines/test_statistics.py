@@ -220,12 +220,13 @@ def test_every_method_has_a_style_of_its_own_and_a_panel():
     strangers = [f"stranger {i}" for i in range(12)]
     styles = styles_of([*METHODS, *strangers])
     panels = panels_of([*METHODS, *strangers])
-    assert set().union(*panels.values()) == {*METHODS, *strangers}
-    assert list(panels)[-2:] == ["other methods", "other methods, continued"]
-    for methods in panels.values():
+    assert set().union(*(methods for _, methods in panels)) == {*METHODS, *strangers}
+    assert [name for name, _ in panels] == [*FAMILIES, "other methods", "other methods"]
+    assert [name for name, _ in panels_of(strangers)] == ["", ""]
+    for _, methods in panels:
         assert len(methods) <= PANEL_METHODS + 1  # the baseline beside them
         for looks in ("marker", "linestyle"), ("color", "linestyle"):
             assert len({tuple(styles[name][look] for look in looks) for name in methods}) == len(methods)
-    assert panels_of(["mixed", "sac", "mixed"]) == {"": ["mixed", "sac"]}
+    assert panels_of(["mixed", "sac", "mixed"]) == [("", ["mixed", "sac"])]
     assert styles_of(["stranger"])["stranger"] == styles["stranger 0"]
     assert styles_of(["mixed"])["mixed"] == styles["mixed"]

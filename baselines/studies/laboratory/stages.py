@@ -15,7 +15,9 @@ from jumpgym.agents import MixedGradient
 from jumpgym.agents.networks.gates import entropy
 from jumpgym.agents.training.device import one_thread
 
+from ...report.formatting import markdown_of
 from ...report.styles import png
+from ..outcome import Outcome
 from .estimates import (
     ROUNDS,
     SPLIT,
@@ -26,7 +28,6 @@ from .estimates import (
     relative_times,
     sample,
 )
-from .report import Outcome, markdown
 from .trained import FITTING, STAGES, explained, stages
 
 BATCH = 128
@@ -239,7 +240,7 @@ After {weights.iterations} iterations; entropy of a gate {undecided:.3f}; the va
 {truth.norm:.4g}, its own standard error {100 * truth.standard_error:.1f} % of that.{unknown} Largest
 gradient of a state {largest:.3g} in the units of `state_gradient_limit`, whose default {limit:g} {acts}.
 
-{markdown(pd.DataFrame(columns), 3)}
+{markdown_of(pd.DataFrame(columns), 3)}
 """
 
 

@@ -21,8 +21,9 @@ from jumpgym.agents.networks.gates import gumbel_noise, log_prob, relaxed_gate, 
 from jumpgym.agents.networks.policies import HybridPolicy
 from jumpgym.problems.setup_cost import setup_cost
 
-from .pictures import Panel, curves
-from .report import Outcome, markdown
+from ...report.formatting import markdown_of
+from ..outcome import Outcome
+from ..pictures import Panel, curves
 
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 2.0, 5.0)
 EPISODES, BATCH = 200_000, 2_000
@@ -214,5 +215,5 @@ own: cooled, it puts the mean of the slopes at "nothing" and at "order" in place
 costs, which is wrong as far as the cost bends between the two. So cooling mends the one, at the price of its
 variance, and not the other.
 
-{markdown(table, 3)}
+{markdown_of(table, 3)}
 """

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ..laboratory.report import Outcome, markdown
+from ...report.formatting import markdown_of
+from ..outcome import Outcome
 
 MEAN, SIGMA = 0.7, 0.5
 SAMPLES = 400_000
@@ -143,7 +144,7 @@ def _text(derivatives: pd.DataFrame, estimators: pd.DataFrame) -> str:
 
 `x ~ N(mu, sigma^2)` at mu = {MEAN:g}, sigma = {SIGMA:g}; derivatives by PyTorch, {SAMPLES:,} samples.
 
-{markdown(derivatives)}
+{markdown_of(derivatives)}
 
 **Because two effects cancel.** A larger mean raises the density at points above it: for a sample that is a
 number the derivative is `(x - mu) / sigma^2` (with the square, which the question lost), of mean
@@ -157,7 +158,7 @@ derivative at a given x, and PyTorch, given an x that has a history, returns the
 So to the first question: yes, a sampled action can be put into `grad log pi` as it is; no reparameterisation
 is needed, and the sample must be a number (`sample()`, or `detach`).
 
-{markdown(estimators)}
+{markdown_of(estimators)}
 
 **The estimators are two, and each needs its own kind of sample.** The score function weighs `log_prob` of a
 detached sample by the cost; the pathwise estimator differentiates the cost of a reparameterised sample, and

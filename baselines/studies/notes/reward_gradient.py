@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..laboratory.pictures import Panel, curves
-from ..laboratory.report import Outcome, markdown
+from ...report.formatting import markdown_of
+from ..outcome import Outcome
+from ..pictures import Panel, curves
 
 THETA, START, PERIODS, CONTROL_COST = 0.3, 1.0, 5, 0.2
 SIGMAS = (1.0, 0.3, 0.1, 0.03, 0.01)
@@ -172,7 +173,7 @@ A known, differentiable system: `s' = s + a`, cost `s'^2 + {CONTROL_COST:g} a^2`
 {START:g}`, policy `a = -theta s + sigma epsilon`, theta = {THETA:g}. {TRAJECTORIES:,} trajectories for each
 sigma, the same for all estimators.
 
-{markdown(table)}
+{markdown_of(table)}
 
 ![standard deviation against sigma](questions-001.png)
 

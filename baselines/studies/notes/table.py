@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..laboratory.pictures import violins
-from ..laboratory.report import Outcome, markdown
+from ...report.formatting import markdown_of
+from ..outcome import Outcome
+from ..pictures import violins
 
 THETA, BATCH, TRIALS = 1.0, 1000, 1000
 TRUE_GRADIENT = 1 + 3 * THETA**2
@@ -106,7 +107,7 @@ def _text(table: pd.DataFrame) -> str:
 {TRUE_GRADIENT:g}. {TRIALS:,} estimates of each kind, each the mean over {BATCH:,} samples, which are the same
 for all estimators.
 
-{markdown(own)}
+{markdown_of(own)}
 
 ![violins of the estimates](table.png)
 
@@ -121,5 +122,5 @@ for all estimators.
 
 The figures that the course notes print, of their own random numbers:
 
-{markdown(seeds)}
+{markdown_of(seeds)}
 """

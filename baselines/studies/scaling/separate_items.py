@@ -17,8 +17,8 @@ from jumpgym import HindsightProblem, checks
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.setup_cost import setup_cost
 
-from ..optimum import solve
-from ..runs.measure import EVALUATION_SEED, Reference
+from ...optimum import solve
+from ...runs.measure import EVALUATION_SEED, Reference
 
 MOST_ITEMS = 100
 HORIZON = 50

@@ -1,0 +1,128 @@
+"""Tables and pictures of the scaling study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ...report.formatting import code_block, csv, markdown_table
+from ...report.rows import first_time
+from ...report.statistics import FLOOR
+from ...report.styles import log_log, png, style
+from ...runs.files import replace_file
+from ...runs.provenance import PACKAGES
+from ..records import Record
+from .methods import BASELINE, METHODS
+
+CURVES_AT = 50
+"""Number of items whose learning curves are drawn; the nearest one if the study does not have it."""
+
+TIME = f"cpu_to_gap_of_{BASELINE}"
+"""Column of the CPU seconds to the baseline's median final gap with as many items and the same budget."""
+
+
+def write_scaling(records: Sequence[Record], output: Path) -> None:
+    """Write ``scaling.csv``, ``curves.csv``, ``scaling.md`` and ``scaling.png``.
+
+    Args:
+        records: see ``scaling.perform``.
+        output: a folder that exists.
+    """
+    rows = pd.DataFrame([_row(record) for record in records])
+    final = rows[rows.method == BASELINE].groupby(["items", "budget"]).gap_percent.median()
+    thresholds = [final.get(key, np.nan) for key in zip(rows["items"], rows.budget, strict=True)]
+    pairs = zip(records, thresholds, strict=True)
+    rows[TIME] = [first_time(record["curve"], threshold) for record, threshold in pairs]
+    points = pd.DataFrame([{**record["settings"], **p} for record in records for p in record["curve"]])
+    replace_file(output / "scaling.csv", csv(rows))
+    replace_file(output / "curves.csv", csv(points.drop(columns="episodes")))
+    replace_file(output / "scaling.md", _markdown(rows, records).encode())
+    replace_file(output / "scaling.png", _picture(rows, points))
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        **record["settings"],
+        **record["row"],
+        "reference_cost": record["reference_cost"],
+        **{name: record["versions"][name] for name in ("python", *PACKAGES)},
+        "command": record["command"],
+    }
+
+
+def _markdown(rows: pd.DataFrame, records: Sequence[Record]) -> str:
+    """Two tables: gaps, and CPU seconds to the baseline's final gap."""
+    methods = [name for name in METHODS if name in set(rows.method)]
+    budgets = sorted(rows.budget.unique())
+    descriptions = "\n".join(f"- `{name}`: {METHODS[name].description}" for name in methods)
+    blocks = [
+        "# n items that share nothing",
+        code_block(sorted(record["command"] for record in records)),
+        f"CPU seconds of each training: {', '.join(f'{budget:g}' for budget in budgets)}. "
+        f"Seeds: {rows.seed.nunique()}. Hardware: {records[0]['hardware']}.",
+        descriptions,
+    ]
+    for budget in budgets:
+        of_budget = rows[rows.budget == budget]
+        blocks += [
+            f"## Gap to the optimum after {budget:g} CPU seconds, %: median of the seeds (worst)",
+            _table(of_budget, methods, lambda runs: _gap(runs.gap_percent)),
+        ]
+        if BASELINE in methods:
+            blocks += [
+                f"## CPU seconds to the median final gap of `{BASELINE}`: median of the seeds",
+                _table(of_budget, methods, lambda runs: _seconds(runs[TIME])),
+            ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(rows: pd.DataFrame, methods: Sequence[str], cell: Callable[[pd.DataFrame], str]) -> str:
+    lines = [
+        [str(items), *(cell(of_items[of_items.method == name]) for name in methods)]
+        for items, of_items in rows.groupby("items")
+    ]
+    return markdown_table([["n", *methods], *lines])
+
+
+def _gap(gaps: pd.Series[float]) -> str:
+    return f"{gaps.median():.3g} ({gaps.max():.3g})" if len(gaps) else ""
+
+
+def _seconds(times: pd.Series[float]) -> str:
+    """The median; runs that never reached the gap count as later than all others."""
+    middle = times.fillna(np.inf).median() if len(times) else np.nan
+    return "" if np.isnan(middle) else "not reached" if np.isinf(middle) else f"{middle:.3g}"
+
+
+def _picture(rows: pd.DataFrame, points: pd.DataFrame) -> bytes:
+    """Gap against n (median of the seeds, bars to the extremes), and gap of each seed against CPU seconds."""
+    budget = rows.budget.max()
+    rows, points = rows[rows.budget == budget], points[points.budget == budget]
+    numbers = np.sort(rows["items"].unique())
+    shown = numbers[np.abs(numbers - CURVES_AT).argmin()]
+    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    lines: dict[str, Any] = {}
+    for i, name in enumerate(METHODS):
+        gaps = rows[rows.method == name].groupby("items").gap_percent
+        if gaps.ngroups == 0:
+            continue
+        middle, low, high = (values.clip(lower=FLOOR) for values in (gaps.median(), gaps.min(), gaps.max()))
+        bars = [middle - low, high - middle]
+        lines[name] = left.errorbar(middle.index, middle, bars, capsize=3, linewidth=1.5, **style(i, i))
+        of_method = points[(points.method == name) & (points["items"] == shown)]
+        for _, curve in of_method.groupby("seed"):
+            gap = curve.gap_percent.clip(lower=FLOOR)
+            right.plot(curve.cpu_seconds, gap, markersize=4, linewidth=1, **style(i, i))
+    left.set_title(f"after {budget:g} CPU seconds")
+    right.set_title(f"{shown} items, each seed")
+    log_log(left, "items", f"gap, %, at least {FLOOR:g}")
+    log_log(right, "CPU seconds of training", "")
+    left.set_xticks(numbers, [str(number) for number in numbers])
+    figure.legend(list(lines.values()), list(lines), loc="outside right center", frameon=False)
+    return png(figure)
