@@ -82,7 +82,7 @@ def draw_profiles(profiles: pd.DataFrame, styles: Mapping[str, Style]) -> bytes:
         for budget, of_budget in budgets(profiles)
         for panel in panels_of(of_budget.method)
     ]
-    figure, grid = _grid(-(-len(panels) // PROFILE_COLUMNS), min(len(panels), PROFILE_COLUMNS))
+    figure, grid = _grid(-(-len(panels) // PROFILE_COLUMNS), min(len(panels), PROFILE_COLUMNS), width=6.4)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, (budget, of_budget, family, methods) in zip(grid.flat, panels, strict=False):
@@ -109,8 +109,8 @@ def draw_profiles(profiles: pd.DataFrame, styles: Mapping[str, Style]) -> bytes:
     return png(figure)
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(2.2 + 4.6 * columns, 0.6 + 3.6 * rows), layout="constrained")
+def _grid(rows: int, columns: int, width: float = 4.6) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(2.2 + width * columns, 0.6 + 3.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
     for axes in panels.flat:
         axes.grid(which="major", color="#cccccc")

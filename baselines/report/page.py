@@ -1,4 +1,4 @@
-"""A comparison as one HTML file for people who cite it: tables that sort, charts that answer, no network."""
+"""A comparison as one HTML file: sortable tables and interactive charts that need no network."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from .tables import PROBLEM, Tables, described, in_order, learned, title
 def page(tables: Tables) -> bytes:
     """A self-contained HTML page of a comparison.
 
-    It loads nothing from a network: its content security policy forbids that, and lets no scripts run but its
-    own two.
+    Its content security policy forbids it to load anything, and to run scripts other than its own two.
 
     Args:
         tables: see ``tables.read_tables``.
@@ -67,10 +66,9 @@ def _security(scripts: Sequence[str]) -> str:
 def _statement(tables: Tables) -> str:
     rows = learned(tables.comparison)
     return (
-        f"How much more the policies of {rows.method.nunique()} learned methods and of the best classical "
-        "policy cost than the optimal policy, in per cent of its cost, on "
-        f"{len(tables.environments)} problems whose jumps are known in advance, over "
-        f"{_episodes(tables.comparison)} episodes that no method trains on."
+        f"The excess cost of {rows.method.nunique()} learned methods and of the best classical policy over "
+        f"the optimal policy, in per cent of its cost, on {len(tables.environments)} problems with known "
+        f"jumps, over {_episodes(tables.comparison)} episodes that no method trains on."
     )
 
 
@@ -79,18 +77,18 @@ def _episodes(comparison: pd.DataFrame) -> str:
 
 
 def _measured(comparison: pd.DataFrame) -> str:
-    """Rules of the comparison, then versions, machines and commands."""
+    """Rules of the comparison, then software versions, machines and commands."""
     rules = {
-        "Gap": "mean difference of the cost of an episode to that of the optimal policy (or of the reference "
-        "that the problem names in its place), in per cent of the absolute value of its expected cost: a "
-        "positive gap is a worse policy, also where costs are negative",
-        "Equal noise": f"all policies are judged on the same {_episodes(comparison)} episodes, whose noise "
-        "no method trains on",
-        "Policies": "deterministic when judged, also where training samples them",
+        "Gap": "mean difference between the cost of an episode and that of the optimal policy (or of the "
+        "reference that the problem names in its place), in per cent of the absolute value of the optimal "
+        "policy's expected cost; a positive gap means a worse policy, also where costs are negative",
+        "Common random numbers": f"all policies are evaluated on the same {_episodes(comparison)} episodes, "
+        "whose noise no method trains on",
+        "Policies": "deterministic in the evaluation, even if training samples them",
         "Standard error (±)": "of the gap over the episodes, median over the seeds",
-        "Time": "CPU seconds of one process of one thread, without the evaluations; transitions are those "
-        "simulated in training; the time to a gap is that of the first evaluation at or below it, median "
-        "over the seeds",
+        "Time": "CPU seconds of one process with one thread, without the evaluations; transitions are those "
+        "simulated in training; the time to a gap is that of the first evaluation at or below it (median "
+        "over the seeds)",
         "Hyperparameters": tuning(),
     }
     listed = {name: _listed(comparison[name]) for name in ("code", "python", *PACKAGES, "hardware")}
@@ -102,12 +100,12 @@ def _measured(comparison: pd.DataFrame) -> str:
 
 
 def _listed(values: Iterable[str], between: str = "; ") -> str:
-    """Different values, each once."""
+    """The different values, each once."""
     return between.join(dict.fromkeys(str(value) for value in values if value))
 
 
 def _definitions(texts: Mapping[str, str], mark: str | None = None) -> str:
-    """Names and what they mean; with ``mark`` each name can be linked to."""
+    """Names and their meanings; with ``mark`` each name can be linked to."""
     lines = []
     for name, text in texts.items():
         of_id = "" if mark is None else f' id="{escape(mark + name)}"'

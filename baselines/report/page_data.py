@@ -1,4 +1,4 @@
-"""What the charts of the page are drawn from, as plain JSON values."""
+"""The data behind the charts of the page, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .tables import (
 )
 
 DIGITS = 5
-"""Significant digits of what is drawn."""
+"""Significant digits of the data."""
 
 SYMBOLS = {
     "o": "circle",
@@ -66,7 +66,7 @@ Json = dict[str, Any]
 
 
 def chart_data(tables: Tables, medians: pd.DataFrame, order: pd.DataFrame) -> Json:
-    """All that page.js draws.
+    """Everything that page.js draws.
 
     Args:
         tables: of a comparison.
@@ -87,32 +87,32 @@ def chart_data(tables: Tables, medians: pd.DataFrame, order: pd.DataFrame) -> Js
 
 
 def to_json(value: Any) -> str:
-    """JSON that may stand within a script element; what is not a finite number is null."""
+    """JSON that is safe inside a script element; numbers that are not finite become null."""
     return json.dumps(_plain(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def budgets_by_size(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """As ``tables.budgets``, the one with most runs first."""
+    """As ``tables.budgets``, but the budget with the most runs comes first."""
     return sorted(budgets(comparison), key=lambda budget: -len(budget[1]))
 
 
 def rows_of(table: pd.DataFrame) -> list[Any]:
-    """The rows of a table, whose columns are their attributes."""
+    """The rows of a table, with the columns as attributes."""
     return list(table.itertuples(index=False))
 
 
 def key(env: str, parameters: str) -> str:
-    """What stands for a problem in the page's address."""
+    """The part of the page's address that stands for a problem."""
     return f"{short(env)}?{parameters}" if parameters else short(env)
 
 
 def _best_first(comparison: pd.DataFrame, order: pd.DataFrame) -> list[str]:
-    """Methods by their mean rank at the budget with most runs, then those without a run there."""
-    found = [name for name, _ in budgets_by_size(comparison)]
+    """Methods by their mean rank at the budget with the most runs, then those that have no run there."""
+    names = [name for name, _ in budgets_by_size(comparison)]
     ranked = [
         str(row.method)
         for row in rows_of(order)
-        if spent(row.budget_seconds, row.budget_timesteps) == found[0]
+        if spent(row.budget_seconds, row.budget_timesteps) == names[0]
     ]
     return list(dict.fromkeys([*ranked, *in_order(learned(comparison).method)]))
 
@@ -156,14 +156,14 @@ def _problem(tables: Tables, medians: pd.DataFrame, env: str, parameters: str) -
 
 
 def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
-    """What is known of a problem, each with what it is called."""
+    """Facts about a problem, each with its label."""
     cost, horizon = float(facts.reference_cost), int(facts.horizon)
-    told = [
+    facts_list = [
         (
             "Optimum"
             if facts.reference == "optimum"
             else f"Reference, in place of the optimum: {facts.note}",
-            f"expected cost {cost:.7g} an episode of {horizon} periods, {cost / horizon:.6g} a period",
+            f"expected cost {cost:.7g} per episode of {horizon} periods, {cost / horizon:.6g} per period",
         ),
         ("Exactness", str(facts.exactness)),
     ]
@@ -174,30 +174,30 @@ def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
                 parts = []
             elif name == "hindsight":
                 parts.insert(0, f"expected cost {facts.hindsight_cost:.7g} if all noise were known")
-            told.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
+            facts_list.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
     for status, called in ((Status.NOT_APPLICABLE, "Not applicable"), (Status.DIVERGED, "Diverged")):
         affected = learned(rows[rows.status == status])
         for reason, own in affected.groupby("note", sort=False):
             names = ", ".join(dict.fromkeys(own.method))
-            told.append((called, f"{names}: {reason}"))
-    return told
+            facts_list.append((called, f"{names}: {reason}"))
+    return facts_list
 
 
 def _curves(curves: pd.DataFrame) -> dict[str, list[Json]]:
-    """Learning curves by budget: of each method the median and the band, against both units."""
+    """Learning curves by budget: the median and the band of each method, against both units."""
     both = {unit: bands(curves, unit) for unit in ("cpu_seconds", "transitions")}
-    found: dict[str, list[Json]] = {}
+    lines_of: dict[str, list[Json]] = {}
     for budget, of_budget in budgets(both["cpu_seconds"]):
-        found[budget] = [{"method": name} for name in dict.fromkeys(of_budget.method)]
+        lines_of[budget] = [{"method": name} for name in dict.fromkeys(of_budget.method)]
     for unit, table in both.items():
         for budget, of_budget in budgets(table):
-            for line in found[budget]:
+            for line in lines_of[budget]:
                 line[unit] = _line(of_budget[of_budget.method == line["method"]], "spent", "median")
-    return found
+    return lines_of
 
 
 def _gap_by_budget(medians: pd.DataFrame) -> list[Json]:
-    """Final gaps against the budget, in the unit that has more budgets; none if there is only one."""
+    """Final gaps against the budget, in the unit that has more budgets; empty if there is only one budget."""
     table = learned(medians)
     unit, of = max(
         (("cpu_seconds", "budget_seconds"), ("transitions", "budget_timesteps")),
@@ -225,14 +225,14 @@ def _profiles(comparison: pd.DataFrame) -> dict[str, list[Json]]:
 
 
 def _line(table: pd.DataFrame, x: str, middle: str) -> Json:
-    """A line and its band, which is the line itself where there is none."""
+    """A line with its band; where there is no band, it is the line itself."""
     low, high = (table[name].where(table[name].notna(), table[middle]) for name in ("low", "high"))
     columns = {"x": table[x], "middle": table[middle], "low": low, "high": high}
     return {name: column.astype(float).tolist() for name, column in columns.items()}
 
 
 def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
-    """Decisions of each method at the points of the chart, or None if none are drawn."""
+    """Decisions of each method at the points of the chart, or None if there are none."""
     by_method = dict(iter(policies.groupby("method", sort=False)))
     if facts.reference not in by_method:
         return None
@@ -270,21 +270,21 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
 
 
 def _about(own: pd.DataFrame, reference: str) -> str:
-    """Which run of a method is drawn."""
+    """A sentence part that says which run of a method is drawn."""
     run = own.iloc[0]
     if run.method in REFERENCES:
-        return f"{run.method}, by which gaps are measured" if run.method == reference else str(run.method)
+        return f"{run.method}, the reference" if run.method == reference else str(run.method)
     return f"{run.method}, seed {run.seed}, {spent(run.budget_seconds, run.budget_timesteps)}"
 
 
 def _by_period(own: pd.DataFrame, kind: str) -> NDArray[np.float64]:
-    """Decisions of a method by period, then gate or quantity, then point."""
+    """Decisions of a method, by period, then gate or quantity, then point."""
     rows = own[own.kind == kind].sort_values(["period", "index"], kind="stable")
     return rows.value.to_numpy().reshape(rows.period.nunique(), rows["index"].nunique(), -1)
 
 
 def _plain(value: Any) -> Any:
-    """Dicts, lists, text, and numbers with the digits that are drawn; None for what is not finite."""
+    """Dicts, lists, text and rounded numbers; None for numbers that are not finite."""
     if isinstance(value, dict):
         return {str(name): _plain(entry) for name, entry in value.items()}
     if isinstance(value, str) or value is None:

@@ -1,4 +1,4 @@
-"""The tables of the page, as HTML that is complete without its script."""
+"""The tables of the page, as HTML that needs no script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NONE = '<td class="none">&ndash;</td>'
 def headlines(
     comparison: pd.DataFrame, medians: pd.DataFrame, order: pd.DataFrame, problems: Sequence[tuple[str, str]]
 ) -> str:
-    """A table of methods by problems for each budget, the budget with most runs first.
+    """A table of methods by problems for each budget; the budget with the most runs comes first.
 
     Args:
         comparison: see ``tables.COLUMNS``.
@@ -56,7 +56,7 @@ def _headline(
     least = {problem: of_problem(medians, *problem)["median"].min() for problem in problems}
     heads = [
         '<th class="text" scope="col">Method</th>',
-        '<th scope="col" title="mean of its ranks on the problems it applies to">rank</th>',
+        '<th scope="col" title="mean over the problems; last where a method does not apply">rank</th>',
         *(_problem_head(env, parameters) for env, parameters in problems),
     ]
     body = []
@@ -77,11 +77,11 @@ def _headline(
         cells = [_gap_cell(medians[:0], of_problem(of_method, *problem), 0.0) for problem in problems]
         body.append(_line([_method(name), NONE, *cells]))
     several = runs.seed.nunique() > 1
-    shown = "the median of the seeds, the worst smaller beneath it" if several else "one seed"
+    shown = "median of the seeds, with the worst below it" if several else "one seed"
     caption = (
-        f"After {budget}, in per cent: {shown}; the least in bold. Methods in the order of their mean rank, "
-        "best first. Hindsight is a bound: the cost if all noise were known. n/a: does not apply; D: "
-        "diverged; point at the cell for more."
+        f"Gap in per cent after {budget}: {shown}. The smallest of each column is bold. Methods are sorted "
+        "by their mean rank. Hindsight is a bound: the cost if all noise were known. n/a: does not "
+        "apply; D: diverged; hover over a cell for details."
     )
     return _table("headline", caption, heads, body)
 
@@ -119,7 +119,7 @@ def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
 
 
 def _lost(row: Any, runs: pd.DataFrame) -> str:
-    """A tooltip that says how many runs diverged, and why."""
+    """A tooltip with the number of runs that diverged, and the reasons."""
     if not row.diverged:
         return ""
     notes = "; ".join(dict.fromkeys(note for note in runs.note if note))
@@ -131,7 +131,7 @@ def _unavailable(note: str) -> str:
 
 
 def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[tuple[str, str]]) -> str:
-    """The long table: a row for each problem, budget and method.
+    """The long table, with a row for each problem, budget and method.
 
     Args:
         comparison: see ``tables.COLUMNS``.
@@ -153,8 +153,8 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
         for _, own in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
             body.append(_refused_line(own.iloc[0], problem, len(numeric)))
     caption = (
-        "Gaps in per cent; the interval is that of the mean over the seeds, by bootstrap; ± is the standard "
-        "error of the evaluation, median over the seeds. A column's name sorts by it, and again in reverse."
+        "Gaps in per cent. The interval is a bootstrap interval of the mean over the seeds; ± is the "
+        "standard error of the evaluation, median over the seeds. Click on a column to sort by it."
     )
     return _table("sortable", caption, heads + [_sorter(name) for name in numeric], body, "scroll tall")
 
@@ -210,10 +210,10 @@ def _data_line(
 
 
 def pairs(comparison: pd.DataFrame) -> str:
-    """Each method against the baseline."""
+    """The table that compares each method with the baseline."""
     table = paired_differences(comparison)
     if table.empty:
-        return f'<p class="note">No method has a run of {BASELINE} beside it.</p>'
+        return f'<p class="note">There is no run of {BASELINE} to compare with.</p>'
     per_cent = f"{100 * CONFIDENCE:g} % interval"
     names = ["problems", "pairs", "difference", per_cent, "better in", per_cent]
     heads = [_sorter(name, "text") for name in ("method", "budget")] + [_sorter(name) for name in names]
@@ -232,14 +232,14 @@ def pairs(comparison: pd.DataFrame) -> str:
         ]
         body.append(_line(cells))
     caption = (
-        f"Gap of each method less that of {BASELINE} on the same problem, seed and noise, in percentage "
-        "points: above 0 is worse. Better in: share of the pairs in which the method has the smaller gap."
+        f"Gap of each method minus that of {BASELINE} on the same problem, seed and noise, in percentage "
+        "points; above 0 is worse. Better in: share of the pairs in which the method has the smaller gap."
     )
     return _table("sortable", caption, heads, body)
 
 
 def link(method: str) -> str:
-    """The name of a method, linked to its description, which is also its tooltip."""
+    """The name of a method, linked to its description, which is the tooltip as well."""
     description = escape(described(method))
     return f'<a href="#method-{escape(method)}" title="{description}">{escape(method)}</a>'
 
@@ -250,7 +250,7 @@ def _method(name: str) -> str:
 
 
 def _table(kind: str, caption: str, heads: Sequence[str], body: Sequence[str], box: str = "scroll") -> str:
-    """A table in a box that scrolls, which keys reach."""
+    """A table in a scrolling box that can be reached by keyboard."""
     rows = "\n".join(body)
     return (
         f'<figure class="table"><figcaption class="note">{escape(caption)}</figcaption>'
@@ -265,12 +265,12 @@ def _line(cells: Sequence[str], kind: str = "", data: str = "") -> str:
 
 
 def _sorter(name: str, kind: str = "number") -> str:
-    """The head of a column by which rows can be sorted."""
+    """The head of a column that sorts the rows."""
     return f'<th class="{kind}" scope="col"><button type="button">{escape(name)}</button></th>'
 
 
 def _number(value: float, text: str, title: str = "") -> str:
-    """A cell that is sorted by its value; those that are not numbers come last."""
+    """A cell that is sorted by its value; NaN comes last."""
     value = float(value)
     key = "" if math.isnan(value) else f' data-v="{"Infinity" if math.isinf(value) else f"{value:.6g}"}"'
     return f"<td{key}{title}>{text}</td>"
@@ -289,7 +289,7 @@ def _in_headline(gap: float) -> str:
 
 
 def _digits(gap: float) -> str:
-    """A gap where there is room."""
+    """A gap for a column with room."""
     if math.isinf(gap):
         return "D"
     return f"{gap:.3f}" if abs(gap) < 999.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.1e}"

@@ -83,7 +83,7 @@ def draw_policies(environment: pd.Series[Any], policies: pd.DataFrame, rows: pd.
         list(legend.values()),
         list(legend),
         loc="outside lower center",
-        ncols=min(len(legend), (2 if is_map else 3) * columns),
+        ncols=min(len(legend), columns + 1),
         frameon=False,
         fontsize=9,
     )

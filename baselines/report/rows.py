@@ -1,4 +1,4 @@
-"""Rows of the tables of a comparison, of its records."""
+"""Rows of the tables of a comparison, made from its records."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ..runs.status import Status
 Record = dict[str, Any]
 
 THRESHOLDS = (1.0, 0.3)
-"""Gaps in per cent, whose first time is reported."""
+"""Gaps in per cent; the tables say when each was first reached."""
 
 
 def first_time(
     curve: Sequence[Mapping[str, float]], threshold: float, unit: str = "cpu_seconds"
 ) -> float | int:
-    """When a curve is first at a gap of at most ``threshold`` per cent, in ``unit``; NaN if it never is."""
+    """When a curve first reaches a gap of ``threshold`` per cent or less, in ``unit``; NaN if never."""
     return next((p[unit] for p in curve if p["gap_percent"] <= threshold), float("nan"))
 
 
 def place(record: Record) -> tuple[Any, ...]:
-    """Where a record stands among others: in the order of the registered environments and methods."""
+    """Sort key of a record: environments and methods are in the order in which they are registered."""
     settings = record["settings"]
     env, method = (
         order.index(name) if name in order else len(order)
@@ -40,20 +40,20 @@ def place(record: Record) -> tuple[Any, ...]:
 
 def _run(record: Record) -> dict[str, Any]:
     settings = record["settings"]
-    own = settings["method"] not in REFERENCES
+    learned = settings["method"] not in REFERENCES
     return {
         "env": settings["env"],
         "parameters": _parameters(record),
         "method": settings["method"],
-        "seed": settings["seed"] if own else None,
-        "budget_seconds": settings["budget_seconds"] if own else None,
-        "budget_timesteps": settings["budget_timesteps"] if own else None,
+        "seed": settings["seed"] if learned else None,
+        "budget_seconds": settings["budget_seconds"] if learned else None,
+        "budget_timesteps": settings["budget_timesteps"] if learned else None,
     }
 
 
 def _parameters(record: Record) -> str:
-    given = record["settings"]["parameters"]
-    return json.dumps(given, sort_keys=True) if given else ""
+    parameters = record["settings"]["parameters"]
+    return json.dumps(parameters, sort_keys=True) if parameters else ""
 
 
 def comparison_row(record: Record) -> dict[str, Any]:
@@ -81,13 +81,13 @@ def curve_rows(record: Record) -> list[dict[str, Any]]:
 
 
 def drawn_records(records: Sequence[Record]) -> list[Record]:
-    """The record of each problem and method whose decisions are kept."""
+    """For each problem and method the record whose decisions enter the tables."""
     chosen: dict[tuple[str, ...], Record] = {}
     for record in sorted(records, key=_first_seed_and_largest_budget):
         if record["drawn"] is not None:
             settings = record["settings"]
             chosen.setdefault((settings["env"], _parameters(record), settings["method"]), record)
-    return [record for record in records if any(record is kept for kept in chosen.values())]
+    return [record for record in records if any(record is other for other in chosen.values())]
 
 
 def _first_seed_and_largest_budget(record: Record) -> tuple[float, ...]:
@@ -96,7 +96,7 @@ def _first_seed_and_largest_budget(record: Record) -> tuple[float, ...]:
 
 
 def policy_rows(record: Record) -> pd.DataFrame:
-    """The rows of ``policies``: the decisions of a record in long form."""
+    """The rows of ``policies``: the sampled decisions of a record, in long form."""
     chart, drawn = record["chart"], record["drawn"]
     points = [axis.ravel() for axis in np.meshgrid(*chart["axes"], indexing="ij")]
     x, y = points if len(points) == 2 else (points[0], np.nan)
@@ -113,7 +113,7 @@ def policy_rows(record: Record) -> pd.DataFrame:
 
 
 def environment_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The rows of ``environments``, one of each problem."""
+    """The rows of ``environments``, one for each problem."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
         env, parameters = record["settings"]["env"], _parameters(record)

@@ -97,9 +97,10 @@ class Tables:
     """Tables of a comparison, whose columns are ``COLUMNS``.
 
     Attributes:
-        comparison: one row per run. curves: one row per evaluation during training. policies: sampled
-        decisions of each method, from the run with the smallest seed and the largest budget. environments:
-        one row per problem, that is, per environment with given parameters.
+        comparison: one row per run.
+        curves: one row per evaluation during training.
+        policies: sampled decisions of each method, of the run with the smallest seed and largest budget.
+        environments: one row per problem, that is, per environment with given parameters.
     """
 
     comparison: pd.DataFrame

@@ -1,1 +1,1 @@
-"""``jumpgym tune``: the search for hyperparameters."""
+"""``jumpgym tune``: search for better hyperparameters of a method."""

@@ -1,4 +1,4 @@
-"""The files of a study of ``jumpgym tune``."""
+"""The files that ``jumpgym tune`` writes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 LEAST = 0.01
-"""Gap in per cent below which none is better."""
+"""Gaps in per cent below this one count as equally good."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Hyperparameters that were trained from further seeds.
+    """Hyperparameters that were trained again from further seeds.
 
     Attributes:
         number: of the trial.
         hyperparameters: keywords of ``Method.make``.
-        defaults: whether it is the method as it is.
+        defaults: whether they are the defaults of the method.
         value: mean logarithm of the gap in per cent, over environments and all seeds.
-        fresh: the same over the further seeds alone, on which nothing was selected before.
+        fresh: the same over the further seeds alone, which played no role in the search.
     """
 
     number: int
@@ -49,12 +49,12 @@ class Candidate:
 
 
 def write_result(study: Study, candidates: list[Candidate], stem: Path, command: str) -> dict[str, Any]:
-    """Write ``STEM.csv``, a row per trial, and ``STEM.yml``, and print the choice.
+    """Write ``STEM.csv``, with a row for each trial, and ``STEM.yml``, and print the choice.
 
     Args:
         study: see ``MethodStudy``.
         candidates: the best first.
-        stem: path without suffix, whose name is the method's.
+        stem: path without suffix; its name is that of the method.
         command: what was typed.
 
     Returns:
@@ -69,12 +69,12 @@ def write_result(study: Study, candidates: list[Candidate], stem: Path, command:
         command,
         f"{len(table)} trials ({', '.join(f'{n} {state.lower()}' for state, n in states.items())}), "
         f"{seconds:.0f} CPU seconds of training in all.",
-        "Geometric mean of the gap over environments and seeds, and over the seeds after the search alone:",
+        "Geometric mean of the gap over environments and all seeds, and over the further seeds alone:",
     ]
-    for each in candidates:
-        name = f"trial {each.number}" + (", the method as it is" if each.defaults else "")
-        mark = "  <- chosen" if each is best else ""
-        lines.append(f"  {name}: {each.gap:.3g} %, {math.exp(each.fresh):.3g} %{mark}")
+    for candidate in candidates:
+        name = f"trial {candidate.number}" + (", the defaults" if candidate.defaults else "")
+        mark = "  <- chosen" if candidate is best else ""
+        lines.append(f"  {name}: {candidate.gap:.3g} %, {math.exp(candidate.fresh):.3g} %{mark}")
     print("\n".join(lines[1:]))
     comment = "".join(f"# {line}\n" for line in lines if line)
     chosen = {"default": {stem.name: best.hyperparameters}}
@@ -84,9 +84,9 @@ def write_result(study: Study, candidates: list[Candidate], stem: Path, command:
 
 
 def trials_table(study: Study) -> pd.DataFrame:
-    """A row per trial: number, state, value, CPU seconds, gaps by environment and hyperparameters as JSON.
+    """A row for each trial: number, state, value, CPU seconds, gaps by environment, hyperparameters as JSON.
 
-    Gaps are the geometric mean over the seeds, those of the confirmation apart.
+    Gaps are geometric means over the seeds, separately for the search and the confirmation.
     """
     rows = []
     for trial in study.trials:
@@ -110,7 +110,7 @@ def trials_table(study: Study) -> pd.DataFrame:
 
 
 def objective(gaps: Sequence[float]) -> float:
-    """Mean logarithm of gaps in per cent, none taken below ``LEAST``."""
+    """Mean logarithm of gaps in per cent, where smaller gaps count as ``LEAST``."""
     return sum(math.log(max(gap, LEAST)) for gap in gaps) / len(gaps)
 
 

@@ -1,4 +1,4 @@
-"""What ``jumpgym tune`` searches: the hyperparameters of every method, each with a range or its choices."""
+"""The search spaces of ``jumpgym tune``: the hyperparameters of each method with their ranges or choices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..runs.methods import METHODS, AgentMethod, SB3Method, make, tuned
 
 @dataclass(frozen=True)
 class Range:
-    """Real numbers from ``low`` to ``high``, uniform, or uniform in the logarithm."""
+    """Real numbers from ``low`` to ``high``, distributed uniformly, or log-uniformly if ``log``."""
 
     low: float
     high: float
@@ -19,16 +19,16 @@ class Range:
 
 
 Space = dict[str, Range | list[Any]]
-"""Ranges and choices by name: keywords of ``Method.make``, ``WIDTH`` and ``MINIBATCHES``."""
+"""Ranges and choices by name, which is a keyword of ``Method.make``, ``WIDTH`` or ``MINIBATCHES``."""
 
 WIDTH = "width"
-"""Of both hidden layers: keyword ``hidden`` of our agents, ``net_arch`` of the learners of SB3."""
+"""Width of both hidden layers: the keyword ``hidden`` of our agents, ``net_arch`` of SB3's learners."""
 
 MINIBATCHES = "minibatches"
-"""How many a rollout is divided into: ``batch_size`` is ``n_envs * n_steps`` divided by it."""
+"""Number of minibatches of a rollout: ``batch_size`` is ``n_envs * n_steps`` divided by it."""
 
 DIGITS = 3
-"""Significant digits of real numbers, so that a file that people read has what was tried."""
+"""Significant digits of real numbers, so that the files hold exactly the values that were tried."""
 
 _LEARNER: Space = {
     "learning_rate": Range(3e-4, 1e-2),
@@ -152,17 +152,18 @@ SPACES: dict[str, Space] = {
     "td3": _DETERMINISTIC | {"policy_delay": [1, 2]},
     "sac": _OFF_POLICY | {"ent_coef": ["auto_0.1", "auto_1.0"]},
 }
-"""Space of each method that can be tuned. ``ppo-stock`` has none: its point is SB3's own settings.
+"""Search space of each method that can be tuned.
 
-An entropy bonus in units of cost is in no space: it would not be the same in two environments.
+``ppo-stock`` has none, since its purpose is to show SB3's own settings. No space contains an entropy bonus in
+units of cost, since it would mean something else in each environment.
 """
 
 
 def space_of(method: str) -> Space:
-    """The space of a method.
+    """The search space of a method.
 
     Raises:
-        ValueError: if it has none; names those that have one.
+        ValueError: if it has none; the message names the methods that have one.
     """
     if method not in SPACES:
         raise ValueError(f"method={method!r} has no search space; those with one are {', '.join(SPACES)}")
@@ -170,7 +171,7 @@ def space_of(method: str) -> Space:
 
 
 def hyperparameters(method: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Keywords of ``Method.make`` of values drawn from the method's space."""
+    """Turn values from the search space of a method into keywords of ``Method.make``."""
     keywords = {name: _rounded(value) for name, value in values.items()}
     if WIDTH in keywords:
         hidden = "hidden" if isinstance(METHODS[method], AgentMethod) else "net_arch"
@@ -182,26 +183,28 @@ def hyperparameters(method: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def default_values(method: str, env: Any, cpu_seconds: float) -> dict[str, Any]:
-    """Where a method's present settings for a training lie in its space, what it does not hold left out."""
-    chosen = METHODS[method]
-    if isinstance(chosen, AgentMethod):
-        found = asdict(make(method, env, 0, cpu_seconds).settings)
-        layers = found["hidden"]
+    """The method's present settings for a training, as values of its space; without those outside it."""
+    registered = METHODS[method]
+    if isinstance(registered, AgentMethod):
+        settings = asdict(make(method, env, 0, cpu_seconds).settings)
+        layers = settings["hidden"]
     else:
-        assert isinstance(chosen, SB3Method)
-        found = _sb3_settings(chosen.name, env) | tuned(method, cpu_seconds)
-        layers = found["net_arch"]
-        if "n_steps" in found and "batch_size" in found:
-            found[MINIBATCHES] = found["n_envs"] * found["n_steps"] // found["batch_size"]
+        assert isinstance(registered, SB3Method)
+        settings = _sb3_settings(registered.name, env) | tuned(method, cpu_seconds)
+        layers = settings["net_arch"]
+        if "n_steps" in settings and "batch_size" in settings:
+            settings[MINIBATCHES] = settings["n_envs"] * settings["n_steps"] // settings["batch_size"]
     if len(set(layers)) == 1 and len(layers) == 2:
-        found[WIDTH] = layers[0]
+        settings[WIDTH] = layers[0]
     return {
-        name: found[name] for name, allowed in space_of(method).items() if _holds(allowed, found.get(name))
+        name: settings[name]
+        for name, allowed in space_of(method).items()
+        if _holds(allowed, settings.get(name))
     }
 
 
 def _sb3_settings(name: str, env: Any) -> dict[str, Any]:
-    """Settings of a learner: those of ``sb3.yml``, for the rest what its classes and SB3 have by default."""
+    """Settings of a learner: those of ``sb3.yml``, and else the defaults of its classes and of SB3."""
     from ..sb3.learners import LEARNERS, hyperparameters_of
 
     settings: dict[str, Any] = {"activation": "tanh"}
@@ -209,7 +212,7 @@ def _sb3_settings(name: str, env: Any) -> dict[str, Any]:
         for base in reversed(maker.__mro__):
             if "__init__" in vars(base):
                 parameters = inspect.signature(base).parameters.values()
-                settings |= {each.name: each.default for each in parameters if each.default is not each.empty}
+                settings |= {p.name: p.default for p in parameters if p.default is not p.empty}
     return settings | hyperparameters_of(name, env)
 
 

@@ -1,4 +1,4 @@
-"""A study of ``jumpgym tune``: trials of hyperparameters, kept on the disk by Optuna."""
+"""A study of ``jumpgym tune``: trials of hyperparameters, stored on disk by Optuna."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 CONFIRMED, CONFIRMATIONS = 3, 2
-"""How many of the best trials are trained again besides the defaults, and from how many seeds."""
+"""How many of the best trials are trained again, besides the defaults, and from how many further seeds."""
 
 UNPRUNED = 5
-"""Trials that are finished in all environments before any is given up early."""
+"""Trials that are finished in all environments before any is pruned."""
 
 DEFAULTS = "defaults of the method"
-"""Name of the setting that says where in the space the method as it is lies."""
+"""Name of the setting that holds the method's present values in the search space."""
 
 Measure = Callable[[str, int, dict[str, Any], float], tuple[float, float]]
-"""From environment, number of the training seed, hyperparameters and CPU seconds of a training to the gap in
-per cent that it ends with, and the CPU seconds that it took."""
+"""A function of environment, number of the training seed, hyperparameters and CPU seconds of a training. It
+returns the final gap in per cent and the CPU seconds that the training took."""
 
 
 def costs(envs: int, trial_seconds: float, seeds: int) -> tuple[float, float]:
-    """CPU seconds of a trial, and of training the best ones and the defaults again."""
+    """CPU seconds of a trial, and of training the best trials and the defaults again."""
     again = (CONFIRMED + 1) * CONFIRMATIONS
     return envs * seeds * trial_seconds, envs * again * trial_seconds
 
 
 class MethodStudy:
-    """The study of a method. Only one process at a time may work on it.
+    """The study of one method. Only one process at a time may work on it.
 
     Args:
         method: one of ``SPACES``.
@@ -46,14 +46,14 @@ class MethodStudy:
         trial_seconds: CPU seconds of each training.
         seeds: trainings of a trial in each environment.
         seed: of the search.
-        path: the data base.
-        measure: trains and evaluates.
+        path: of the data base.
+        measure: trains and evaluates the method.
 
     Attributes:
-        study: of Optuna. Its trials have the attributes ``defaults`` (whether it is the method as it is),
-            ``hyperparameters``, ``gaps`` (per cent, by environment, a list over the seeds) and
-            ``cpu_seconds``. The study has ``settings``, and an attribute ``confirmation NUMBER`` for every
-            trial that was trained again, with ``gaps`` and ``cpu_seconds``.
+        study: the study of Optuna. Each trial has the user attributes ``defaults`` (whether it uses the
+            defaults), ``hyperparameters``, ``gaps`` (in per cent, a list over the seeds for each environment)
+            and ``cpu_seconds``. The study has the user attribute ``settings`` and, for every trial that was
+            trained again, ``confirmation NUMBER`` with ``gaps`` and ``cpu_seconds``.
 
     Raises:
         ValueError: if ``path`` is a study with other settings.
@@ -92,36 +92,36 @@ class MethodStudy:
         if stored is None:
             self.study.set_user_attr("settings", self.settings)
         elif others := [name for name, value in self.settings.items() if stored.get(name) != value]:
-            found = ", ".join(f"{name} {stored.get(name)!r}" for name in others)
-            raise ValueError(f"{path} is a study with {found}, which must stay; give another --output")
+            before = ", ".join(f"{name} {stored.get(name)!r}" for name in others)
+            raise ValueError(f"{path} is a study with {before}, which must stay; give another --output")
         self._recover()
 
     @property
     def spent(self) -> float:
         """CPU seconds of all trainings so far."""
-        kept = self.study.user_attrs
+        of_study = self.study.user_attrs
         attributes = [trial.user_attrs for trial in self.study.trials]
-        attributes += [kept[name] for name in kept if name.startswith("confirmation")]
-        return float(sum(each.get("cpu_seconds", 0.0) for each in attributes))
+        attributes += [of_study[name] for name in of_study if name.startswith("confirmation")]
+        return float(sum(trained.get("cpu_seconds", 0.0) for trained in attributes))
 
     def search(self, budget: float) -> None:
-        """Do trials as long as half a trial fits into the budget, less what ``confirm`` needs."""
+        """Do trials as long as half a trial fits into the budget, without the part that ``confirm`` needs."""
         trial_cost, reserve = costs(len(self.envs), self.trial_seconds, self.seeds)
         while self.spent + reserve + trial_cost / 2 <= budget:
             trial = self._do_trial()
             print(f"{self.spent:.0f} of {budget:g} CPU s  {self._line(trial)}", flush=True)
 
     def confirm(self) -> list[Candidate]:
-        """Train the best trials and the defaults from further seeds, where that was not done.
+        """Train the best trials and the defaults from further seeds, unless that is done already.
 
         Returns:
-            These, the best over all seeds first; the defaults before what is only as good.
+            The candidates, the best over all seeds first; on a tie the defaults come first.
         """
         finished = [trial for trial in self._done() if trial.state.name == "COMPLETE"]
         finished.sort(key=lambda trial: (trial.values[0], trial.number))
         others = [trial for trial in finished if not trial.user_attrs["defaults"]]
         candidates = [trial for trial in finished if trial.user_attrs["defaults"]] + others[:CONFIRMED]
-        return sorted(map(self._candidate, candidates), key=lambda each: each.value)
+        return sorted(map(self._candidate, candidates), key=lambda candidate: candidate.value)
 
     def _candidate(self, trial: FrozenTrial) -> Candidate:
         keywords, defaults = trial.user_attrs["hyperparameters"], trial.user_attrs["defaults"]
@@ -142,7 +142,7 @@ class MethodStudy:
     def _do_trial(self) -> FrozenTrial:
         import optuna
 
-        # Each trial has a sampler of its own, so that a search which was stopped draws as one that was not.
+        # Each trial has a sampler of its own, so that an interrupted search samples as an uninterrupted one.
         state = np.random.SeedSequence([self.seed, len(self._done())]).generate_state(1)
         self.study.sampler = optuna.samplers.TPESampler(seed=int(state[0]))
         trial = self.study.ask()
@@ -164,7 +164,7 @@ class MethodStudy:
         return self.study.tell(trial, value)
 
     def _draw(self, trial: Trial) -> dict[str, Any]:
-        """Hyperparameters of a trial; none for the method as it is, whose values only tell where it lies."""
+        """Sample the hyperparameters of a trial; there are none if it uses the defaults."""
         defaults = trial.user_attrs.get("defaults", False)
         values: dict[str, Any] = {}
         for name in self.settings[DEFAULTS] if defaults else self.space:
@@ -182,28 +182,28 @@ class MethodStudy:
         return [trial for trial in self.study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
     def _recover(self) -> None:
-        """Give up trials that a process left when it was ended, and line them up to be repeated."""
+        """Mark trials that a killed process left unfinished as failed, and enqueue them again."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
             if trial.params and not trial.user_attrs.get("defaults", False):
                 self.study.enqueue_trial(trial.params)
             self.study.tell(trial.number, state=TrialState.FAIL)
-        known = [trial for trial in self.study.trials if trial.state != TrialState.FAIL]
-        if not any(trial.user_attrs.get("defaults", False) for trial in known):
+        valid = [trial for trial in self.study.trials if trial.state != TrialState.FAIL]
+        if not any(trial.user_attrs.get("defaults", False) for trial in valid):
             self.study.enqueue_trial(self.settings[DEFAULTS], user_attrs={"defaults": True})
 
     def _line(self, trial: FrozenTrial) -> str:
         attributes = trial.user_attrs
         gaps = attributes["gaps"]
         gap = math.exp(objective(_together(gaps)))
-        gaps_so_far = [math.exp(each.values[0]) for each in self._done() if each.state.name == "COMPLETE"]
+        gaps_so_far = [math.exp(done.values[0]) for done in self._done() if done.state.name == "COMPLETE"]
         best = f" (best {min(gaps_so_far):.3g} %)" if gaps_so_far else ""
         pruned = trial.state.name == "PRUNED"
-        given_up = f", given up after {len(gaps)} of {len(self.envs)} environments" if pruned else ""
-        what = "the method as it is" if attributes["defaults"] else json.dumps(attributes["hyperparameters"])
-        return f"trial {trial.number}: gap {gap:.3g} %{best}{given_up}, {what}"
+        pruning = f", pruned after {len(gaps)} of {len(self.envs)} environments" if pruned else ""
+        what = "the defaults" if attributes["defaults"] else json.dumps(attributes["hyperparameters"])
+        return f"trial {trial.number}: gap {gap:.3g} %{best}{pruning}, {what}"
 
 
 def _together(gaps: dict[str, list[float]]) -> list[float]:
-    return [gap for each in gaps.values() for gap in each]
+    return [gap for of_env in gaps.values() for gap in of_env]

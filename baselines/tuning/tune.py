@@ -1,9 +1,9 @@
-"""``jumpgym tune``: search for better hyperparameters of a method, in a budget of CPU time.
+"""``jumpgym tune``: search for better hyperparameters of a method within a budget of CPU time.
 
-A study of Optuna lies in ``OUTPUT/METHOD.db``, so that it can be stopped at any time, and the same command
-goes on with it. Its first trial is the method as it is. What wins the search is partly luck, so the best
-trials and the method as it is are trained again from other seeds, and of these candidates the one that is
-best over all seeds is chosen; ``OUTPUT/METHOD.yml`` has it, in the form of ``tuned.yml``.
+The search is a study of Optuna in ``OUTPUT/METHOD.db``. It can be interrupted at any time, and the same
+command continues it. The first trial uses the method's present settings, the defaults. Since the winner of a
+search is partly lucky, the best trials and the defaults are trained again from further seeds, and the one
+that is best over all seeds is chosen. It is written to ``OUTPUT/METHOD.yml``, in the format of ``tuned.yml``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jumpgym import ENVIRONMENTS, checks
+from jumpgym import checks
+from jumpgym.adapters.registry import environment_id
 
 from ..comparison.plans import check_writable
 from ..runs.measure import Reference
@@ -25,13 +26,13 @@ from .search_spaces import space_of
 from .study import MethodStudy, costs
 
 EVALUATION_SEED = 1_000_001
-"""Of the noise of the evaluation; those of the trainings follow. The comparison has other seeds."""
+"""Seed of the evaluation's noise; the seeds of the trainings follow it. The comparison uses other seeds."""
 
 EPISODES = 8192
 """Episodes of each evaluation."""
 
 LARGEST = 10_000.0
-"""Gap in per cent that no result exceeds; what diverges has it."""
+"""Largest gap in per cent of any result, and the gap of a training that diverged."""
 
 
 def tune(
@@ -45,16 +46,16 @@ def tune(
     output: Path = Path("results/tuning"),
     command: str = "",
 ) -> dict[str, Any]:
-    """Search for hyperparameters, or go on with a search; write the files of the module and of the trials.
+    """Start or continue a search for hyperparameters, and write its results.
 
-    What is minimised is the mean of log(gap) over environments and training seeds, the gap to the reference
-    in per cent and from 0.01 to 10,000.
+    The search minimises the mean of log(gap) over environments and training seeds. The gap to the reference
+    is in per cent, clipped to the range from 0.01 to 10,000.
 
     Args:
-        method: one of ``METHODS`` with a search space.
+        method: a method with a search space, see ``SPACES``.
         envs: environment ids.
-        budget: CPU seconds of all trainings of the study together, earlier sessions included. Of a finished
-            study it can be raised; ``costs`` tells what is kept back to train the best ones again.
+        budget: CPU seconds of all trainings of the study together, earlier sessions included. It can be
+            raised later. ``costs`` gives the part that is reserved to train the best ones again.
         trial_seconds: CPU seconds of each training.
         seeds: trainings of a trial in each environment.
         seed: of the search.
@@ -62,18 +63,19 @@ def tune(
         command: what was typed, for the files.
 
     Returns:
-        The chosen hyperparameters, as keywords of ``Method.make``; none if the method stays as it is.
+        The chosen hyperparameters, as keywords of ``Method.make``; empty if the defaults are the best.
 
     Raises:
-        ValueError, TypeError: naming the option, its value and what is allowed; or if ``output`` holds a
-            study of the method with other settings, or another process works on it.
-        NotImplementedError: if the method does not apply to an environment.
+        ValueError, TypeError: if an option is wrong (the message names it, its value and what is allowed), or
+            if ``output`` holds a study of the method with other settings, or another process works on it.
+        NotApplicable: if the method is not made for one of the environments.
     """
+    envs = [environment_id(env) for env in envs]
     _check(method, envs, budget, trial_seconds, seeds, seed)
     check_writable(output, "--output")
     one_thread()
     for env in envs:
-        make(method, env, 0, trial_seconds)  # refuses what it does not apply to
+        make(method, env, 0, trial_seconds)  # raises NotApplicable where the method is not made for it
 
     def measure(env: str, number: int, keywords: dict[str, Any], cpu_seconds: float) -> tuple[float, float]:
         return measure_gap(method, env, EVALUATION_SEED + 1 + number, keywords, cpu_seconds)
@@ -88,7 +90,10 @@ def tune(
 def measure_gap(
     method: str, env: str, seed: int, hyperparameters: dict[str, Any], cpu_seconds: float
 ) -> tuple[float, float]:
-    """Gap in per cent of a method after a training, at most ``LARGEST``, and the CPU seconds that it took."""
+    """Train a method, and return its gap in per cent, at most ``LARGEST``, and the CPU seconds of training.
+
+    Wrong hyperparameters raise the error of the method; only a training that diverges has a gap for it.
+    """
     from jumpgym.agents.training.clock import CpuClock
 
     reference = _reference(env)
@@ -100,7 +105,7 @@ def measure_gap(
         gap = reference.gap(model, model.get_env(), EPISODES).gap_percent
     except FloatingPointError:
         gap = LARGEST
-    except ValueError:  # PyTorch's distributions refuse what weights that are not finite give
+    except ValueError:  # PyTorch's distributions raise it if weights are not finite
         if _finite(model):
             raise
         gap = LARGEST
@@ -114,7 +119,7 @@ def _reference(env: str) -> Reference:
 
 
 def _finite(model: Any) -> bool:
-    """Whether all weights are finite; those of our agents lie in ``networks``, those of SB3 in ``policy``."""
+    """Whether all weights are finite; our agents have them in ``networks``, SB3's models in ``policy``."""
     networks = model.networks if hasattr(model, "networks") else model.policy
     return all(bool(weights.isfinite().all()) for weights in networks.parameters())
 
@@ -124,8 +129,6 @@ def _check(
 ) -> None:
     """Raise ValueError or TypeError if an option is wrong."""
     space_of(method)
-    for env in envs:
-        checks.choice("--env", env, ENVIRONMENTS)
     if not envs or len(set(envs)) < len(envs):
         raise ValueError(f"--env={list(envs)!r} must be one environment id or more, each once")
     checks.integer("--seeds", seeds, low=1)
@@ -136,13 +139,13 @@ def _check(
     if checks.number("--budget", budget) < reserve + 2 * trial_cost:
         raise ValueError(
             f"--budget={budget:g} must be at least {reserve + 2 * trial_cost:g} CPU seconds: {trial_cost:g} "
-            f"for each of two trials and {reserve:g} to train the best again"
+            f"for each of two trials and {reserve:g} to train the best ones again"
         )
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Within it no other process holds the lock at ``path``; ValueError if one does."""
+    """Hold the inter-process lock at ``path``; ValueError if another process holds it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path)

@@ -129,7 +129,7 @@ def test_what_is_written_makes_the_method(trainings, tmp_path, method):
     else:
         made = {"batch_size": model.batch_size, "n_steps": model.n_steps}
         assert made == made | {name: value for name, value in read.items() if name in made}
-    assert made.keys() & read.keys()
+        assert made.keys() & read.keys()
 
 
 def test_a_lucky_trial_does_not_beat_the_defaults(trainings, tmp_path, capsys):
@@ -141,7 +141,7 @@ def test_a_lucky_trial_does_not_beat_the_defaults(trainings, tmp_path, capsys):
     assert search(tmp_path) == {}
     assert yaml.safe_load((tmp_path / "mixed.yml").read_text()) == {"default": {"mixed": {}}}
     told = capsys.readouterr().out
-    assert "the method as it is: 1 %, 1 %  <- chosen" in told
+    assert "the defaults: 1 %, 1 %  <- chosen" in told
     assert "3.17 %, 8 %" in told  # (0.5 * 8 * 8)^(1/3)
     assert table(tmp_path)["value"].idxmin() != 0  # the search alone would have chosen it
 
@@ -250,7 +250,8 @@ def test_another_process_is_refused(trainings, tmp_path):
     ("changes", "message"),
     [
         ({"method": "ppo-stock"}, "'ppo-stock' has no search space; those with one are mixed, .*sac"),
-        ({"envs": ["SetupCost"]}, "--env='SetupCost' must be one of"),
+        ({"envs": ["SetupCosts"]}, "did you mean jumpgym/SetupCost-v0"),
+        ({"envs": ["SetupCost", SETUP_COST]}, "each once"),
         ({"envs": []}, "must be one environment id or more"),
         ({"envs": [SETUP_COST, SETUP_COST]}, "each once"),
         ({"budget": 19}, "--budget=19 must be at least 20 CPU seconds: 2 for each of two trials and 16"),
@@ -271,6 +272,12 @@ def test_what_a_method_does_not_apply_to_is_refused(trainings, tmp_path):
     with pytest.raises((NotImplementedError, TypeError, ValueError), match="SmoothedCost"):
         search(tmp_path, method="smoothed", envs=["jumpgym/SwitchedLQR-v0"])
     assert calls == []
+
+
+@pytest.mark.parametrize("method", ["mixed", "ppo-level"])
+def test_a_mistyped_hyperparameter_is_an_error_and_no_divergence(method):
+    with pytest.raises((TypeError, ValueError), match="learning_rat"):
+        measure_gap(method, SETUP_COST, 5, {"learning_rat": 0.01}, 0.1)
 
 
 @pytest.mark.parametrize("method", ["mixed", "ppo-level"])

@@ -266,8 +266,8 @@
     const lines = chart.y.length === 0;
     byId("policies-note").textContent = (lines
       ? `Wide and grey: ${chart.methods[chart.reference].about}; thin: ${chart.methods[name].about}.`
-      : `Regime of each gate: ${chart.methods[chart.reference].about}, and ${chart.methods[name].about}.`)
-      + " All other entries of the state are 0, or the bound next to it.";
+      : `Regimes: ${chart.methods[chart.reference].about}, and ${chart.methods[name].about}.`)
+      + " All other entries of the state are 0, or the nearest bound.";
     chart.periods.forEach((period, i) => {
       for (const whose of lines ? [name] : [chart.reference, name]) {
         const figure = document.createElement("figure");
