@@ -119,7 +119,7 @@ class TruncatedNormal(QuantityDistribution):
         """Deviations from the near end within which a share of the probability lies."""
         begin, end = torch.special.ndtr(self.start), torch.special.ndtr(self.start + self.length)
         body = torch.special.ndtri(begin + share * (end - begin)) - self.start
-        # Far in the tail exp(-(s^2 / 2 + start s)) is the probability beyond s, but for O(1 / start^2).
+        # Far in the tail exp(-(s^2 / 2 + start s)) is the probability beyond s, up to O(1 / start^2).
         beyond = torch.exp(-self.length * (self.length / 2 + self.start.clamp(min=0.0)))
         depth = -torch.log1p(-share * (1 - beyond))
         tail = 2 * depth / (torch.sqrt(self.start**2 + 2 * depth) + self.start.abs())
@@ -129,7 +129,7 @@ class TruncatedNormal(QuantityDistribution):
         return steps
 
     def _excess(self, steps: Tensor, share: Tensor) -> Tensor:
-        """``(F(s) - share) / f(s)``, the Newton step to the quantile, differentiable but for f."""
+        """``(F(s) - share) / f(s)``, the Newton step to the quantile; f is taken as constant."""
         density = torch.exp(-_exponent(self.start, steps)).detach()
         fraction = _normal_mass(self.start, steps) - share * self.mass
         return fraction / density.clamp(min=1e-300)

@@ -9,15 +9,15 @@ from jumpgym import HindsightProblem
 
 
 class Features(nn.Module):
-    """Observations (..., n) to network inputs (..., dim).
+    """Turn observations (..., n) into network inputs (..., dim).
 
-    Each entry in multiples of the problem's ``observation_scale``; of the period ``t``, where there is a
-    horizon, the fraction gone by, ``exp(-r / 1.2)``, ``exp(-r / 4)`` and the indicators ``r = 0, ..., 5`` of
-    the ``r`` periods that follow. Optimal policies change fast near the end of the horizon, and ``t / T``
-    alone cannot resolve that.
+    Each entry is divided by the problem's ``observation_scale``. With a finite horizon T, the period t is
+    replaced by the elapsed fraction ``t / T`` and, for the number r of periods that follow, by
+    ``exp(-r / 1.2)``, ``exp(-r / 4)`` and indicators of ``r = 0, ..., 5``. Optimal policies change fast near
+    the end of the horizon, which ``t / T`` alone cannot resolve.
 
     Args:
-        problem: the problem whose observations are mapped.
+        problem: the problem whose observations are transformed.
     """
 
     LAST_PERIODS = 6

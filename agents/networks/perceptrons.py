@@ -1,4 +1,4 @@
-"""Networks of the agents, but for the policies: perceptrons and learned values."""
+"""Perceptrons and learned values."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ HEADS |= {"order_up_to": "problem", "bounded_order_up_to": "bounded"}
 
 
 class Quantities(nn.Module):
-    """From network outputs to quantities (..., columns) by ``problem.quantity_from``, in the units learnt.
+    """Turn network outputs into quantities (..., columns), by ``problem.quantity_from``.
 
-    Scales belong to what was learnt, and travel with the weights: where the weights were learnt on a problem
-    of other scales, outputs are converted such that quantities stay what they were. Intervals belong to the
-    problem that the policy acts in.
+    Scales are stored with the weights. If the weights were trained on a problem with other scales, outputs
+    are converted so that the quantities stay the same. The intervals are those of the problem in which the
+    policy acts.
 
     Args:
-        problem: whose quantities are meant.
+        problem: the problem in which the policy acts.
     """
 
     low: Tensor
@@ -93,26 +93,28 @@ class Quantities(nn.Module):
 
 
 class HybridPolicy(nn.Module):
-    """Gates and quantities of observations, decided one after the other where there are several gates.
+    """The policy of most agents: gates and quantities as functions of the observation.
 
-    Shared gates, those before the first gate with a quantity (a number of trucks), see what the others chose,
-    and the quantities see what all gates chose: their choice may jump where another gate's does, which a
-    smooth function of the state alone cannot follow. Shared gates decide last, since "which items" says how
-    many trucks are worth while, whereas one truck is worth while only if not all items order: decided first,
-    it was never tried. With one gate there is a head for each of its regimes, and nothing to see; nor is
-    there where the problem says that its gates are not ``coupled``: then one network gives all logits and
-    quantities, and shared gates are open, all but for certain: where they may learn to close, they close for
-    all items in every second period, and the items learn to order in lockstep.
+    With one gate, a single network has a head for each regime. With several coupled gates, decisions are made
+    one after the other, because the best choice of one may jump where another's does, which a smooth function
+    of the state alone cannot follow. The gates of the items come first. Shared gates (those before the first
+    gate with a quantity, such as a number of trucks) see the choices of the items' gates, and the quantities
+    see the choices of all gates. Shared gates come after the items', because the items that order determine
+    how many trucks are worth while; in the opposite order, agents never tried a single truck.
+
+    If the problem says that its gates are not ``coupled``, one network gives all logits and quantities, and
+    shared gates start almost certainly open. If they could easily learn to close, they would close for all
+    items in every second period, and all items would learn to order at the same time.
 
     Args:
-        problem: what is decided.
+        problem: the problem to decide on.
         hidden: widths of the hidden layers of each network.
         quantity_head: ``"problem"`` (also ``"order_up_to"``): the form that ``problem.quantity_from`` gives,
             for an inventory a level y(s), quantity = y - inventory position, projected on the regime's
             interval; ``"bounded"`` (also ``"bounded_order_up_to"``): the same, with its argument kept within
             [-1, 1] by a sigmoid; ``"raw"``: the quantity itself, by a sigmoid inside the interval.
-        detached: whether the networks take observations as constants: then gradients pass through the
-            simulator and "quantity = level - inventory position" only.
+        detached: if True, the networks treat observations as constants, so that gradients pass only through
+            the simulator and through "quantity = level - inventory position".
     """
 
     LOGIT_SCALE = 5.0
@@ -156,7 +158,7 @@ class HybridPolicy(nn.Module):
 
         Args:
             observation: shape (..., n).
-            choice: from the logits to the weights; it is asked first with logits 0 of the shared gates.
+            choice: function from logits to weights; it is first called with logits 0 for the shared gates.
         """
         logits, weights, head = self._outputs(observation, choice)
         return logits, weights, self._quantity(observation, head)
@@ -221,12 +223,12 @@ class HybridPolicy(nn.Module):
 
 
 class QuantityPolicy(nn.Module):
-    """Undecomposed quantities (..., n) of observations, one output each; they may lie outside every interval.
+    """Undecomposed quantities (..., n), with one network output each; they may lie outside every interval.
 
-    They are of the form that ``problem.quantity_from`` gives in the last regime of their gates.
+    They have the form that ``problem.quantity_from`` gives them in the last regime of their gates.
 
     Args:
-        problem: what is decided.
+        problem: the problem to decide on.
         hidden: widths of the hidden layers.
     """
 

@@ -19,7 +19,7 @@ class Method(ABC):
     """A way to learn a policy.
 
     Args:
-        description: one line that tells people what the method does.
+        description: one line for people: what the method does.
     """
 
     def __init__(self, description: str) -> None:

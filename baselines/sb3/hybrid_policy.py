@@ -206,8 +206,8 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
     deviation ``quantity_scale * exp(log_std)``, so that the network works at unit scale.
 
     Args:
-        gates: number of regimes of each gate; by default one gate, whose regimes the Box's first column
-            tells.
+        gates: number of regimes of each gate; by default one gate, with as many regimes as the first column
+            of the Box has values.
         quantity_gate: for each quantity the index of its gate; by default all belong to the first one.
         active: for each quantity in each regime of its gate whether it is a decision there (columns,); False
             where its interval is a point. By default all are.
