@@ -3,12 +3,20 @@
 import functools
 import inspect
 import itertools
+import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import jumpgym
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import full_pallets  # noqa: F401 (registers the environment)
+
+ENVIRONMENTS = (*jumpgym.ENVIRONMENTS, "examples/FullPallets-v0")
+"""Those of the package, and one from outside, whose orders are not continuous."""
 
 
 def class_of(env_id):
@@ -22,14 +30,14 @@ def defaults_of(env_id):
     return {name: parameter.default for name, parameter in known.items()}
 
 
-INVENTORIES = tuple(i for i in jumpgym.ENVIRONMENTS if "unmet_demand" in defaults_of(i))
+INVENTORIES = tuple(i for i in ENVIRONMENTS if "unmet_demand" in defaults_of(i))
 SINGLE_ITEM = tuple(i for i in INVENTORIES if isinstance(jumpgym.as_problem(i), jumpgym.SingleItemInventory))
 STATIONARY = (*INVENTORIES, "jumpgym/LoanBrackets-v0")
 """Those that need no horizon."""
 COSTS_ONLY = (*INVENTORIES, "jumpgym/SwitchedLQR-v0")
 """Those in which nothing is earned, by default."""
 
-every_environment = pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+every_environment = pytest.mark.parametrize("env_id", ENVIRONMENTS)
 LAGGED_AND_LOST = {"lead_time": 2, "unmet_demand": "lost"}
 
 
@@ -41,7 +49,7 @@ def variant(env_id, **wanted):
     return {name: value for name, value in wanted.items() if name in known}
 
 
-def with_variants(*variants, environments=jumpgym.ENVIRONMENTS):
+def with_variants(*variants, environments=ENVIRONMENTS):
     """Parametrise by environment and parameters, leaving out what is the same in an environment."""
     cases = []
     for env_id in environments:

@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import data_equivalence as equal
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 from suite import (
     COSTS_ONLY,
+    ENVIRONMENTS,
     LAGGED_AND_LOST,
     STATIONARY,
     active,
@@ -34,8 +35,8 @@ import jumpgym
 from jumpgym.adapters.env import BLOCK
 from jumpgym.wrappers import BoxAction
 
-ONE_QUANTITY = [i for i in jumpgym.ENVIRONMENTS if len(jumpgym.as_problem(i).layout.quantity_gate) == 1]
-SEVERAL_GATES = [i for i in jumpgym.ENVIRONMENTS if len(jumpgym.as_problem(i).layout.gates) > 1]
+ONE_QUANTITY = [i for i in ENVIRONMENTS if len(jumpgym.as_problem(i).layout.quantity_gate) == 1]
+SEVERAL_GATES = [i for i in ENVIRONMENTS if len(jumpgym.as_problem(i).layout.gates) > 1]
 TWO_CONTROLS = {"B": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]}
 
 ROOMY = {
@@ -143,7 +144,7 @@ def test_without_a_horizon_it_goes_on(env_id, lead_time):
     ]
 
 
-@pytest.mark.parametrize("env_id", sorted(set(jumpgym.ENVIRONMENTS) - set(STATIONARY)))
+@pytest.mark.parametrize("env_id", sorted(set(ENVIRONMENTS) - set(STATIONARY)))
 def test_others_need_a_horizon(env_id):
     with pytest.raises(TypeError, match="horizon=None must be an integer"):
         gym.make(env_id, horizon=None)

@@ -6,7 +6,7 @@ import decimal
 import gymnasium as gym
 import numpy as np
 import pytest
-from suite import defaults_of
+from suite import ENVIRONMENTS, defaults_of
 
 import jumpgym
 
@@ -47,7 +47,7 @@ COMMON = [
 
 @pytest.mark.parametrize(
     ("env_id", "parameters", "error", "message"),
-    [(i, *case) for i in jumpgym.ENVIRONMENTS for case in COMMON if case[0].keys() <= defaults_of(i).keys()],
+    [(i, *case) for i in ENVIRONMENTS for case in COMMON if case[0].keys() <= defaults_of(i).keys()],
 )
 def test_common_parameters(env_id, parameters, error, message):
     with pytest.raises(error, match=message):

@@ -12,12 +12,11 @@ from gymnasium import spaces, wrappers
 from gymnasium.utils.env_checker import data_equivalence as equal
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-from suite import STATIONARY, active, every_environment
+from suite import ENVIRONMENTS, STATIONARY, active, every_environment
 
-import jumpgym
 from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
 
-BY_QUANTITY = sorted(set(jumpgym.ENVIRONMENTS) - {"jumpgym/SwitchedLQR-v0"})
+BY_QUANTITY = sorted(set(ENVIRONMENTS) - {"jumpgym/SwitchedLQR-v0"})
 """Those whose regimes follow from the quantities."""
 
 

@@ -4,13 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from suite import ENVIRONMENTS
 
-import jumpgym
 from jumpgym.problems.setup_cost import SetupCostEnv
 from jumpgym.testing import ConformanceError, check_hybrid_env
 
 
-@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_every_environment_conforms(env_id):
     check_hybrid_env(env_id)
 

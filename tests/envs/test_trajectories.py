@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 import torch
 from suite import (
+    ENVIRONMENTS,
     LAGGED_AND_LOST,
     SINGLE_ITEM,
     as_action,
@@ -14,7 +15,7 @@ from suite import (
     with_variants,
 )
 
-import jumpgym
+from jumpgym import ENVIRONMENTS as PACKAGED
 
 HORIZON, BATCH = 12, 5
 
@@ -168,10 +169,10 @@ def test_every_simulation_agrees_with_one_by_hand(name, lead_time, unmet):
 
 
 def test_every_front_of_a_single_item_is_among_the_cases():
-    assert {f"jumpgym/{name}-v0" for name in CASES} == set(SINGLE_ITEM)
+    assert {f"jumpgym/{name}-v0" for name in CASES} == set(SINGLE_ITEM) & set(PACKAGED)
 
 
-OTHERS = [i for i in jumpgym.ENVIRONMENTS if i not in SINGLE_ITEM]  # by hand in test files of their own
+OTHERS = [i for i in ENVIRONMENTS if i not in SINGLE_ITEM]  # by hand in test files of their own
 
 
 @with_variants({}, LAGGED_AND_LOST, environments=OTHERS)
@@ -259,7 +260,8 @@ def test_gradient_of_a_rollout_inside_the_regimes(env_id, parameters):
         slope = sum(slopes) / (2 * step)
         scale = abs(total(quantities)) / problem.quantity_scale[place[-1]]
         assert leaf.grad[place].item() == pytest.approx(slope, rel=1e-4, abs=1e-6 * scale)
-    assert (leaf.grad.numpy()[chosen] != 0).mean() > 0.1
+    if chosen.any():  # where orders are whole pallets there is no quantity to choose
+        assert (leaf.grad.numpy()[chosen] != 0).mean() > 0.1
 
 
 def test_step_is_linear_in_the_gate():

@@ -12,6 +12,7 @@ from gymnasium.error import ResetNeeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from suite import (
+    ENVIRONMENTS,
     LAGGED_AND_LOST,
     as_action,
     every_environment,
@@ -21,7 +22,6 @@ from suite import (
     with_variants,
 )
 
-import jumpgym
 from jumpgym.adapters.grids import order_levels, order_quantities
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.setup_cost import setup_cost
@@ -95,7 +95,7 @@ def test_box_and_dict_reach_every_pair(env_id):
     np.testing.assert_array_equal(high[len(layout.gates) :], layout.quantity_high.astype(np.float32))
 
 
-@pytest.mark.parametrize("env_id", sorted(set(jumpgym.ENVIRONMENTS) - {NO_MEMBERSHIP}))
+@pytest.mark.parametrize("env_id", sorted(set(ENVIRONMENTS) - {NO_MEMBERSHIP}))
 def test_an_undecomposed_quantity_that_some_regime_admits_is_asked_for_as_it_is(env_id):
     env = BoxQuantity(gym.make(env_id))
     problem = env.unwrapped.problem
@@ -299,7 +299,7 @@ def test_default_grids_are_valid_for_any_problem(mean, fixed_cost, holding, max_
     assert quantities[-1] <= max_order
 
 
-@pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
 @pytest.mark.parametrize("lead_time", [0, 2])
 def test_default_grids_of_every_environment(env_id, lead_time):
     problem = gym.make(env_id, **variant(env_id, lead_time=lead_time)).unwrapped.problem
@@ -316,7 +316,7 @@ def test_default_grids_of_every_environment(env_id, lead_time):
         low, high = layout.low[first:last], layout.high[first:last]
         assert ((grid[:, None] >= low) & (grid[:, None] <= high)).any(axis=1).all()  # some regime admits each
         assert set(low[low <= grid[-1]]).issubset(grid) or env_id == NO_MEMBERSHIP
-        assert len(grid) > 8
+        assert len(grid) > 8 or (low == high).all()
 
 
 def test_quantity_grid_holds_the_ends_of_the_regimes():
