@@ -32,6 +32,7 @@ class BatchPolicy(Protocol):
     ...         m = len(observation)
     ...         return (np.ones(m, dtype=int), np.full(m, 10.0)), None
     >>> evaluate(OrderTen(), "jumpgym/SetupCost-v0", episodes=256)
+    118034 ± 528 over 256 episodes
     """
 
     def predict(self, observation: NDArray[np.float32], *, deterministic: bool) -> tuple[Any, Any]:
@@ -92,10 +93,12 @@ class Policy(ABC):
                 [0, horizon].
         """
         batch = checked_observation(self.problem, observation)
-        rows = np.atleast_2d(batch)
+        rows, layout = np.atleast_2d(batch), self.problem.layout
         regime, quantity = self.decide(rows)
         carried_out = self.problem.carry_out_at(
-            rows, regime.reshape(len(rows), -1), quantity.reshape(len(rows), -1)
+            rows,
+            regime.reshape(len(rows), len(layout.gates)),
+            quantity.reshape(len(rows), len(layout.quantity_gate)),
         )
         action = format_action(carried_out.regime, carried_out.quantity, batch.ndim == 2, episode_start)
         return action, state

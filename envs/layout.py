@@ -138,7 +138,7 @@ class ActionLayout:
         """
         if len(self.gates) == 1:  # ``take`` is far faster than the general way
             gate = self._one_hot.take(regime[..., 0], axis=0)
-            return gate, (quantity[..., None] * gate[..., None, :]).reshape(*gate.shape[:-1], -1)
+            return gate, (quantity[..., None] * gate[..., None, :]).reshape(*gate.shape[:-1], len(self.low))
         gate = np.zeros((*regime.shape[:-1], self.options))
         np.put_along_axis(gate, self.gate_start + regime, 1.0, -1)
         placed = np.zeros((*regime.shape[:-1], len(self.low)))
