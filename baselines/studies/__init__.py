@@ -1,1 +1,1 @@
-"""Studies beside the comparison: references, scaling with the number of items, the gradient laboratory."""
+"""Studies besides the comparison: references, scaling with the number of items, the gradient laboratory."""

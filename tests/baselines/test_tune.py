@@ -3,7 +3,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -330,7 +330,7 @@ def test_the_space_holds_the_method_as_it_is(method):
     assert SPACES[method].keys() - values.keys() <= {"noise"}  # SVG's follows from its steps
     keywords = hyperparameters(method, values)
     if isinstance(METHODS[method], AgentMethod):
-        settings = METHODS[method].make(SETUP_COST, 0).settings
+        settings = json.loads(json.dumps(asdict(METHODS[method].make(SETUP_COST, 0).settings)))
     else:
         settings = hyperparameters_of(METHODS[method].name, SETUP_COST)
     assert settings.keys() & keywords.keys() >= {"learning_rate", "batch_size"} & settings.keys()

@@ -20,20 +20,21 @@ RELAXED = tuple(name for name, estimator in ESTIMATORS.items() if estimator.rela
 SPLIT = ("pathwise", "score", "cross")
 """The parts of an estimate, which add up to it.
 
-``pathwise``: of the costs, the gates held fixed. ``score``: of the gates' probabilities in their own
-parameters, the states held fixed. ``cross``: of these probabilities through the states, that is through
-earlier quantities. Relaxations and enumeration differentiate one cost: all of it is called pathwise.
+``pathwise`` is the gradient of the costs with the gates held fixed. ``score`` is the gradient of the gates'
+probabilities with the states held fixed. ``cross`` is the gradient of these probabilities through the states,
+that is, through earlier quantities. Relaxations and enumeration differentiate a single cost; their whole
+estimate counts as pathwise.
 """
 
 PLAIN: dict[str, Any] = {"heads": 1, "cross_term": "full"}
-"""Settings of all agents here: the problem's own regimes, and all of the gradient, however many items."""
+"""Settings of all agents here: the regimes of the problem, and the whole gradient for any number of items."""
 
 ROUNDS = 15
-"""Repetitions of which the time of an estimate is the median."""
+"""Repetitions over which the time of an estimate is the median."""
 
 
 def estimators(problem: HindsightProblem) -> dict[str, dict[str, Any]]:
-    """Settings of ``MixedGradient`` for every estimator that the problem allows, by name."""
+    """Settings of ``MixedGradient`` by name, for every estimator that the problem allows."""
     assert problem.horizon is not None
     window = max(problem.horizon // 4, 1)
     plain = ("total_cost", "reward_to_go", "leave_one_out", "value", "normalised", "td", "gae")
@@ -51,7 +52,7 @@ def estimators(problem: HindsightProblem) -> dict[str, dict[str, Any]]:
 
 
 def enumerable(problem: HindsightProblem) -> bool:
-    """Whether the paths of the gates are few enough for the exact expectation over them."""
+    """Whether there are few enough paths of the gates to compute the expectation over them exactly."""
     try:
         MixedGradient(problem, estimator="enumeration", batch_size=2, **PLAIN)
     except ValueError:
@@ -60,12 +61,12 @@ def enumerable(problem: HindsightProblem) -> bool:
 
 
 class Weights(NamedTuple):
-    """What agents of all estimators share at a stage of training.
+    """The weights at a stage of training, which the agents of all estimators share.
 
     Attributes:
         networks: weights of policy and value.
         cost_scale: as in ``Agent``.
-        iterations: gone by, which tell the temperature of relaxations.
+        iterations: elapsed iterations, which determine the temperature of relaxations.
     """
 
     networks: dict[str, Tensor]
@@ -73,10 +74,10 @@ class Weights(NamedTuple):
     iterations: int
 
     def agent(self, problem: HindsightProblem, seed: int = 0, **settings: Any) -> MixedGradient:
-        """An agent with these weights, and no limit on the state's gradient, which would add a bias."""
+        """An agent with these weights, without the limit on the state's gradient, which would add a bias."""
         agent = MixedGradient(problem, seed=seed, state_gradient_limit=None, **{**PLAIN, **settings})
-        own = agent.networks.state_dict()
-        agent.networks.load_state_dict({name: self.networks[name] for name in own})
+        names = agent.networks.state_dict()
+        agent.networks.load_state_dict({name: self.networks[name] for name in names})
         agent.cost_scale, agent.iterations = self.cost_scale, self.iterations
         return agent
 
@@ -84,24 +85,24 @@ class Weights(NamedTuple):
 def sample(agents: Mapping[str, MixedGradient], count: int) -> dict[str, Tensor]:
     """Estimates of the gradient in the policy's parameters, (count, parts, parameters), by name.
 
-    Agents that sample their gates estimate from the same episodes, which spares most of the simulation; those
-    of relaxations and enumeration from their own. The parts are in the order of ``SPLIT``.
+    All agents that sample their gates use the same episodes, which saves most of the simulation; each
+    relaxation and the enumeration use episodes of their own. The parts are in the order of ``SPLIT``.
     """
-    found: dict[str, list[Tensor]] = {name: [] for name in agents}
-    apart = (*RELAXED, "enumeration")
-    together = {name: agent for name, agent in agents.items() if agent.settings.estimator not in apart}
+    estimates: dict[str, list[Tensor]] = {name: [] for name in agents}
+    separate = (*RELAXED, "enumeration")
+    sampled = {name: agent for name, agent in agents.items() if agent.settings.estimator not in separate}
     for _ in range(count):
-        if together:
-            for name, parts in _split(together).items():
-                found[name].append(parts)
-        for name in agents.keys() - together.keys():
+        if sampled:
+            for name, parts in _split(sampled).items():
+                estimates[name].append(parts)
+        for name in agents.keys() - sampled.keys():
             whole = _flat(one_estimate(agents[name]))
-            found[name].append(torch.stack([whole, torch.zeros_like(whole), torch.zeros_like(whole)]))
-    return {name: torch.stack(parts) for name, parts in found.items()}
+            estimates[name].append(torch.stack([whole, torch.zeros_like(whole), torch.zeros_like(whole)]))
+    return {name: torch.stack(parts) for name, parts in estimates.items()}
 
 
 def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
-    """Parts (3, parameters) of the estimate of each agent from the same episodes."""
+    """The parts (3, parameters) of each agent's estimate from the same episodes."""
     agent = next(iter(agents.values()))
     episodes = agent.simulate(*agent.start())
     parameters = list(agent.policy.parameters())
@@ -119,7 +120,7 @@ def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
 
 
 def _logit_gradient(agent: MixedGradient, episodes: Rollout) -> Tensor:
-    """Gradient (T, m, options) of the score loss in the logits: all that estimators differ in."""
+    """Gradient (T, m, options) of the score loss in the logits, in which alone the estimators differ."""
     logits = episodes.logits.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(agent.score(episodes, logits, agent.closing(episodes)), logits)
     return gradient
@@ -138,7 +139,7 @@ def _products(logits: Tensor, parameters: list[nn.Parameter], weights: Tensor) -
 
 
 def one_estimate(agent: MixedGradient) -> list[Tensor]:
-    """The gradient of the surrogate loss on fresh episodes, as training takes it, by parameter."""
+    """The gradient of the surrogate loss on new episodes, as in training, by parameter."""
     episodes = agent.simulate(*agent.start())
     loss = agent.surrogate(episodes, agent.gate_logits(episodes))
     return _gradients(loss, list(agent.policy.parameters()))
@@ -153,18 +154,18 @@ def _flat(gradients: list[Tensor]) -> Tensor:
 
 
 def relative_times(agents: Mapping[str, MixedGradient], unit: str) -> tuple[float, dict[str, float]]:
-    """CPU seconds of an estimate of the agent ``unit``, and those of all in multiples of that.
+    """CPU seconds of an estimate of the agent ``unit``, and those of all agents in multiples of it.
 
-    Medians of ``ROUNDS`` rounds in which the agents take turns, since the machine may be busy with others.
+    They are medians over ``ROUNDS`` rounds in which the agents take turns, since the machine may be busy.
     """
     seconds: dict[str, list[float]] = {name: [] for name in agents}
     for _ in range(ROUNDS):
         for name, agent in agents.items():
-            begun = time.process_time()
+            start = time.process_time()
             one_estimate(agent)
-            seconds[name].append(time.process_time() - begun)
-    own = np.array(seconds[unit])
-    return float(np.median(own)), {name: float(np.median(each / own)) for name, each in seconds.items()}
+            seconds[name].append(time.process_time() - start)
+    base = np.array(seconds[unit])
+    return float(np.median(base)), {name: float(np.median(times / base)) for name, times in seconds.items()}
 
 
 def largest_state_gradient(agent: MixedGradient) -> float:

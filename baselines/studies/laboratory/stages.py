@@ -31,29 +31,29 @@ from .estimates import (
 from .trained import FITTING, STAGES, explained, stages
 
 BATCH = 128
-"""Episodes of an estimate."""
+"""Episodes for one estimate."""
 
 ESTIMATES, REFERENCE = 80, 160
-"""Estimates of each estimator, and of the reference, at each stage."""
+"""Numbers of estimates of each estimator, and for the reference, at each stage."""
 
 UNIT = "gae"
-"""The estimator whose time is the unit of time."""
+"""The estimator whose time serves as unit of time."""
 
 UNKNOWN = 0.2
-"""Standard error of the reference, relative to its norm, beyond which a bias cannot be told."""
+"""Standard error of the reference, relative to its norm, above which a bias cannot be detected."""
 
 LARGEST = 1e3
 """Largest multiple of the reference's norm that is drawn."""
 
 
 class Reference(NamedTuple):
-    """What the gradient is taken to be.
+    """The gradient that serves as truth.
 
     Attributes:
         mean: of the estimates, shape (parameters,).
         variance: trace of the covariance of one estimate.
         deviations: of the estimates from their mean, shape (R, parameters).
-        norm: of the gradient, free of the bias that noise gives to the norm of a mean.
+        norm: of the gradient, corrected for the bias that noise adds to the norm of a mean.
     """
 
     mean: Tensor
@@ -79,14 +79,14 @@ class Reference(NamedTuple):
 def quality(parts: Tensor, reference: Reference) -> dict[str, float]:
     """Quality of an estimator whose estimates are (N, parts, parameters), all relative to the norm.
 
-    The squared bias is the mean product of two different estimates, each less the reference, minus the
-    variance of the reference's mean: noise does not add to it, and it may come out negative.
+    The squared bias is the mean product of two different estimates, each minus the reference, less the
+    variance of the reference's mean. So noise does not increase it, and it may be estimated as negative.
 
     Returns:
-        ``bias``, 0 where its square is estimated to be negative; ``bias_error``, what one standard error of
-        the square adds to it; ``bias_z``, the square in standard errors (if anything too large ones); ``sd``,
-        the root of the trace of the covariance; ``cosine``, mean over estimates; ``relative_error``, of one
-        estimate; and of each part ``norm`` (of the mean) and ``sd``.
+        ``bias``, which is 0 if its square is estimated as negative; ``bias_error``, the increase of the bias
+        by one standard error of its square; ``bias_z``, the square divided by its standard error (which is an
+        upper estimate); ``sd``, the root of the trace of the covariance; ``cosine``, the mean over the
+        estimates; ``relative_error`` of one estimate; and for each part ``norm`` (of the mean) and ``sd``.
     """
     whole = parts.sum(1).double()
     count, others = len(whole), len(reference.deviations)
@@ -117,9 +117,9 @@ def quality(parts: Tensor, reference: Reference) -> dict[str, float]:
 
 
 def _of_noise_alone(products: Tensor) -> Tensor:
-    """Variance of the mean product of different samples that is there even if their mean is 0.
+    """Variance of the mean product of different samples that remains if their mean is 0.
 
-    Without it a mean that lies by chance close to the reference would be taken to be known too well.
+    Without it, a mean that happens to lie close to the reference would get too small a standard error.
     """
     count = len(products)
     different = products - products.diagonal().diag()
@@ -133,7 +133,7 @@ def _sd(samples: Tensor) -> float:
 def make_reference(
     problem: HindsightProblem, weights: Weights, seed: int, count: int, batch: int
 ) -> Reference:
-    """The reference: by enumeration of the gates where that is possible, else branching to the end."""
+    """The reference: by enumeration of the gates where that is possible, else by branching to the end."""
     best = "enumeration" if enumerable(problem) else "branching"
     agent = weights.agent(problem, seed, batch_size=batch, estimator=best)
     return Reference.of(sample({best: agent}, count)[best].sum(1).double())
@@ -150,9 +150,9 @@ def measure(
     """Quality of every estimator at a stage, the reference, and the agents that were measured.
 
     Args:
-        problem: with an end.
+        problem: with a finite horizon.
         weights: of policy and value.
-        seed: of all noise; that of the reference is of its own.
+        seed: of all noise; the reference uses noise of its own.
         estimates, reference: how many estimates of each estimator, and of the reference.
         batch: episodes of an estimate.
     """
@@ -188,20 +188,20 @@ def run(seed: int, env: Any) -> Outcome:
 def _introduction(name: str, problem: HindsightProblem, seconds: float) -> str:
     by = "enumeration of all gates" if enumerable(problem) else "branching to the end of the horizon"
     return f"""\
-{name}, {problem.horizon} periods. {ESTIMATES} estimates of each estimator on fresh noise,
-each from {BATCH} episodes, of the gradient in the parameters of the policy. Bias, standard deviation (root of
-the trace of the covariance) and relative error of one estimate are relative to the norm of the reference: the
-mean of {REFERENCE} estimates by {by}, on noise of its own. The bias is free of what noise adds to the norm of
-a mean; after ± stands what one standard error of its square adds to it, and z is its square in standard
-errors. Time: CPU time of an estimate (simulate, differentiate) on one thread in multiples of that of {UNIT},
-{1e3 * seconds:.0f} ms; median of {ROUNDS} rounds in which the estimators take turns. Error at equal time: of
-the mean of so many estimates as take the time of one of {UNIT}. There is no entropy bonus, no revival, and
-no limit on the gradient of states here.
+{name}, {problem.horizon} periods. {ESTIMATES} estimates of each estimator on new noise, each from {BATCH}
+episodes, of the gradient with respect to the parameters of the policy. Bias, standard deviation (root of the
+trace of the covariance) and relative error of one estimate are relative to the norm of the reference: the
+mean of {REFERENCE} estimates by {by}, on noise of its own. The bias is corrected for the noise in the norm of
+a mean; ± is the increase by one standard error of its square, and z is the square divided by its standard
+error. Time: CPU time of an estimate (simulate, differentiate) on one thread in multiples of that of {UNIT},
+{1e3 * seconds:.0f} ms; median of {ROUNDS} rounds in which the estimators take turns. Error at equal time is
+that of the mean of as many estimates as take the time of one of {UNIT}. There is no entropy bonus, no
+revival, and no limit on the gradient of states here.
 
-Policies are those of one training of the default agent; all estimators have the same weights. The value was
-fitted by {FITTING} steps of Adam to fresh episodes of the frozen policy. Relaxations have the temperature of
-the stage's iteration. They and enumeration differentiate one cost, called pathwise here, and have no score
-part and no cross term. Where a row is empty, gradients overflowed.
+The policies come from one training of the default agent, and all estimators use the same weights. The value
+was fitted by {FITTING} steps of Adam to new episodes of the frozen policy. Relaxations use the temperature of
+the stage's iteration. Like enumeration they differentiate a single cost, which counts as pathwise here, and
+have no score part and no cross term. A row is empty where gradients overflowed.
 
 ![Bias and standard deviation](stages.png)
 
@@ -217,7 +217,7 @@ def _section(
     limit = MixedGradient(agent.problem).settings.state_gradient_limit
     largest = largest_state_gradient(agents["leave_one_out"])
     acts = "acts here" if limit is not None and largest > limit else "does not act here"
-    unknown = " That is too much to tell a bias from: noise outweighs the gradient." * (
+    unknown = " That is too large to detect a bias: noise outweighs the gradient." * (
         truth.standard_error > UNKNOWN
     )
     columns = {
@@ -249,14 +249,14 @@ def _with_error(value: float, error: float) -> str:
 
 
 def draw(table: pd.DataFrame) -> bytes:
-    """Above bias and standard deviation of the whole, below the standard deviation of each part, by stage."""
+    """For each stage bias and standard deviation of the gradient; below, standard deviations of its parts."""
     names = list(dict.fromkeys(table.stage))
     estimators = list(dict.fromkeys(table.estimator))
     figure = Figure(figsize=(3.2 + 3.6 * len(names), 1.6 + 0.52 * len(estimators)), layout="constrained")
     panels = figure.subplots(2, len(names), sharex=True, sharey=True, squeeze=False)
     whole = {
         "sd": ("standard deviation", "o", "black"),
-        "bias": ("bias, and up to\ntwice its error more", "D", "white"),
+        "bias": ("bias, and twice\nits error above it", "D", "white"),
     }
     marks = zip(SPLIT, ("s", "x", "+"), ("white", "#0072B2", "#D55E00"), strict=True)
     split = {f"{part}_sd": (f"sd, {part}", marker, face) for part, marker, face in marks}

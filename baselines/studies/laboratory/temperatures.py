@@ -1,4 +1,4 @@
-"""Bias and variance of relaxed gates against their temperature, on a problem small enough to enumerate."""
+"""Bias and variance of relaxed gates against the temperature, on a problem small enough to enumerate."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from ..pictures import Panel, curves
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 2.0, 5.0)
 EPISODES, BATCH = 200_000, 2_000
 TYPICAL = 256
-"""Episodes of a training step, for which the error of an estimate is told."""
+"""Episodes of a typical training step, for which the error of an estimate is reported."""
 
 VALUES, CHANCES = (3.0, 9.0), (0.6, 0.4)
-"""Demand of a period."""
+"""Possible demands of a period, and their probabilities."""
 
 Estimator = Callable[[HybridPolicy, Any, Tensor, Tensor], Tensor]
-"""From policy, initial states, noise (m, T) and Gumbel noise (T, m, options) to a loss."""
+"""A function from policy, initial states, noise (m, T) and Gumbel noise (T, m, options) to a loss."""
 
 CONTROL = "score function, leave-one-out"
 
 
 def tiny_problem() -> HindsightProblem:
-    """Setup costs over four periods of two possible demands: 16 paths of the gate, 16 of the demand."""
+    """Setup costs over four periods with two possible demands: 16 paths of the gate, and 16 of the demand."""
     demand = scipy.stats.rv_discrete(values=(VALUES, CHANCES))
     return setup_cost(
         fixed_cost=8.0, shortage_cost=4.0, demand=demand, horizon=4, max_order=40.0, discount=0.9
@@ -48,7 +48,7 @@ def tiny_problem() -> HindsightProblem:
 
 
 def tiny_policy(problem: HindsightProblem, seed: int) -> HybridPolicy:
-    """A small network in float64 whose gate is undecided and follows the state."""
+    """A small network in float64 whose gate is undecided and depends on the state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = HybridPolicy(problem, (3,), "problem").double()
@@ -92,17 +92,17 @@ def score_function(problem: HindsightProblem) -> Estimator:
 
 
 def gradient(loss: Tensor, policy: HybridPolicy) -> Tensor:
-    """Gradient of a loss in the policy's parameters, one after the other, (parameters,)."""
+    """Gradient (parameters,) of a loss with respect to all parameters of the policy."""
     return torch.cat([each.flatten() for each in torch.autograd.grad(loss, list(policy.parameters()))])
 
 
 def measure(
     problem: HindsightProblem, policy: HybridPolicy, estimator: Estimator, exact: Tensor, seed: int
 ) -> dict[str, float]:
-    """Bias, its standard error and the standard deviation for one episode, by the exact gradient's norm.
+    """Bias, its standard error, and standard deviation for one episode, relative to the exact norm.
 
-    Also the cosine between mean and exact gradient, the largest |z| of a parameter's bias, and the root mean
-    square of the error of an estimate from ``TYPICAL`` episodes.
+    Also the cosine between the mean and the exact gradient, the largest |z| of a parameter's bias, and the
+    root mean square error of an estimate from ``TYPICAL`` episodes.
     """
     assert problem.horizon is not None
     generator = torch.Generator().manual_seed(seed)
@@ -136,7 +136,7 @@ RELAXATIONS: dict[str, Callable[[HindsightProblem, float], Estimator]] = {
 
 
 def run(seed: int) -> Outcome:
-    """The relaxations at every temperature, and the score function beside them."""
+    """The relaxations at every temperature, and the score function for comparison."""
     problem = tiny_problem()
     policy = tiny_policy(problem, seed)
     exact = exact_gradient(problem, policy)
@@ -177,43 +177,44 @@ def _draw(table: pd.DataFrame) -> bytes:
 def _text(table: pd.DataFrame) -> str:
     control = table[table.estimator == CONTROL].iloc[0]
     error = f"error_of_{TYPICAL}"
-    found = []
+    items = []
     for name in RELAXATIONS:
         rows: Any = table[table.estimator == name].set_index("temperature")
         cold, warm = rows.iloc[0], rows.iloc[-1]
         least, best = rows.bias.idxmin(), rows[error].idxmin()
-        found.append(
+        items.append(
             f"- {name}: the bias is {cold.bias:.2g} ± {cold.bias_se:.1g} at temperature {cold.name:g} and "
-            f"{warm.bias:.2g} at {warm.name:g}; it is least at {least:g}, {rows.bias[least]:.2g} ± "
+            f"{warm.bias:.2g} at {warm.name:g}; it is smallest at {least:g}, {rows.bias[least]:.2g} ± "
             f"{rows.bias_se[least]:.1g}. The standard deviation is {cold.sd:.2g} at {cold.name:g}, "
-            f"{rows.sd[1.0]:.2g} at 1 and {warm.sd:.2g} at {warm.name:g}. The least cosine to the exact "
+            f"{rows.sd[1.0]:.2g} at 1 and {warm.sd:.2g} at {warm.name:g}. The smallest cosine with the exact "
             f"gradient is {rows.cosine.min():.2g}, at {rows.cosine.idxmin():g}. An estimate from {TYPICAL} "
-            f"episodes errs least at {best:g}, by {rows[error][best]:.2g}."
+            f"episodes has its smallest error at {best:g}, {rows[error][best]:.2g}."
         )
-    listed = "\n".join(found)
+    listed = "\n".join(items)
     return f"""
-Setup costs over four periods, two possible demands, and a small network whose gate is undecided: all paths of
-gate and demand, 256, are summed for the exact gradient. The relaxations are those of the method note, without
-the guards that longer horizons need. {EPISODES:,} episodes for each row. Figures are in units of the norm of
-the exact gradient: `bias` of the mean estimate, with its standard error; `sd`, the
-standard deviation of the estimate from one episode, over all parameters; `{error}`, the root mean square
-error of an estimate from {TYPICAL} episodes. `largest_z` is the largest bias of a parameter in its standard
-errors.
+The problem has setup costs, four periods and two possible demands; the policy is a small network whose gate
+is undecided. The exact gradient is the sum over all 256 paths of gate and demand. The relaxations are those
+of the method note, without the safeguards that longer horizons need. Each row is from {EPISODES:,} episodes.
+Figures are relative to the norm of the exact gradient: `bias` of the mean estimate, with its standard error;
+`sd`, the standard deviation of the estimate from one episode, over all parameters; `{error}`, the root mean
+square error of an estimate from {TYPICAL} episodes. `largest_z` is the largest bias of a parameter in units
+of its standard error.
 
 ![bias and standard deviation against the temperature](temperatures.png)
 
-The last row of the table, without a temperature, is the unbiased score function: its bias,
-{control.bias:.2g}, is what {EPISODES:,} episodes leave of zero (largest |z| {control.largest_z:.2g}). Its
-error from {TYPICAL} episodes is {control[error]:.2g}.
+The last row of the table, which has no temperature, is the unbiased score function. Its estimated bias of
+{control.bias:.2g} is the noise of {EPISODES:,} episodes (largest |z| {control.largest_z:.2g}). Its error from
+{TYPICAL} episodes is {control[error]:.2g}.
 
 {listed}
 
-Gumbel-softmax gates simulate another problem, in which a bit of an order pays a bit of the fixed cost. It
-becomes the true one as the gate cools, while the derivative of the gate becomes a spike that few samples
-meet. Straight-through gates simulate the true problem at any temperature, with a derivative that is not its
-own: cooled, it puts the mean of the slopes at "nothing" and at "order" in place of the difference of the
-costs, which is wrong as far as the cost bends between the two. So cooling mends the one, at the price of its
-variance, and not the other.
+Gumbel-softmax gates simulate a different problem, in which a fraction of an order pays a fraction of the
+fixed cost. As the temperature falls, it approaches the true problem, while the derivative of the gate becomes
+a spike that few samples hit. Straight-through gates simulate the true problem at any temperature, but with
+the wrong derivative: at low temperatures it uses the mean of the slopes at "nothing" and at "order" instead
+of the difference of the costs, which is wrong where the cost is curved between the two. So a lower
+temperature cures the bias of Gumbel-softmax gates, at the price of variance, but not that of straight-through
+gates.
 
 {markdown_of(table, 3)}
 """

@@ -1,4 +1,4 @@
-"""Policies at three stages of training, and a value fitted to each."""
+"""Policies at three stages of training, and a value function fitted to each."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from jumpgym.agents.networks.perceptrons import Value
 from .estimates import PLAIN, Weights
 
 STAGES = {"start": 0, "middle": 15, "near the optimum": 400}
-"""Iterations of the default agent at each stage, the last being all of its training."""
+"""Iterations of the default agent at each stage; at the last one its training is complete."""
 
 FITTING = 200
-"""Steps of Adam by which the value is fitted, each on fresh episodes."""
+"""Steps of Adam to fit the value, each on new episodes."""
 
 
 def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights]:
-    """The default agent, but for ``PLAIN``, at given iterations of one training.
+    """The default agent, except for ``PLAIN``, after given numbers of iterations of one training.
 
     The value is fitted to each frozen policy.
 
     Args:
-        env: environment or problem with an end.
+        env: environment or problem with a finite horizon.
         seed: of the training.
-        iterations: at each stage, increasing; the last ones are all of the training.
+        iterations: of each stage, increasing; the last number is the length of the training.
     """
     agent = MixedGradient(env, seed=seed, **PLAIN)
-    kept = {name: _weights(agent) for name, count in iterations.items() if count == 0}
+    weights_of = {name: _weights(agent) for name, count in iterations.items() if count == 0}
 
     def keep(agent: MixedGradient) -> None:
         for name, count in iterations.items():
             if count == agent.iterations:
-                kept[name] = _weights(agent)
+                weights_of[name] = _weights(agent)
 
     total = max(iterations.values()) * agent.settings.batch_size * agent.periods
     if total > 0:
         agent.learn(total, callback=keep)
-    return {name: fitted(env, weights, seed) for name, weights in kept.items()}
+    return {name: fitted(env, weights, seed) for name, weights in weights_of.items()}
 
 
 def _weights(agent: MixedGradient) -> Weights:
@@ -67,7 +67,7 @@ def fitted(env: Any, weights: Weights, seed: int) -> Weights:
 
 
 def _costs_to_go(agent: MixedGradient) -> tuple[Tensor, Tensor]:
-    """Observations (T, m, n) and costs to go (T, m, C) of fresh episodes, in costs of their period."""
+    """Observations (T, m, n) and costs to go (T, m, C) of new episodes, discounted to their period."""
     with torch.no_grad():
         episodes = agent.simulate(*agent.start())
         costs = agent.costs_to_go(episodes)
@@ -75,11 +75,11 @@ def _costs_to_go(agent: MixedGradient) -> tuple[Tensor, Tensor]:
 
 
 def explained(agent: MixedGradient) -> float:
-    """Share of the variance of costs to go within a period that the value explains, on fresh episodes.
+    """Share of the variance of costs to go within a period that the value explains, on new episodes.
 
-    The rest is the noise that is to come, and what the value does not know.
+    The rest is future noise and the error of the value.
     """
     observations, costs = _costs_to_go(agent)
     with torch.no_grad():
-        missed = ((costs - agent.value(observations)) ** 2).mean()
-    return float(1 - missed / ((costs - costs.mean(1, keepdim=True)) ** 2).mean())
+        error = ((costs - agent.value(observations)) ** 2).mean()
+    return float(1 - error / ((costs - costs.mean(1, keepdim=True)) ** 2).mean())
