@@ -18,13 +18,14 @@ from .policies.classical import (
 )
 from .policies.jump_ignoring import jump_ignoring
 from .policies.lot_policies import CappedSSPolicy, SnQPolicy
-from .policy import Policy
+from .policy import BatchPolicy, Policy
 from .runs.learner import Learner
 from .runs.method import AgentMethod, Method
 from .runs.methods import register_method
 
 __all__ = [
     "AgentMethod",
+    "BatchPolicy",
     "CappedSSPolicy",
     "Evaluation",
     "Exactness",

@@ -1,6 +1,7 @@
 """What CONTRIBUTING.md asks of each environment and each method of the package, where no other test does."""
 
 import contextlib
+import inspect
 import re
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_the_documentation_has_gymnasiums_headings(env_id):
     documentation = type(gym.make(env_id).unwrapped).__doc__
     assert tuple(re.findall(r"^ *## (.*)$", documentation, re.MULTILINE)) == HEADINGS
     assert ">>> " in documentation
+
+
+@every_environment
+def test_the_documentation_has_a_row_for_every_parameter(env_id):
+    environment = type(gym.make(env_id).unwrapped)
+    _, _, arguments = environment.__doc__.partition("## Arguments")
+    rows = re.findall(r"^ *\| (`[^|]*`) \|", arguments.partition("## References")[0], re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == set(inspect.signature(environment.make_problem).parameters)
 
 
 @every_environment
