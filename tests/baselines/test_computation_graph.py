@@ -212,10 +212,13 @@ COST = torch.zeros(5)
     ("arguments", "message"),
     [
         (({}, {"c": COST}, {}), "log_probs is empty"),
-        (({"z": LOG_P}, {"c": COST}, {}), "log_probs: unknown node 'z'; known are none"),
-        (({"z": LOG_P}, {"c": COST}, {"z": ["d"]}), "downstream of 'z': unknown node 'd'; known are 'c'"),
-        (({"z": LOG_P}, {"c": COST}, {"z": [], "y": []}), "downstream: unknown node 'y'; known are 'z'"),
-        (({"z": LOG_P}, {"c": COST}, {"z": []}, {"y": COST}), "baselines: unknown node 'y'; known are 'z'"),
+        (({"z": LOG_P}, {"c": COST}, {}), "log_probs: unknown node 'z'; the nodes are none"),
+        (({"z": LOG_P}, {"c": COST}, {"z": ["d"]}), "downstream of 'z': unknown node 'd'; the nodes are 'c'"),
+        (({"z": LOG_P}, {"c": COST}, {"z": [], "y": []}), "downstream: unknown node 'y'; the nodes are 'z'"),
+        (
+            ({"z": LOG_P}, {"c": COST}, {"z": []}, {"y": COST}),
+            "baselines: unknown node 'y'; the nodes are 'z'",
+        ),
         (({"z": LOG_P.detach()}, {"c": COST}, {"z": []}), "that of node 'z' has no gradient; compute it"),
         (
             ({"z": LOG_P, "y": LOG_P[:, None]}, {"c": COST}, {"z": [], "y": []}),
@@ -240,8 +243,8 @@ def test_what_does_not_fit_together_is_refused(arguments, message):
 @pytest.mark.parametrize(
     ("edges", "nodes", "costs", "message"),
     [
-        ({"z": ["c"]}, ["y"], ["c"], "nodes: unknown node 'y'; known are"),
-        ({"z": ["c"]}, ["z"], ["d"], "costs: unknown node 'd'; known are"),
+        ({"z": ["c"]}, ["y"], ["c"], "nodes: unknown node 'y'; the nodes are"),
+        ({"z": ["c"]}, ["z"], ["d"], "costs: unknown node 'd'; the nodes are"),
         ({"z": ["s"], "s": ["c", "z"]}, ["z"], ["c"], "edges: the graph has a cycle, "),
         ({"z": ["z"]}, ["z"], [], "edges: the graph has a cycle, 'z' -> 'z'"),
     ],

@@ -1,9 +1,9 @@
 """The surrogate loss of a general stochastic computation graph.
 
 Schulman, Heess, Weber and Abbeel (2015), "Gradient estimation using stochastic computation graphs". The
-expected sum of the costs depends on parameters in two ways: through the probabilities of what is sampled, and
-through the costs themselves. ``surrogate_loss`` is one number whose gradient holds both;
-``estimators.surrogate_loss`` is its special case for the rollouts of this package, with gates for nodes.
+expected sum of the costs depends on the parameters in two ways: through the probabilities of the samples, and
+through the costs themselves. The gradient of ``surrogate_loss`` contains both. ``estimators.surrogate_loss``
+is its special case for the rollouts of this package, in which the nodes are gates.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 Name = Hashable
-"""Of a node, for example ``"z"`` or ``("gate", 3)``."""
+"""The name of a node, for example ``"z"`` or ``("gate", 3)``."""
 
 
 def downstream_costs(
     edges: Mapping[Any, Iterable[Name]], nodes: Iterable[Name], costs: Iterable[Name]
 ) -> dict[Name, frozenset[Name]]:
-    """For each stochastic node ``z`` the costs ``c`` that it influences: those with a path from z to c.
+    """For each stochastic node ``z`` the costs that it influences, that is, those with a path from z to them.
 
     Args:
         edges: from a node of any kind (stochastic, deterministic, parameter, cost) to those that are
@@ -35,25 +35,26 @@ def downstream_costs(
 
     Example:
         >>> edges = {"theta": ["z"], "z": ["order"], "order": ["cost"], "noise": ["cost", "fee"]}
-        >>> {node: sorted(found) for node, found in downstream_costs(edges, ["z"], ["cost", "fee"]).items()}
+        >>> {node: sorted(names) for node, names in downstream_costs(edges, ["z"], ["cost", "fee"]).items()}
         {'z': ['cost']}
     """
     followers = {node: tuple(following) for node, following in edges.items()}
     costs = frozenset(costs)
-    try:  # the sorter wants predecessors: told the followers, it puts them first, which is what is needed
+    try:  # the sorter expects predecessors; given the followers, it puts them first, as needed here
         followers_first = tuple(TopologicalSorter(followers).static_order())
     except CycleError as error:
         cycle = " -> ".join(map(repr, reversed(error.args[1])))
         raise ValueError(
-            f"edges: the graph has a cycle, {cycle}; a node per period makes a loop in time a graph without"
+            f"edges: the graph has a cycle, {cycle}; use one node per period to unroll a loop in time"
         ) from None
     influenced: dict[Name, frozenset[Name]] = {}
     for node in followers_first:
-        own = costs & {node}
-        influenced[node] = own.union(*(influenced[following] for following in followers.get(node, ())))
+        influenced[node] = (costs & {node}).union(
+            *(influenced[following] for following in followers.get(node, ()))
+        )
     for cost in costs:
-        _known("costs", cost, influenced)
-    return {node: influenced[_known("nodes", node, influenced)] for node in nodes}
+        _checked("costs", cost, influenced)
+    return {node: influenced[_checked("nodes", node, influenced)] for node in nodes}
 
 
 def surrogate_loss(
@@ -65,21 +66,23 @@ def surrogate_loss(
     """``sum_z log p(z) detach(sum_{c downstream of z} c - b_z) + sum_c c`` of each sample (Schulman, eq. 8).
 
     The mean over samples of its gradient is an unbiased estimate of the gradient of the expected sum of the
-    costs (theorem 1). Without the detach the product rule would add a term ``log p(z) grad c``; without the
-    first sum the probabilities are taken to be fixed, without the second the costs. Costs that are not
-    downstream of a node may be left out of its factor, since given what came before the expected gradient of
-    log p(z) is 0: they only add variance. For the same reason any baseline will do that z does not influence.
+    costs (theorem 1). Without the detach, the product rule would add a term ``log p(z) grad c``. Without the
+    first sum the probabilities would count as fixed, and without the second the costs. Costs that are not
+    downstream of a node are left out of its factor, where they would only add variance: given everything
+    before z, the expected gradient of log p(z) is 0. For the same reason any baseline is valid that z does
+    not influence.
 
     Args:
-        log_probs: of what was sampled at each stochastic node, given what its distribution is computed from;
+        log_probs: log-probability of the sample of each stochastic node, given the inputs of its
+        distribution;
             all of one batch shape (...,), connected to the parameters.
-        costs: of each cost node, of the batch shape or broadcast to it, connected to the parameters where
+        costs: cost of each cost node, of the batch shape or broadcast to it, connected to the parameters if
             they influence it other than through probabilities.
         downstream: for each stochastic node the costs that it influences, see ``downstream_costs``.
         baselines: of some of the nodes, of the batch shape or broadcast to it; they are detached.
 
     Returns:
-        The loss of each sample, of the batch shape; its value means nothing, its gradient does.
+        The loss of each sample, of the batch shape. Only its gradient has a meaning, not its value.
 
     Raises:
         ValueError: if a name is unknown, a shape does not fit, or a log-probability has no gradient.
@@ -100,13 +103,13 @@ def _nothing(
     downstream: Mapping[Any, Collection[Name]],
     baselines: Mapping[Any, Tensor],
 ) -> Tensor:
-    """Zeros of the batch shape, if all fit together."""
+    """Zeros of the batch shape, after checking that names and shapes fit together."""
     if not log_probs:
         raise ValueError("log_probs is empty; without a stochastic node the sum of the costs is the loss")
     for node in downstream:
-        _known("downstream", node, log_probs)
+        _checked("downstream", node, log_probs)
     for node in baselines:
-        _known("baselines", node, log_probs)
+        _checked("baselines", node, log_probs)
     nothing = torch.zeros_like(next(iter(log_probs.values())), requires_grad=False)
     for node, log_prob in log_probs.items():
         if not log_prob.requires_grad:
@@ -120,8 +123,8 @@ def _nothing(
                 f"log_probs: that of node {node!r} has shape {tuple(log_prob.shape)}, that of {first!r} "
                 f"{tuple(nothing.shape)}; all must have one batch shape: sum over the other axes"
             )
-        for cost in downstream[_known("log_probs", node, downstream)]:
-            _known(f"downstream of {node!r}", cost, costs)
+        for cost in downstream[_checked("log_probs", node, downstream)]:
+            _checked(f"downstream of {node!r}", cost, costs)
     for kind, tensors in (("costs", costs), ("baselines", baselines)):
         for name, tensor in tensors.items():
             _check_shape(kind, name, tensor, nothing.shape)
@@ -140,8 +143,8 @@ def _check_shape(kind: str, name: Name, tensor: Tensor, batch: torch.Size) -> No
         )
 
 
-def _known(where: str, name: Name, known: Collection[Name]) -> Name:
-    if name not in known:
-        allowed = ", ".join(map(repr, known)) or "none"
-        raise ValueError(f"{where}: unknown node {name!r}; known are {allowed}")
+def _checked(where: str, name: Name, names: Collection[Name]) -> Name:
+    if name not in names:
+        allowed = ", ".join(map(repr, names)) or "none"
+        raise ValueError(f"{where}: unknown node {name!r}; the nodes are {allowed}")
     return name

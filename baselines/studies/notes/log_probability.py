@@ -17,7 +17,7 @@ from ..outcome import Outcome
 MEAN, SIGMA = 0.7, 0.5
 SAMPLES = 400_000
 JUMP, FIXED_COST = 1.0, 8.0
-"""Beyond ``JUMP`` the second of the costs below is higher by ``FIXED_COST``."""
+"""Above ``JUMP`` the second of the costs below is higher by ``FIXED_COST``."""
 
 
 def smooth(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def exact_gradient(cost: Callable[[Tensor], Tensor]) -> float:
 
 
 def score_function(cost: Callable[[Tensor], Tensor], policy: Normal) -> Tensor:
-    """``cost(x) log p(x)`` of a sample that is a number: its gradient is ``cost(x) (x - mu) / sigma^2``."""
+    """``cost(x) log p(x)`` of a detached sample: its gradient is ``cost(x) (x - mu) / sigma^2``."""
     x = policy.sample()
     return cost(x) * policy.log_prob(x)
 
@@ -49,7 +49,7 @@ def pathwise(cost: Callable[[Tensor], Tensor], policy: Normal) -> Tensor:
 
 
 def mistaken(cost: Callable[[Tensor], Tensor], policy: Normal) -> Tensor:
-    """``cost(x) log p(x)`` of a reparameterised sample, the cost taken as a number: a mistake."""
+    """``cost(x) log p(x)`` of a reparameterised sample with detached cost, which is a mistake."""
     x = policy.rsample()
     return cost(x).detach() * policy.log_prob(x)
 
@@ -63,14 +63,14 @@ COSTS = {"smooth": smooth, "with a jump": with_jump}
 
 
 def policy() -> tuple[Normal, Tensor, Tensor]:
-    """The Gaussian, with a mean and a standard deviation of its own for each sample."""
+    """The Gaussian, with a separate mean and standard deviation for each sample."""
     mean = torch.full((SAMPLES,), MEAN, dtype=torch.float64, requires_grad=True)
     sigma = torch.full((SAMPLES,), SIGMA, dtype=torch.float64, requires_grad=True)
     return Normal(mean, sigma), mean, sigma
 
 
 def derivatives_of_log_prob() -> pd.DataFrame:
-    """Derivatives of ``log p(x)`` in mu and sigma: at a given x, through x, and of both together."""
+    """Derivatives of ``log p(x)`` with respect to mu and sigma: at fixed x, through x, and both together."""
     gaussian, mean, sigma = policy()
     x = gaussian.rsample()
     through = x.detach().requires_grad_()
@@ -80,14 +80,14 @@ def derivatives_of_log_prob() -> pd.DataFrame:
     (slope,) = torch.autograd.grad(frozen.log_prob(through).sum(), through)
     by_sample = torch.autograd.grad((x * slope).sum(), (mean, sigma))
     formula = (x.detach() - MEAN) / SIGMA**2
-    found = {
+    derivatives = {
         "through the density, log_prob(x.detach())": by_density,
         "(x - mu) / sigma^2": (formula,),
         "through the sample": by_sample,
         "both, log_prob(x)": both,
     }
     rows = []
-    for name, (in_mean, *in_sigma) in found.items():
+    for name, (in_mean, *in_sigma) in derivatives.items():
         row: dict[str, str | float] = {
             "derivative of log p(x)": name,
             "mean_in_mu": float(in_mean.mean()),
@@ -101,14 +101,14 @@ def derivatives_of_log_prob() -> pd.DataFrame:
 
 
 def compare_estimators() -> pd.DataFrame:
-    """Each estimator of the derivative in mu of the expected cost, on both costs."""
+    """Each estimator of the derivative of the expected cost with respect to mu, for both costs."""
     rows = []
     for cost_name, cost in COSTS.items():
         exact = exact_gradient(cost)
         for name, estimator in ESTIMATORS.items():
             gaussian, parameter, _ = policy()
-            (found,) = torch.autograd.grad(estimator(cost, gaussian).sum(), parameter)
-            mean, error = float(found.mean()), float(found.std() / SAMPLES**0.5)
+            (samples,) = torch.autograd.grad(estimator(cost, gaussian).sum(), parameter)
+            mean, error = float(samples.mean()), float(samples.std() / SAMPLES**0.5)
             rows.append(
                 {
                     "cost": cost_name,
@@ -117,14 +117,14 @@ def compare_estimators() -> pd.DataFrame:
                     "mean": mean,
                     "mean_se": error,
                     "z": (mean - exact) / error if error > 0 else float("nan"),
-                    "sd": float(found.std()),
+                    "sd": float(samples.std()),
                 }
             )
     return pd.DataFrame(rows)
 
 
 def run(seed: int) -> Outcome:
-    """The derivatives of the log-probability, and the estimators made of it."""
+    """The derivatives of the log-probability, and the estimators that use it."""
     with torch.random.fork_rng(devices=[]):  # torch.distributions takes no generator
         torch.manual_seed(seed)
         derivatives, estimators = derivatives_of_log_prob(), compare_estimators()
@@ -135,10 +135,10 @@ def run(seed: int) -> Outcome:
 def _text(derivatives: pd.DataFrame, estimators: pd.DataFrame) -> str:
     by: Any = derivatives.set_index("derivative of log p(x)")
     number, both = by.loc["through the density, log_prob(x.detach())"], by.loc["both, log_prob(x)"]
-    found: Any = estimators.set_index(["cost", "estimator"])
+    rows: Any = estimators.set_index(["cost", "estimator"])
     score, path, wrong = ESTIMATORS
-    ratio = (found.sd["smooth", score] / found.sd["smooth", path]) ** 2
-    jump = found.loc[("with a jump", path)]
+    ratio = (rows.sd["smooth", score] / rows.sd["smooth", path]) ** 2
+    jump = rows.loc[("with a jump", path)]
     return f"""
 ## Why has the log_prob of a reparameterised sample no gradient in the mean?
 
@@ -146,31 +146,31 @@ def _text(derivatives: pd.DataFrame, estimators: pd.DataFrame) -> str:
 
 {markdown_of(derivatives)}
 
-**Because two effects cancel.** A larger mean raises the density at points above it: for a sample that is a
-number the derivative is `(x - mu) / sigma^2` (with the square, which the question lost), of mean
+**Because two effects cancel.** A larger mean raises the density at points above it: for a fixed sample the
+derivative is `(x - mu) / sigma^2` (with the square, which the question omits), with mean
 {number.mean_in_mu:.1g} and standard deviation {number.sd_in_mu:.3g}. A reparameterised sample `mu + sigma
-epsilon` moves with the mean, which changes the log-density by just the opposite: it stays as many standard
-deviations from the mean as it was. The two add up to at most {both.largest_in_mu:.1g} in any sample. Only the
-height of the density depends on a parameter then: the derivative in sigma is -1 / sigma =
-{both.mean_in_sigma:.4g} in every sample. Nothing contradicts: "the derivative of log p" is a partial
-derivative at a given x, and PyTorch, given an x that has a history, returns the total one.
+epsilon` moves with the mean, which changes the log-density by the opposite amount, since its distance from
+the mean in standard deviations stays the same. The sum of the two is at most {both.largest_in_mu:.1g} in any
+sample. Only the height of the density then depends on a parameter: the derivative with respect to sigma is -1
+/ sigma = {both.mean_in_sigma:.4g} in every sample. This is no contradiction: "the derivative of log p" is a
+partial derivative at fixed x, whereas PyTorch returns the total derivative if x depends on the parameters.
 
-So to the first question: yes, a sampled action can be put into `grad log pi` as it is; no reparameterisation
-is needed, and the sample must be a number (`sample()`, or `detach`).
+So the answer to the first question is yes: a sampled action can be put into `grad log pi` as it is. No
+reparameterisation is needed, and the sample must be detached (`sample()` or `detach`).
 
 {markdown_of(estimators)}
 
-**The estimators are two, and each needs its own kind of sample.** The score function weighs `log_prob` of a
-detached sample by the cost; the pathwise estimator differentiates the cost of a reparameterised sample, and
-needs no log_prob. `log_prob(rsample())` weighed by the cost is neither: its gradient is
-{found["mean"]["smooth", wrong]:.1g} where {found.exact["smooth", wrong]:.3g} is right, and nothing is learnt.
+**There are two estimators, and each needs its own kind of sample.** The score function weights `log_prob` of
+a detached sample by the cost. The pathwise estimator differentiates the cost of a reparameterised sample, and
+needs no log_prob. `log_prob(rsample())` weighted by the cost is neither: its gradient is
+{rows["mean"]["smooth", wrong]:.1g} instead of {rows.exact["smooth", wrong]:.3g}, and nothing is learned.
 
-**Use the pathwise one where the cost is known and smooth in the action**, here with {ratio:.1f} times less
-variance. **Use the score function where the cost jumps, or is not known.** Where a fixed cost of
-{FIXED_COST:g} sets in at x = {JUMP:g}, the pathwise estimate is {jump["mean"]:.3g} and the truth
-{jump.exact:.3g}: samples on both sides of the jump have the same slope, and none sees the jump, so it is
-{abs(jump.z):,.0f} standard errors off, with a small variance all the same. The score function needs no slope,
-and is {abs(found.z["with a jump", score]):.1f} standard errors off. Hence the mixed gradient of this suite:
-the jump is put into a gate, which takes the score function, and what is left is smooth, and takes the
-pathwise gradient.
+**Use the pathwise estimator where the cost is known and smooth in the action**, here with {ratio:.1f} times
+less variance. **Use the score function where the cost jumps or is unknown.** With a fixed cost of
+{FIXED_COST:g} for x above {JUMP:g}, the pathwise estimate is {jump["mean"]:.3g}, and the exact gradient
+{jump.exact:.3g}. Samples on both sides of the jump have the same slope, and none sees the jump, so the
+estimate is {abs(jump.z):,.0f} standard errors off, in spite of its small variance. The score function needs
+no slope, and is {abs(rows.z["with a jump", score]):.1f} standard errors off. Hence the mixed gradient of this
+suite: the jump is put into a gate, whose gradient comes from the score function, and the rest is smooth, so
+that its gradient is pathwise.
 """

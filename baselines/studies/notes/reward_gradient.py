@@ -26,10 +26,10 @@ def trajectory(theta: Tensor, noise: Tensor, sigma: float, detach_actions: bool)
     """Total cost and log-probability (up to a constant), (m,) each, of trajectories of noise (m, T).
 
     Args:
-        theta: shape (m,), one for each trajectory, so that its gradient is that of each.
+        theta: shape (m,), one for each trajectory, so that its gradient has one entry for each.
         noise: standard normal.
         sigma: standard deviation of the actions; at 0 there is no density, and the log-probability is 0.
-        detach_actions: take the actions as observed numbers, whose origin the derivative does not see.
+        detach_actions: treat the actions as observed numbers that do not depend on theta.
     """
     state, cost, log_p = torch.full_like(theta, START), torch.zeros_like(theta), torch.zeros_like(theta)
     for epsilon in noise.T:
@@ -45,20 +45,20 @@ def trajectory(theta: Tensor, noise: Tensor, sigma: float, detach_actions: bool)
 
 
 def score_function(theta: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """``R(tau) sum_t log pi(a_t | s_t)``: the cost weighs the score as a number, without a gradient."""
+    """``R(tau) sum_t log pi(a_t | s_t)``: the detached cost weights the score."""
     cost, log_p = trajectory(theta, noise, sigma, detach_actions=True)
     return cost.detach() * log_p
 
 
 def with_baseline(theta: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """The same with the cost less the mean cost of the other trajectories."""
+    """The same with the mean cost of the other trajectories subtracted from the cost."""
     cost, log_p = trajectory(theta, noise, sigma, detach_actions=True)
     others = (cost.sum() - cost) / (len(cost) - 1)
     return (cost - others).detach() * log_p
 
 
 def pathwise(theta: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """``R(tau(theta, epsilon))``: actions follow theta, and the gradient of the cost passes through them."""
+    """``R(tau(theta, epsilon))``: actions depend on theta, and the gradient passes through them."""
     return trajectory(theta, noise, sigma, detach_actions=False)[0]
 
 
@@ -87,11 +87,11 @@ def exact_gradient(sigma: float) -> float:
 
 
 def gradient_of_observed_cost(noise: Tensor, sigma: float) -> float:
-    """Largest derivative of ``R(tau)`` in theta where the actions of tau are observed numbers."""
+    """Largest derivative of ``R(tau)`` in theta if the actions of tau are observed numbers."""
     theta = torch.full((len(noise),), THETA, dtype=noise.dtype, requires_grad=True)
     cost, _ = trajectory(theta, noise, sigma, detach_actions=True)
-    (found,) = torch.autograd.grad((cost + 0 * theta).sum(), theta)  # 0 theta: else theta is not in the graph
-    return float(found.abs().max())
+    (gradient,) = torch.autograd.grad((cost + 0 * theta).sum(), theta)  # 0 theta puts theta into the graph
+    return float(gradient.abs().max())
 
 
 def deterministic_policy_gradient() -> float:
@@ -121,17 +121,17 @@ def run(seed: int) -> Outcome:
     for sigma in SIGMAS:
         exact = exact_gradient(sigma)
         for name, estimator in ESTIMATORS.items():
-            found = estimates(estimator, noise, sigma)
-            error = float(found.std() / len(found) ** 0.5)
+            samples = estimates(estimator, noise, sigma)
+            error = float(samples.std() / len(samples) ** 0.5)
             rows.append(
                 {
                     "sigma": sigma,
                     "estimator": name,
                     "exact": exact,
-                    "mean": float(found.mean()),
+                    "mean": float(samples.mean()),
                     "mean_se": error,
-                    "z": (float(found.mean()) - exact) / error,
-                    "sd": float(found.std()),
+                    "z": (float(samples.mean()) - exact) / error,
+                    "sd": float(samples.std()),
                 }
             )
     nothing = torch.zeros((1, PERIODS), dtype=torch.float64)
@@ -151,8 +151,8 @@ def run(seed: int) -> Outcome:
             }
         )
     table = pd.DataFrame(rows)
-    own = gradient_of_observed_cost(noise, SIGMAS[0])
-    return Outcome(_text(table, own), {"questions-001": table}, {"questions-001": _draw(table)})
+    observed = gradient_of_observed_cost(noise, SIGMAS[0])
+    return Outcome(_text(table, observed), {"questions-001": table}, {"questions-001": _draw(table)})
 
 
 def _draw(table: pd.DataFrame) -> bytes:
@@ -161,11 +161,11 @@ def _draw(table: pd.DataFrame) -> bytes:
     return curves(np.array(SIGMAS), "standard deviation of the actions, sigma", [Panel(label, sd, {}, {})])
 
 
-def _text(table: pd.DataFrame, own: float) -> str:
+def _text(table: pd.DataFrame, observed: float) -> str:
     by = table.set_index(["estimator", "sigma"])
     first, last = SIGMAS[0], SIGMAS[-1]
-    limit = by.exact["pathwise", 0.0]
-    score, path = by.sd["score function"], by.sd["pathwise"]
+    exact = by.exact["pathwise"]
+    score, baseline, path = (by.sd[name] for name in ESTIMATORS)
     return f"""
 ## Where does the gradient of the reward go?
 
@@ -177,27 +177,27 @@ sigma, the same for all estimators.
 
 ![standard deviation against sigma](questions-001.png)
 
-**It is not lost; it is carried by the probabilities.** A trajectory can be read in two ways. As a list of
-observed numbers it has a cost that no longer depends on theta: the derivative of `R(tau)` is {own:g} here, in
-every trajectory. What depends on theta is how probable those numbers were, and `R(tau) * grad log p(tau)`
-says so without ever asking for the derivative of the cost. As a function of theta and of noise that knows
-nothing of theta, `tau(theta, epsilon)`, the probabilities of the noise are fixed, and all of the gradient
-passes through the cost: the pathwise gradient. Each is the whole derivative of the same expectation: all
+**It is not lost; the probabilities carry it.** A trajectory can be read in two ways. As a list of observed
+numbers it has a cost that does not depend on theta: the derivative of `R(tau)` is {observed:g} here, in every
+trajectory. What depends on theta is how probable those numbers were, and `R(tau) * grad log p(tau)` expresses
+that without the derivative of the cost. As a function of theta and of noise that does not depend on theta,
+`tau(theta, epsilon)`, the probabilities of the noise are fixed, and the whole gradient passes through the
+cost: the pathwise gradient. Both are the whole derivative of the same expectation: all
 {len(SIGMAS) * len(ESTIMATORS)} means agree with the exact gradient within {table.z.abs().max():.1f} standard
 errors.
 
-**The deterministic policy is the limit, but not every estimator goes there.** As sigma falls from {first:g}
-to {last:g} the exact gradient goes from {by.exact["pathwise", first]:.4g} to
-{by.exact["pathwise", last]:.4g}, and to {limit:.4g} at 0. The standard deviation of the score function is
-{score.min():.3g} at sigma {score.idxmin():g}, and then grows as 1 / sigma, to {score[last]:.3g}: the density
-becomes a spike, and at 0 there is no log-probability to differentiate. A baseline takes that growth away, but
-what it leaves, {by.sd["score function, baseline", last]:.3g}, does not vanish. The standard deviation of the
-pathwise gradient does, about in proportion to sigma, from {path[first]:.3g} to {path[last]:.2g}: at sigma 0
-one trajectory gives the gradient exactly, {by["mean"]["pathwise", 0.0]:.6g}, which is what differentiating
-the computational graph of the deterministic system means.
+**The deterministic policy is the limit, but not every estimator reaches it.** As sigma falls from
+{first:g} to {last:g}, the exact gradient goes from {exact[first]:.4g} to {exact[last]:.4g}, and to
+{exact[0.0]:.4g} at 0. The standard deviation of the score function is {score.min():.3g} at sigma
+{score.idxmin():g}, and then grows as 1 / sigma, to {score[last]:.3g}: the density becomes a spike, and at 0
+there is no log-probability to differentiate. A baseline removes this growth, but the rest,
+{baseline[last]:.3g}, does not vanish. The standard deviation of the pathwise gradient does, about in
+proportion to sigma, from {path[first]:.3g} to {path[last]:.2g}: at sigma 0 one trajectory gives the exact
+gradient, {by["mean"]["pathwise", 0.0]:.6g}; this is what differentiating the computational graph of the
+deterministic system means.
 
-**If the environment is known and differentiable, use that.** The same number comes from `sum_t (dmu/dtheta)
+**If the environment is known and differentiable, use this.** The same number follows from `sum_t (dmu/dtheta)
 (dQ/da)`, {by["mean"]["sum of dmu/dtheta dQ/da", 0.0]:.6g}, the deterministic policy gradient: where the model
-is not known, a learned Q stands for the part of the graph behind the action. What jumps with the action, such
-as a fixed cost, has no derivative to pass on; for that the probabilities are needed, see the next question.
+is not known, a learned Q replaces the part of the graph after the action. A cost that jumps with the action,
+such as a fixed cost, has no derivative to pass on; it needs the probabilities, see the next question.
 """

@@ -24,11 +24,11 @@ PRINTED = {
     "score function": (3.995299, -0.004701, 0.058130, 0.058152),
     "reparameterised": (3.999579, -0.000421, 0.017229, 0.017230),
 }
-"""Mean, bias, variance and mean squared error that the seed prints, of other random numbers."""
+"""Mean, bias, variance and mean squared error as printed in the course notes, from other random numbers."""
 
 
 def naive(theta: Tensor, noise: Tensor) -> Tensor:
-    """``mean(x^2 theta)`` with samples held fixed: the derivative forgets that they follow theta."""
+    """``mean(x^2 theta)`` with samples held fixed: the derivative ignores that they depend on theta."""
     x = (theta + noise).detach()
     return (x**2 * theta).mean(-1)
 
@@ -53,8 +53,8 @@ def estimates(name: str, noise: Tensor) -> NDArray[np.float64]:
     """Estimates (trials,) of the gradient, from standard normal noise (trials, N)."""
     theta = torch.full((len(noise), 1), THETA, dtype=noise.dtype, requires_grad=True)
     (gradient,) = torch.autograd.grad(ESTIMATORS[name](theta, noise).sum(), theta)
-    found: NDArray[np.float64] = gradient[:, 0].numpy()
-    return found
+    values: NDArray[np.float64] = gradient[:, 0].numpy()
+    return values
 
 
 def exact_moments(name: str) -> tuple[float, float]:
@@ -67,12 +67,12 @@ def exact_moments(name: str) -> tuple[float, float]:
 
 
 def run(seed: int) -> Outcome:
-    """Mean, bias, variance and mean squared error, beside theory and the figures printed in the notes."""
+    """Mean, bias, variance and mean squared error, beside theory and the figures of the course notes."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((TRIALS, BATCH), generator=generator, dtype=torch.float64)
-    found = {name: estimates(name, noise) for name in ESTIMATORS}
+    samples = {name: estimates(name, noise) for name in ESTIMATORS}
     rows = []
-    for name, values in found.items():
+    for name, values in samples.items():
         bias, variance = values.mean() - TRUE_GRADIENT, values.var()
         exact_mean, exact_variance = exact_moments(name)
         rows.append(
@@ -91,12 +91,14 @@ def run(seed: int) -> Outcome:
             }
         )
     table = pd.DataFrame(rows)
-    picture = violins(found, "gradient estimate", TRUE_GRADIENT, f"true gradient, {TRUE_GRADIENT:g}")
+    picture = violins(samples, "gradient estimate", TRUE_GRADIENT, f"true gradient, {TRUE_GRADIENT:g}")
     return Outcome(_text(table), {"table": table}, {"table": picture})
 
 
 def _text(table: pd.DataFrame) -> str:
-    own = table[["estimator", "mean", "bias", "bias_se", "variance", "mse", "exact_bias", "exact_variance"]]
+    measured = table[
+        ["estimator", "mean", "bias", "bias_se", "variance", "mse", "exact_bias", "exact_variance"]
+    ]
     seeds = table[["estimator", "seed_mean", "seed_bias", "seed_variance", "seed_mse"]]
     by_name = table.set_index("estimator")
     wrong = by_name.loc["naive"]
@@ -107,20 +109,20 @@ def _text(table: pd.DataFrame) -> str:
 {TRUE_GRADIENT:g}. {TRIALS:,} estimates of each kind, each the mean over {BATCH:,} samples, which are the same
 for all estimators.
 
-{markdown_of(own)}
+{markdown_of(measured)}
 
 ![violins of the estimates](table.png)
 
 `bias_se` is the standard error of mean and bias. The exact columns are of the same functions, by quadrature.
 
-- The naive estimator holds the samples fixed, and so leaves out that theta moves them. Its bias is
-  {abs(wrong.bias / wrong.bias_se):,.0f} standard errors, and no larger sample mends it. Its small variance is
-  no comfort: it makes {100 * wrong.variance / wrong.mse:.2g} % of the mean squared error.
+- The naive estimator holds the samples fixed, and so ignores that theta moves them. Its bias is
+  {abs(wrong.bias / wrong.bias_se):,.0f} standard errors, and larger samples do not reduce it. Its small
+  variance does not help: it is {100 * wrong.variance / wrong.mse:.2g} % of the mean squared error.
 - Score function and reparameterisation are unbiased. The variance of the score function is {ratio:.2f} times
-  that of the reparameterisation (exactly {exact_ratio:.2f} times): it takes as many times more samples for
-  the same accuracy.
+  that of the reparameterisation (exactly {exact_ratio:.2f} times), so it needs as many times more samples
+  for the same accuracy.
 
-The figures that the course notes print, of their own random numbers:
+The figures printed in the course notes, from other random numbers:
 
 {markdown_of(seeds)}
 """

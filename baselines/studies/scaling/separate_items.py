@@ -1,7 +1,7 @@
 """n items that share nothing, and their optimum.
 
-It is the sum of n optima of one item each, so that the gap of a policy is known at any n, where a joint
-dynamic programme stops at two or three items.
+The optimum is the sum of n single-item optima. So the gap of a policy is known for any n, whereas a joint
+dynamic programme is feasible for two or three items only.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ HORIZON = 50
 
 @dataclass(frozen=True)
 class Items:
-    """What each of n items costs and needs, arrays (n,).
+    """Costs and demand of n items, arrays of shape (n,).
 
     Attributes:
-        mean: of the demand of a period, in units; the demand is gamma distributed with variance ``mean``.
+        mean: mean demand of a period, in units; demand is gamma distributed with variance ``mean``.
         holding_cost, shortage_cost: per unit at the end of a period.
-        item_cost: of an order, whatever its size.
+        item_cost: fixed cost of an order.
     """
 
     mean: NDArray[np.float64]
@@ -44,8 +44,8 @@ def draw_items(items: int) -> Items:
     """The first items of a fixed list of 100, drawn with seed 0.
 
     Means, holding and shortage costs are uniform on [6, 14], [0.7, 1.3] and [6.3, 11.7], as in Alvo, Russo
-    and Kanoria (2026), arXiv 2605.14297. Item costs are uniform on [10, 90]: ordering every 1.3 to 5.3
-    periods would cost least if demand were constant.
+    and Kanoria (2026), arXiv 2605.14297. Item costs are uniform on [10, 90], so that with constant demand it
+    would be optimal to order every 1.3 to 5.3 periods.
     """
     checks.integer("items", items, low=1, high=MOST_ITEMS)
     uniforms = np.random.default_rng(0).random((MOST_ITEMS, 4))[:items]
@@ -54,7 +54,7 @@ def draw_items(items: int) -> Items:
 
 
 def make_problem(items: int) -> JointReplenishment:
-    """n items that share nothing; they start with up to 3 periods of mean demand in stock."""
+    """The problem of n items that share nothing, each starting with up to 3 periods of mean demand."""
     drawn = draw_items(items)
     return JointReplenishment(
         items=items,
@@ -70,7 +70,7 @@ def make_problem(items: int) -> JointReplenishment:
 
 
 def make_item(item: int) -> HindsightProblem:
-    """One of the items by itself."""
+    """The problem of one of the items alone."""
     drawn = draw_items(item + 1)
     mean = drawn.mean[item]
     problem: HindsightProblem = setup_cost(
@@ -85,7 +85,7 @@ def make_item(item: int) -> HindsightProblem:
 
 
 class ItemByItem:
-    """The optimum of n items that share nothing: each decides by its own optimum; one truck always comes.
+    """The optimal policy of n items that share nothing: each follows its own optimum, in one truck.
 
     Args:
         items: number of items.
