@@ -82,10 +82,10 @@ def _pictures(tables: Tables) -> dict[str, bytes]:
     profiles = performance_profile(tables.comparison)
     if len(tables.environments) > 1 and len(profiles):
         pictures[PROFILES] = draw_profiles(profiles, styles)
-        environment = overview(tables)
-        if environment is not None:
-            key = environment.env, environment.parameters
+        shown = overview(tables)
+        if shown is not None:
+            key = shown.env, shown.parameters
             policies = of_problem(tables.policies, *key)
-            policies = policies[policies.method.isin([environment.reference, *OVERVIEW_METHODS])]
-            pictures[OVERVIEW] = draw_policies(environment, policies, of_problem(tables.comparison, *key))
+            policies = policies[policies.method.isin([shown.reference, *OVERVIEW_METHODS])]
+            pictures[OVERVIEW] = draw_policies(shown, policies, of_problem(tables.comparison, *key))
     return pictures

@@ -208,7 +208,7 @@ def paired_differences(comparison: pd.DataFrame, baseline: str = BASELINE) -> pd
         )
         if baseline not in wide:
             continue
-        for method in [name for name in in_order(wide) if name != baseline]:
+        for method in [name for name in in_order(wide.columns.astype(str)) if name != baseline]:
             both = wide[[method, baseline]].dropna()
             if len(both):
                 rows.append(budget | {"method": method} | _paired(both[method], both[baseline]))

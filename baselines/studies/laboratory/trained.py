@@ -80,6 +80,7 @@ def explained(agent: MixedGradient) -> float:
     The rest is future noise and the error of the value.
     """
     observations, costs = _costs_to_go(agent)
+    assert agent.value is not None
     with torch.no_grad():
         error = ((costs - agent.value(observations)) ** 2).mean()
     return float(1 - error / ((costs - costs.mean(1, keepdim=True)) ** 2).mean())

@@ -96,7 +96,7 @@ def _record(
 def draw(name: str, curves: pd.DataFrame, budget: float) -> bytes:
     """Learning curves of the estimators, see ``draw_curves``."""
     curves = curves.rename(columns={"estimator": "method"})
-    curves = curves.assign(env=name, parameters="", budget_seconds=budget, budget_timesteps=pd.NA)
+    curves = curves.assign(env=name, parameters="", budget_seconds=budget, budget_timesteps=None)
     styles = {estimator: style(i, i // 8) for i, estimator in enumerate(curves.method.unique())}
     return draw_curves(short(name), curves.astype({"budget_timesteps": "Int64"}), styles)
 
