@@ -177,8 +177,8 @@ def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
             facts_list.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
     for status, called in ((Status.NOT_APPLICABLE, "Not applicable"), (Status.DIVERGED, "Diverged")):
         affected = learned(rows[rows.status == status])
-        for reason, own in affected.groupby("note", sort=False):
-            names = ", ".join(dict.fromkeys(own.method))
+        for reason, selected in affected.groupby("note", sort=False):
+            names = ", ".join(dict.fromkeys(selected.method))
             facts_list.append((called, f"{names}: {reason}"))
     return facts_list
 
@@ -207,8 +207,8 @@ def _gap_by_budget(medians: pd.DataFrame) -> list[Json]:
         return []
     table = table[table[of].notna()].assign(low=table.best, high=table.worst)
     return [
-        {"method": name, unit: _line(own.sort_values(of), of, "median")}
-        for name, own in table.groupby("method", sort=False)
+        {"method": name, unit: _line(selected.sort_values(of), of, "median")}
+        for name, selected in table.groupby("method", sort=False)
     ]
 
 
@@ -217,8 +217,8 @@ def _profiles(comparison: pd.DataFrame) -> dict[str, list[Json]]:
     table = performance_profile(comparison)
     return {
         budget: [
-            {"method": name, **_line(own, "threshold", "share")}
-            for name, own in of_budget.groupby("method", sort=False)
+            {"method": name, **_line(selected, "threshold", "share")}
+            for name, selected in of_budget.groupby("method", sort=False)
         ]
         for budget, of_budget in budgets_by_size(table)
     }
@@ -238,8 +238,8 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
         return None
     first = by_method[facts.reference]
     lines = bool(first.y.isna().all())
-    gates = {name: _by_period(own, "gate").astype(int) for name, own in by_method.items()}
-    every = np.concatenate([own.swapaxes(1, 2).reshape(-1, own.shape[1]) for own in gates.values()])
+    gates = {name: _by_period(selected, "gate").astype(int) for name, selected in by_method.items()}
+    every = np.concatenate([gate.swapaxes(1, 2).reshape(-1, gate.shape[1]) for gate in gates.values()])
     seen = [tuple(point) for point in np.unique(every, axis=0).tolist()]
     letters = {point: chr(ord("0") + i) for i, point in enumerate(seen)}
     label_of = regime_label_of(policies)
@@ -257,29 +257,29 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
         "combinations": [label_of(point) for point in seen],
         "methods": {
             name: {
-                "about": _about(own, str(facts.reference)),
+                "about": _about(selected, str(facts.reference)),
                 "regimes": [
                     "".join(letters[point] for point in zip(*of_period, strict=True))
                     for of_period in gates[name].tolist()
                 ],
-                "quantities": _by_period(own, "quantity").tolist() if lines else [],
+                "quantities": _by_period(selected, "quantity").tolist() if lines else [],
             }
-            for name, own in by_method.items()
+            for name, selected in by_method.items()
         },
     }
 
 
-def _about(own: pd.DataFrame, reference: str) -> str:
+def _about(selected: pd.DataFrame, reference: str) -> str:
     """A sentence part that says which run of a method is drawn."""
-    run = own.iloc[0]
+    run = selected.iloc[0]
     if run.method in REFERENCES:
         return f"{run.method}, the reference" if run.method == reference else str(run.method)
     return f"{run.method}, seed {run.seed}, {spent(run.budget_seconds, run.budget_timesteps)}"
 
 
-def _by_period(own: pd.DataFrame, kind: str) -> NDArray[np.float64]:
+def _by_period(selected: pd.DataFrame, kind: str) -> NDArray[np.float64]:
     """Decisions of a method, by period, then gate or quantity, then point."""
-    rows = own[own.kind == kind].sort_values(["period", "index"], kind="stable")
+    rows = selected[selected.kind == kind].sort_values(["period", "index"], kind="stable")
     return rows.value.to_numpy().reshape(rows.period.nunique(), rows["index"].nunique(), -1)
 
 

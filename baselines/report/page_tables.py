@@ -64,11 +64,11 @@ def _headline(
         cells = [_reference_cell(of_problem(comparison, *problem), name) for problem in problems]
         body.append(_line([_method(name), NONE, *cells], "reference"))
     for row in rows_of(order):
-        own, of_method = medians[medians.method == row.method], runs[runs.method == row.method]
+        selected, of_method = medians[medians.method == row.method], runs[runs.method == row.method]
         cells = []
         for problem in problems:
             cells.append(
-                _gap_cell(of_problem(own, *problem), of_problem(of_method, *problem), least[problem])
+                _gap_cell(of_problem(selected, *problem), of_problem(of_method, *problem), least[problem])
             )
         body.append(_line([_method(row.method), f"<td>{row.rank:.1f}</td>", *cells]))
     missing = set(runs.method) - set(order.method)
@@ -96,10 +96,10 @@ def _problem_head(env: str, parameters: str) -> str:
 
 def _reference_cell(rows: pd.DataFrame, name: str) -> str:
     """The gap of a reference in the headline."""
-    own = rows[rows.method == name]
-    if own.empty:
+    selected = rows[rows.method == name]
+    if selected.empty:
         return NONE
-    (row,) = rows_of(own)
+    (row,) = rows_of(selected)
     if math.isnan(row.gap_percent):
         return _unavailable(row.note)
     return f'<td title="{escape(row.note)}">{_in_headline(row.gap_percent)}</td>'
@@ -149,9 +149,9 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
         body += [_reference_line(row, problem) for row in rows_of(references)]
         for _, row in of_problem(medians, *problem).iterrows():
             body.append(_numbers_line(row, _runs(rows, row), problem))
-        refused = learned(rows)[lambda own: own.status == Status.NOT_APPLICABLE]
-        for _, own in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
-            body.append(_refused_line(own.iloc[0], problem, len(numeric)))
+        refused = learned(rows)[lambda selected: selected.status == Status.NOT_APPLICABLE]
+        for _, selected in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
+            body.append(_refused_line(selected.iloc[0], problem, len(numeric)))
     caption = (
         "Gaps in per cent. The interval is a bootstrap interval of the mean over the seeds; ± is the "
         "standard error of the evaluation, median over the seeds. Click on a column to sort by it."

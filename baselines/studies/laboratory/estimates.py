@@ -107,7 +107,7 @@ def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
     episodes = agent.simulate(*agent.start())
     parameters = list(agent.policy.parameters())
     pathwise = _flat(_gradients(pathwise_loss(episodes.costs), parameters))
-    weights = torch.stack([_logit_gradient(each, episodes) for each in agents.values()])
+    weights = torch.stack([_logit_gradient(agent, episodes) for agent in agents.values()])
     through_states = _products(episodes.logits, parameters, weights)
     detached, *_ = agent.policy(episodes.observations.detach(), lambda logits: episodes.gates)
     score = _products(detached, parameters, weights)

@@ -100,7 +100,7 @@ def quality(parts: Tensor, reference: Reference) -> dict[str, float]:
     error = float((linear + _of_noise_alone(products) + _of_noise_alone(noise)) ** 0.5)
     bias = max(squared, 0.0) ** 0.5
     sd = _sd(whole) / reference.norm
-    found = {
+    result = {
         "bias": bias,
         "bias_error": (bias**2 + error) ** 0.5 - bias,
         "bias_z": squared / error,
@@ -111,9 +111,9 @@ def quality(parts: Tensor, reference: Reference) -> dict[str, float]:
     for name, part in zip(SPLIT, parts.double().unbind(1), strict=True):
         spread = _sd(part) / reference.norm
         mean = float(part.mean(0).norm()) / reference.norm
-        found[f"{name}_norm"] = max(mean**2 - spread**2 / count, 0.0) ** 0.5
-        found[f"{name}_sd"] = spread
-    return found
+        result[f"{name}_norm"] = max(mean**2 - spread**2 / count, 0.0) ** 0.5
+        result[f"{name}_sd"] = spread
+    return result
 
 
 def _of_noise_alone(products: Tensor) -> Tensor:
@@ -180,9 +180,9 @@ def run(seed: int, env: Any) -> Outcome:
             table["error_at_equal_time"] = (table.bias**2 + table.time * table.sd**2) ** 0.5
             tables.append(table)
             texts.append(_section(name, weights, table, truth, agents))
-    found = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
     text = _introduction(env.spec.id, problem, seconds) + "\n\n".join(texts)
-    return Outcome(text, {"stages": found}, {"stages": draw(found)})
+    return Outcome(text, {"stages": table}, {"stages": draw(table)})
 
 
 def _introduction(name: str, problem: HindsightProblem, seconds: float) -> str:
