@@ -6,18 +6,12 @@ PPO (``jumpgym.baselines.ppo``) and the comparison (``jumpgym.baselines.comparis
 from .evaluation import Evaluation, evaluate
 from .hindsight.cost import hindsight_cost
 from .optimum import Exactness, Optimum, solve
-from .policies.classical import (
-    FullTruckPolicy,
-    MinOrderPolicy,
-    SSPolicy,
-    best_classical,
-    best_full_truck,
-    best_min_order,
-    best_ss,
-    stationary_cost,
-)
+from .policies.classical import best_classical
 from .policies.jump_ignoring import jump_ignoring
 from .policies.lot_policies import CappedSSPolicy, SnQPolicy
+from .policies.stationary import stationary_cost
+from .policies.truck_policies import FullTruckPolicy, best_full_truck
+from .policies.two_level_policies import MinOrderPolicy, SSPolicy, best_min_order, best_ss
 from .policy import BatchPolicy, Policy
 from .runs.learner import Learner
 from .runs.method import AgentMethod, Method

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jumpgym import HindsightProblem, NotApplicable, as_problem
 from jumpgym.adapters.predict import checked_observation, format_action
+
+Kind = TypeVar("Kind", bound=HindsightProblem)
 
 FloatArray = NDArray[np.float64]
 
@@ -117,3 +120,16 @@ def _text(parameter: Any) -> str:
     if len(values) > 2 and np.all(values == values[0]):
         return f"{len(values)} x {values[0]:g}"
     return f"({', '.join(f'{v:g}' for v in values)})"
+
+
+def require(kind: type[Kind], problem: Any, policy: str) -> Kind:
+    """The problem behind a problem, an environment or an id, if it is of the class that a policy is made for.
+
+    Raises:
+        NotApplicable: if it is of another class.
+        TypeError: if it is not a jumpgym problem.
+    """
+    resolved = as_problem(problem)
+    if not isinstance(resolved, kind):
+        raise NotApplicable(f"{policy} is for {kind.__name__}, not for {type(resolved).__name__}")
+    return resolved

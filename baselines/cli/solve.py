@@ -41,8 +41,8 @@ def run_solve(args: argparse.Namespace) -> int:
     print(f"  exactness       {optimum.exactness}")
     sys.stdout.flush()  # the search may take minutes
     try:
-        with waiting("searching for the best classical policy"):
-            policy = best_classical(problem)
+        with waiting("searching for the best classical policy") as show:
+            policy = best_classical(problem, show)
     except NotApplicable as error:
         print(f"no classical policy: {error}")
         return 0

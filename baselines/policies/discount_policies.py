@@ -7,24 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import NotApplicable, SingleItemInventory, checks
 
-from .descent import Point, descend
-from .stationary import StationaryPolicy, search_steps, stationary_costs
-
-ROUNDING = 1e-4
-"""Quantities that differ by less, in units, are taken as equal, since observations are float32."""
-
-BATCH = 32
-"""Policies whose costs are computed at once."""
+from ..policy import ROUNDING, Decision, require
+from .descent import Point, Progress
+from .stationary import StationaryPolicy, best_stationary, search_steps
 
 
 class DiscountPolicy(StationaryPolicy):
     """Order up to S when the inventory position is s or less, but up to a breakpoint when close to it.
 
     An order of ``S - x`` is raised to the largest breakpoint that is at most ``window`` above it, since the
-    better terms pay for the units too many. With one breakpoint b and a window of at least b, every order
-    is at least b. For free shipping Zhou et al. (2009) propose such a policy, (s, t, S): it orders exactly
+    better terms pay for the extra units. With one breakpoint b and a window of at least b, every order is at
+    least b. For free shipping Zhou et al. (2009) propose such a policy, (s, t, S): it orders exactly
     the free quantity between two of its levels. A window of 0 is the (s, S) policy, which is optimal for
     one price and, in a generalised form, for incremental discounts (Porteus 1971).
 
@@ -36,7 +31,8 @@ class DiscountPolicy(StationaryPolicy):
         window: how far an order is raised to a breakpoint, in units.
 
     Raises:
-        ValueError: if the problem's orders do not fit, or a parameter is outside its range.
+        NotApplicable: if the regimes of the problem do not fit.
+        ValueError: if a parameter is outside its range.
 
     References:
         - B. Zhou, M. N. Katehakis and Y. Zhao (2009), Managing stochastic inventory systems with free
@@ -45,15 +41,22 @@ class DiscountPolicy(StationaryPolicy):
     """
 
     def __init__(self, problem: Any, s: float, S: float, window: float) -> None:
-        self.problem = _with_brackets(problem)
+        self.problem = require(SingleItemInventory, problem, "DiscountPolicy")
+        regimes = self.problem.regimes
+        if not has_adjoining_brackets(self.problem):
+            raise NotApplicable(
+                "DiscountPolicy needs regimes of no order and of adjoining brackets, with one lead time, not "
+                f"low={regimes.low.tolist()}, high={regimes.high.tolist()}, "
+                f"lead_time={regimes.lead_time.tolist()}"
+            )
         self.s = checks.number("s", s)
         self.S = checks.number("S", S, low=self.s)
         self.window = checks.number("window", window, low=0)
-        self.breakpoints = np.append(0.0, self.problem.regimes.low[2:])
+        self.breakpoints = np.append(0.0, regimes.low[2:])
         self.highest_position = self.S + self.window
         self.levels = (self.S,)
 
-    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def order(self, position: NDArray[np.float64]) -> Decision:
         """Regime (m,) and quantity (m,) at inventory positions (m,)."""
         regimes = self.problem.regimes
         wanted = np.clip(self.S - position, 0.0, regimes.high[-1])
@@ -63,9 +66,9 @@ class DiscountPolicy(StationaryPolicy):
         return regimes.membership(quantity), quantity
 
 
-def best_discount_policy(problem: Any) -> DiscountPolicy:
-    """The best ``DiscountPolicy``, by descent from a coarse grid on the costs of ``stationary_costs``."""
-    inventory = _with_brackets(problem)
+def best_discount_policy(problem: Any, progress: Progress | None = None) -> DiscountPolicy:
+    """The ``DiscountPolicy`` of least expected cost, found by descent from a coarse grid."""
+    inventory = DiscountPolicy(problem, 0.0, 0.0, 0.0).problem  # raises NotApplicable if it does not fit
     step, unit = search_steps(inventory)
     widest = float(inventory.regimes.low[2:].max(initial=0.0))
 
@@ -74,15 +77,6 @@ def best_discount_policy(problem: Any) -> DiscountPolicy:
         if min(width, window) < 0 or window * unit > widest:
             return None
         return DiscountPolicy(inventory, s * unit, (s + width) * unit, window * unit)
-
-    def costs(points: list[Point]) -> list[float]:
-        policies = {point: policy for point in points if (policy := make(point)) is not None}
-        found: dict[Point, float] = {}
-        keys = list(policies)
-        for i in range(0, len(keys), BATCH):
-            part = stationary_costs([policies[key] for key in keys[i : i + BATCH]], step)
-            found.update(zip(keys[i : i + BATCH], part.tolist(), strict=True))
-        return [found.get(point, np.inf) for point in points]
 
     scale = max(round(inventory.level_scale / unit), 1)
     windows = max(round(widest / unit), 1)
@@ -93,21 +87,13 @@ def best_discount_policy(problem: Any) -> DiscountPolicy:
         for width in range(0, scale + strides[1], strides[1])
         for window in range(0, windows + 1, strides[2])
     ]
-    best = make(descend(costs, coarse, strides))
-    assert best is not None, "the coarse grid holds no policy"
-    return best
+    return best_stationary(make, coarse, strides, step, progress)
 
 
-def _with_brackets(env: Any) -> SingleItemInventory:
-    problem = as_problem(env)
-    if not isinstance(problem, SingleItemInventory):
-        raise ValueError(f"{type(problem).__name__}: DiscountPolicy is for SingleItemInventory")
+def has_adjoining_brackets(problem: SingleItemInventory) -> bool:
+    """Whether the regimes are no order and brackets without gaps, all with one lead time."""
     regimes = problem.regimes
     gaps = regimes.low[1:] - regimes.high[:-1] > ROUNDING
-    if len(regimes) < 2 or regimes.high[0] > 0 or np.any(gaps) or np.ptp(regimes.lead_time) > 0:
-        raise ValueError(
-            "DiscountPolicy needs regimes of no order and of adjoining brackets, with one lead time, not "
-            f"low={regimes.low.tolist()}, high={regimes.high.tolist()}, "
-            f"lead_time={regimes.lead_time.tolist()}"
-        )
-    return problem
+    return bool(
+        len(regimes) >= 2 and regimes.high[0] <= 0 and not gaps.any() and np.ptp(regimes.lead_time) == 0
+    )

@@ -8,10 +8,10 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from jumpgym import NotApplicable, as_problem
 from jumpgym.problems.min_investment import MinInvestment
 
-from ..policy import Policy
+from ..policy import Policy, require
+from .descent import Progress
 
 SAMPLE = 8192
 """Episodes from which fractions and thresholds are found."""
@@ -42,7 +42,7 @@ class ConstantFractionPolicy(Policy):
     """
 
     def __init__(self, problem: Any, fractions: Any = None, thresholds: Any = None) -> None:
-        self.problem = problem = _investment(problem)
+        self.problem = problem = require(MinInvestment, problem, "ConstantFractionPolicy")
         needs = problem.min_investment + problem.entry_costs
         given = {
             "fractions": kelly_fractions(problem) if fractions is None else fractions,
@@ -71,7 +71,7 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
     They maximise the mean of ``log(1 + risk_free + fractions @ (return - risk_free))`` over returns that the
     problem draws; at least 0, with a sum of at most 1.
     """
-    problem = _investment(problem)
+    problem = require(MinInvestment, problem, "ConstantFractionPolicy")
     uniforms = np.random.default_rng(0).random(
         (SAMPLE // problem.horizon + 1, problem.horizon, *problem.noise_shape)
     )
@@ -93,14 +93,16 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
     return np.where(found.x > 1e-6, found.x, 0.0)
 
 
-def best_constant_fraction(problem: Any) -> ConstantFractionPolicy:
+def best_constant_fraction(problem: Any, progress: Progress | None = None) -> ConstantFractionPolicy:
     """The Kelly fractions with the thresholds that do best on a sample, found vehicle by vehicle, twice."""
-    problem = _investment(problem)
+    problem = require(MinInvestment, problem, "ConstantFractionPolicy")
     fractions = kelly_fractions(problem)
     thresholds = problem.min_investment + problem.entry_costs
     lowest, highest = np.maximum(thresholds, 1e-9), 5 * np.maximum(thresholds, problem.initial_wealth[1])
     for _ in range(2):
         for vehicle in range(len(thresholds)):
+            if progress is not None:
+                progress(f"searching the threshold of vehicle {vehicle + 1} of {len(thresholds)}")
             candidates = []
             for threshold in [*np.geomspace(lowest[vehicle], highest[vehicle], THRESHOLDS), np.inf]:
                 changed = thresholds.copy()
@@ -108,14 +110,6 @@ def best_constant_fraction(problem: Any) -> ConstantFractionPolicy:
                 candidates.append(ConstantFractionPolicy(problem, fractions, changed))
             thresholds = min(candidates, key=lambda policy: _sample_cost(problem, policy)).thresholds
     return ConstantFractionPolicy(problem, fractions, thresholds)
-
-
-def _investment(problem: Any) -> MinInvestment:
-    """The ``MinInvestment`` of a problem, an environment or an id; NotApplicable if it is another problem."""
-    resolved = as_problem(problem)
-    if not isinstance(resolved, MinInvestment):
-        raise NotApplicable(f"{type(resolved).__name__} must be a MinInvestment")
-    return resolved
 
 
 def _sample_cost(problem: MinInvestment, policy: Policy) -> float:

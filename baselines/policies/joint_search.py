@@ -14,6 +14,7 @@ from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
 
 from ..evaluation import draw
+from .descent import Progress
 from .joint_policies import (
     CanOrderPolicy,
     FloatArray,
@@ -41,18 +42,24 @@ STEPS = (8, 4, 2, 1)
 """Units of a parameter by which it is varied, in turn."""
 
 
-def best_joint(env: Any) -> ItemsPolicy:
-    """The best policy found of all classical families that fit, trimmed to trucks and not.
+def best_joint(env: Any, progress: Progress | None = None) -> ItemsPolicy:
+    """The best policy of all classical families that fit, with and without trimming orders to full trucks.
 
     Args:
         env: a joint replenishment or lot sizing problem, environment or id.
+        progress: called with a line of text for each family.
 
     Raises:
-        NotImplementedError: if no family fits.
+        NotApplicable: if no family fits.
     """
     problem: Any = as_problem(env)
-    found = [best_of_family(start, *_episodes(problem)) for start in starts(problem)]
-    return min(found, key=lambda pair: pair[1])[0]
+    families = starts(problem)
+    results: list[tuple[ItemsPolicy, float]] = []
+    for start in families:
+        if progress is not None:
+            progress(f"searching {type(start).__name__}, family {len(results) + 1} of {len(families)}")
+        results.append(best_of_family(start, *_episodes(problem)))
+    return min(results, key=lambda result: result[1])[0]
 
 
 def starts(problem: Any) -> list[ItemsPolicy]:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import SingleItemInventory, as_problem, checks
+from jumpgym import CapacitatedLotSizing, JointReplenishment, SingleItemInventory, as_problem, checks
+from jumpgym.problems.budget_discount import BudgetDiscount
+from jumpgym.problems.loan_brackets import LoanBrackets
+from jumpgym.problems.min_investment import MinInvestment
+from jumpgym.problems.switched_lqr import SwitchedLQR
 
-from ..dispatch import lookup
-from ..evaluation import draw, simulate
+from ..evaluation import draw
+from ..generic import resolve
 from ..policy import Policy
-from .descent import Point, descend
+from .descent import Point, best_policy, mean_costs
 from .investment_policies import ConstantFractionPolicy
 from .joint_policies import FloatArray, ItemsPolicy
 from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
 from .stationary import StationaryPolicy, search_steps, stationary_costs
-
-IGNORING = {
-    "SingleItemInventory": "policies.jump_ignoring:best_order_up_to",
-    "BudgetDiscount": "policies.jump_ignoring:best_order_up_to",
-    "LoanBrackets": "policies.jump_ignoring:best_order_up_to",
-    "JointReplenishment": "policies.jump_ignoring:best_items_order_up_to",
-    "CapacitatedLotSizing": "policies.jump_ignoring:best_items_order_up_to",
-    "MinInvestment": "policies.jump_ignoring:always_kelly",
-    "SwitchedLQR": "policies.switched_lqr_policies:best_fixed_mode",
-}
-"""The search of each family of problems, by the name of the problem's class."""
+from .switched_lqr_policies import best_fixed_mode
 
 EPISODES = 1024
 """Episodes, on common random numbers, on which levels are searched where no lattice applies."""
@@ -87,22 +82,22 @@ class ItemsOrderUpToPolicy(ItemsPolicy):
         return self.problem.membership(quantity), quantity
 
 
+@singledispatch
 def jump_ignoring(problem: Any) -> Policy:
-    """The best policy that ignores the jump.
+    """The best policy that ignores the jump: it decides as if the cost were smooth in the quantity.
 
-    It takes the problem to be smooth in the quantity, and what it then wants is mapped to the regime to which
-    it belongs. See the function of its family in ``IGNORING`` for which policy that is.
+    The quantity that it chooses is mapped to the regime to which it belongs. See ``best_order_up_to``,
+    ``best_items_order_up_to``, ``always_kelly`` and ``best_fixed_mode``. Add a search for a class of your own
+    by ``jump_ignoring.register(MyProblem, my_search)``.
 
     Args:
         problem: problem, environment or environment id.
 
     Raises:
-        NotImplementedError: if there is none for problems of this class.
-        TypeError: if ``problem`` is no jumpgym problem.
+        NotApplicable: if there is none for problems of this class.
+        TypeError: if ``problem`` is not a jumpgym problem.
     """
-    problem = as_problem(problem)
-    policy: Policy = lookup(IGNORING, problem, "a policy that ignores the jump")(problem)
-    return policy
+    return jump_ignoring(resolve(jump_ignoring, problem, "a policy that ignores the jump"))
 
 
 def best_order_up_to(problem: Any) -> OrderUpToPolicy:
@@ -119,19 +114,19 @@ def best_order_up_to(problem: Any) -> OrderUpToPolicy:
         step, unit = None, scale / FINENESS
         state, noise = draw(problem, EPISODES, SEED, WARM_UP + PERIODS)
 
-    def level_of(point: Point) -> float:
-        return float(f"{unit * point[0]:.9g}")  # a mean demand may have lost its last digits with its tail
+    def make(point: Point) -> OrderUpToPolicy:
+        # Rounded, since a mean demand may have lost its last digits with the tail of the distribution.
+        return OrderUpToPolicy(problem, float(f"{unit * point[0]:.9g}"))
 
-    def costs(points: list[Point]) -> list[float]:
-        policies = [OrderUpToPolicy(problem, level_of(point)) for point in points]
+    def costs(policies: list[OrderUpToPolicy]) -> list[float]:
         if isinstance(problem, SingleItemInventory):
             return [float(cost) for cost in stationary_costs(policies, step)]
-        return [float(simulate(policy, problem, state, noise).mean()) for policy in policies]
+        return mean_costs(policies, state, noise)
 
     magnitude = max(round(scale / unit), 1)
     stride = max(magnitude // 8, 1)
-    best = descend(costs, [(level,) for level in range(-magnitude, 4 * magnitude, stride)], (stride,))
-    return OrderUpToPolicy(problem, level_of(best))
+    coarse = [(level,) for level in range(-magnitude, 4 * magnitude, stride)]
+    return best_policy(make, costs, coarse, (stride,))
 
 
 def best_items_order_up_to(problem: Any) -> ItemsOrderUpToPolicy:
@@ -152,3 +147,12 @@ def always_kelly(problem: Any) -> ConstantFractionPolicy:
     They are the ``kelly_fractions``; a vehicle is held whenever wealth pays its minimum and entry cost.
     """
     return ConstantFractionPolicy(problem)
+
+
+jump_ignoring.register(SingleItemInventory, best_order_up_to)
+jump_ignoring.register(BudgetDiscount, best_order_up_to)
+jump_ignoring.register(LoanBrackets, best_order_up_to)
+jump_ignoring.register(JointReplenishment, best_items_order_up_to)
+jump_ignoring.register(CapacitatedLotSizing, best_items_order_up_to)
+jump_ignoring.register(MinInvestment, always_kelly)
+jump_ignoring.register(SwitchedLQR, best_fixed_mode)

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import NotApplicable, SingleItemInventory, as_problem, checks
+from jumpgym import NotApplicable, SingleItemInventory, checks
 from jumpgym.demand import DiscreteDemand
 
 from ..evaluation import draw, simulate
 from ..exact.lattice import common_step
-from ..policy import Policy
-from .descent import Point, descend
+from ..policy import ROUNDING, Policy, require
+from .descent import Point, Progress, descend
 from .stationary import EPISODES, SEED
-
-ROUNDING = 1e-4
-"""Positions that differ by less, in units, are taken as equal, since observations are float32."""
 
 
 class TwoIndexPolicy(Policy):
@@ -75,7 +72,7 @@ class TwoIndexPolicy(Policy):
         return regime, regimes.project(regime, quantity)
 
 
-def best_two_index(problem: Any) -> TwoIndexPolicy:
+def best_two_index(problem: Any, progress: Progress | None = None) -> TwoIndexPolicy:
     """The best ``TwoIndexPolicy``, by descent from a coarse grid.
 
     Costs are means over ``stationary.EPISODES`` episodes on common random numbers; the coarse grid is
@@ -104,7 +101,11 @@ def best_two_index(problem: Any) -> TwoIndexPolicy:
     first = _coarse_grid(inventory, unit, noise)
     coarse = sorted(first, key=lambda point: mean_cost(point, EPISODES // 8))[:4]
     stride = max(round(inventory.demand.mean / unit / 2), 1)
-    best = make(descend(lambda points: [mean_cost(p, EPISODES) for p in points], coarse, (stride,) * 4))
+    best = make(
+        descend(
+            lambda points: [mean_cost(p, EPISODES) for p in points], coarse, (stride,) * 4, progress=progress
+        )
+    )
     assert best is not None, "the coarse grid holds no policy"
     return best
 
@@ -139,12 +140,10 @@ def _coarse_grid(problem: SingleItemInventory, unit: float, noise: NDArray[np.fl
 
 
 def _with_small_orders_first(env: Any) -> SingleItemInventory:
-    problem = as_problem(env)
-    if not isinstance(problem, SingleItemInventory):
-        raise ValueError(f"{type(problem).__name__}: TwoIndexPolicy is for SingleItemInventory")
+    problem = require(SingleItemInventory, env, "TwoIndexPolicy")
     regimes = problem.regimes
     if len(regimes) < 2 or regimes.high[0] > 0 or regimes.lead_time[1:].min() < regimes.lead_time[1]:
-        raise ValueError(
+        raise NotApplicable(
             "TwoIndexPolicy needs regimes of no order and of brackets, the first with the shortest lead "
             f"time, not high={regimes.high.tolist()}, lead_time={regimes.lead_time.tolist()}"
         )

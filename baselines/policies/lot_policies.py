@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from jumpgym import checks
 
-from .classical import ROUNDING, SSPolicy
+from ..policy import ROUNDING, Decision
 from .stationary import StationaryPolicy
+from .two_level_policies import SSPolicy
 
 
 class SnQPolicy(StationaryPolicy):
-    """The (s, nQ) policy: when the position is s or less, the fewest lots of Q that raise it above s.
+    """The (s, nQ) policy: when the position is s or less, order the fewest lots of Q that raise it above s.
 
     Args:
         problem: problem, environment or id with two regimes: none, and an order of any size up to a maximum.
@@ -22,7 +23,8 @@ class SnQPolicy(StationaryPolicy):
         Q: lot size, in units, greater than 0.
 
     Raises:
-        ValueError: if the problem's orders do not fit, or Q is 0.
+        NotApplicable: if the regimes of the problem do not fit.
+        ValueError: if Q is 0.
 
     References:
         - P. Zheng and F. Chen (1992), Inventory policies with quantized ordering, Naval Research Logistics
@@ -32,7 +34,7 @@ class SnQPolicy(StationaryPolicy):
     """
 
     def __init__(self, problem: Any, s: float, Q: float) -> None:
-        self.problem = SSPolicy(problem, s, s).problem  # refuses what does not fit
+        self.problem = SSPolicy(problem, s, s).problem  # raises NotApplicable if the problem does not fit
         self.s = checks.number("s", s)
         self.Q = checks.number("Q", Q, low=0)
         if self.Q == 0:
@@ -40,7 +42,7 @@ class SnQPolicy(StationaryPolicy):
         self.highest_position = self.s + self.Q
         self.levels = (self.Q,)
 
-    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def order(self, position: NDArray[np.float64]) -> Decision:
         """Regime (m,) and quantity (m,) at inventory positions (m,)."""
         lots = np.floor(np.maximum(self.s + ROUNDING - position, -self.Q) / self.Q) + 1
         return (lots > 0).astype(np.int64), self.Q * np.maximum(lots, 0.0)
@@ -56,7 +58,8 @@ class CappedSSPolicy(SSPolicy):
         q: largest order, in units.
 
     Raises:
-        ValueError: if the problem's orders do not fit, or S is below s.
+        NotApplicable: if the regimes of the problem do not fit.
+        ValueError: if S is below s.
 
     References:
         - M. Bijvank, S. Bhulai and W. T. Huh (2015), Parametric replenishment policies for inventory systems
@@ -68,7 +71,7 @@ class CappedSSPolicy(SSPolicy):
         self.q = checks.number("q", q, low=0)
         self.levels = (self.S, self.q)
 
-    def order(self, position: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def order(self, position: NDArray[np.float64]) -> Decision:
         """Regime (m,) and quantity (m,) at inventory positions (m,)."""
         regime, quantity = super().order(position)
         return regime, np.minimum(quantity, self.q)

@@ -1,34 +1,38 @@
-"""Expected cost of stationary policies, and the search for the best of a family with two parameters."""
+"""Expected cost of policies that order by the inventory position, and the search for the best of a family."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
-from ..evaluation import draw, simulate
+from ..evaluation import draw
 from ..exact.bellman import UPPER
 from ..exact.lattice import grid_step
 from ..exact.markov_chain import long_run_cost
 from ..exact.single_item_lattice import certified, lattice_steps, supported
 from ..exact.single_item_position import StockProcess
 from ..policy import Policy
+from .descent import Point, Progress, best_policy, mean_costs
 
 EPISODES = 1024
-"""Episodes, on common random numbers, where no lattice applies."""
+"""Number of simulated episodes on which policies are compared where no lattice applies."""
 
 SEED = 0
-"""Their seed."""
+"""Seed of these episodes."""
 
 NEVER = 1e-12
-"""Share of periods in which the stock may fall off a lattice."""
+"""Largest share of periods in which the stock may leave a lattice."""
 
-Parameters = tuple[int, int]
+BATCH = 32
+"""Number of policies whose costs are computed at once."""
+
+Family = TypeVar("Family", bound="StationaryPolicy")
 
 
 class StationaryPolicy(Policy):
@@ -36,8 +40,8 @@ class StationaryPolicy(Policy):
 
     Attributes:
         problem: the problem whose orders it places.
-        highest_position: highest position to which it ever orders, in units.
-        levels: quantities that must lie on a lattice for its cost to be exact, in units.
+        highest_position: highest position up to which the policy orders, in units.
+        levels: levels and quantities that must lie on a lattice for the cost to be exact, in units.
     """
 
     problem: SingleItemInventory
@@ -55,18 +59,21 @@ class StationaryPolicy(Policy):
 
 
 def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = None) -> NDArray[np.float64]:
-    """Expected discounted cost of an episode of each policy from the initial state, shape (policies,).
+    """Expected cost of policies for one problem.
 
-    Without an end and discount, the average cost of a period, from the stationary distribution. Exact on the
-    lattice on which ``solve`` is; on a grid otherwise. Where ``solve`` does not apply: the mean over
-    ``EPISODES`` episodes of one seed.
+    The cost is exact on the lattices on which ``solve`` is exact, and computed on a grid otherwise. Where
+    ``solve`` does not apply it is the mean over ``EPISODES`` simulated episodes.
 
     Args:
-        policies: policies for one problem, the same object.
+        policies: policies for the same problem object.
         step: distance of lattice points, in units; by default the finest that ``solve`` uses.
 
+    Returns:
+        Expected discounted cost of an episode from the initial state, shape (policies,); for an
+        infinite-horizon problem at discount 1 the average cost per period, from the stationary distribution.
+
     Raises:
-        NotImplementedError: if ``solve`` does not apply and the problem has no end.
+        NotApplicable: if ``solve`` does not apply and the problem has no horizon.
     """
     problem = policies[0].problem
     try:
@@ -75,7 +82,7 @@ def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = 
         if problem.horizon is None:
             raise
         state, noise = draw(problem, EPISODES, SEED)
-        return np.array([simulate(policy, problem, state, noise).mean() for policy in policies])
+        return np.array(mean_costs(policies, state, noise))
     levels = np.unique([level for policy in policies for level in policy.levels]).tolist()
     width = lattice_steps(problem, levels)[-1] if step is None else step
 
@@ -94,10 +101,10 @@ def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = 
 
 
 def search_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
-    """Step of the lattice that a search is done on, None where none applies, and that of the parameters.
+    """Steps of a search: of the lattice of costs, None where none applies, and of the parameters.
 
-    Both are the exact lattice's if it has at most 100 points to the mean demand. Otherwise the parameters are
-    multiples of about 1/40 of the mean demand.
+    If the mean demand spans at most 100 points of the exact lattice, both are the step of that lattice.
+    Otherwise the parameters are multiples of about 1/40 of the mean demand.
     """
     mean = problem.demand.mean
     try:
@@ -110,60 +117,51 @@ def search_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
     return step, step * max(1, round(mean / 40 / step))
 
 
-def best_parameters(
-    make: Callable[[Parameters], StationaryPolicy | None],
-    coarse: Iterable[Parameters],
-    stride: Parameters,
-    step: float | None,
-) -> StationaryPolicy:
-    """The policy of least expected cost in a family with two integer parameters.
+def level_range(problem: SingleItemInventory, unit: float) -> tuple[int, int]:
+    """A range of levels, in multiples of ``unit``, from deep backlog to ample stock."""
+    scale = problem.level_scale
+    low = -1.0 if problem.unmet_demand == "lost" else min(0.0, problem.initial_inventory[0]) - scale
+    return round(low / unit), round((scale + problem.demand.mean) / unit)
 
-    From each of the best points of a coarse grid, the best of a 5 x 5 neighbourhood is followed until it is
-    the centre; then the stride is halved, down to 1, and the last neighbourhood is 13 x 13.
+
+def best_stationary(
+    make: Callable[[Point], Family | None],
+    coarse: Iterable[Point],
+    strides: Point,
+    step: float | None,
+    progress: Progress | None = None,
+) -> Family:
+    """The policy of least expected cost that ``descent.best_policy`` finds in a family.
 
     Args:
-        make: the policy of two parameters, or None where there is none.
-        coarse: parameters of a coarse grid.
-        stride: its strides.
-        step: distance of the lattice points on which costs are computed, see ``stationary_costs``.
+        make, coarse, strides, progress: see ``descent.best_policy``.
+        step: distance of the lattice points on which costs are computed; see ``stationary_costs``.
     """
-    starts, batch = 4, 32
-    known: dict[Parameters, float] = {}
 
-    def cost(candidates: Iterable[Parameters]) -> None:
-        new = [c for c in dict.fromkeys(candidates) if c not in known]
-        policies = {c: policy for c in new if (policy := make(c)) is not None}
-        known.update(dict.fromkeys(new, np.inf))
-        keys = list(policies)
-        for i in range(0, len(keys), batch):
-            part = keys[i : i + batch]
-            costs = stationary_costs([policies[key] for key in part], step)
-            known.update(zip(part, costs.tolist(), strict=True))
+    def costs(policies: list[Family]) -> list[float]:
+        batches = (policies[i : i + BATCH] for i in range(0, len(policies), BATCH))
+        return [float(cost) for batch in batches for cost in stationary_costs(batch, step)]
 
-    cost(coarse)
-    for start in sorted(known, key=lambda point: known[point])[:starts]:
-        point, steps, reach = start, stride, 2
-        while True:
-            around = [
-                (point[0] + i * steps[0], point[1] + j * steps[1])
-                for i in range(-reach, reach + 1)
-                for j in range(-reach, reach + 1)
-            ]
-            cost(around)
-            best = min([point, *around], key=lambda candidate: known[candidate])
-            if best != point:
-                point = best
-            elif steps != (1, 1):
-                steps = (max(steps[0] // 2, 1), max(steps[1] // 2, 1))
-            elif reach == 2:
-                reach = 6
-            else:
-                break
-    policy = make(min(known, key=lambda candidate: known[candidate]))
-    assert policy is not None, "the coarse grid holds no policy"
-    return policy
+    return best_policy(make, costs, coarse, strides, progress=progress)
 
 
 def stationary_cost(policy: Any) -> float:
-    """Expected discounted cost of an episode of one policy, or its average cost; see ``stationary_costs``."""
+    """Expected cost of a policy that orders by the inventory position; see ``stationary_costs``.
+
+    Raises:
+        TypeError: if the policy is of another kind.
+    """
+    if not isinstance(policy, StationaryPolicy):
+        raise TypeError(f"stationary_cost({policy!r}): the policy must order by the inventory position alone")
     return float(stationary_costs([policy])[0])
+
+
+def exact_cost(policy: Any) -> float | None:
+    """``stationary_cost`` where it is computed on a lattice or grid, not by simulation; else None."""
+    if not isinstance(policy, StationaryPolicy) or not isinstance(policy.problem, SingleItemInventory):
+        return None
+    try:
+        supported(policy.problem)
+    except NotImplementedError:
+        return None
+    return stationary_cost(policy)

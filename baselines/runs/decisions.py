@@ -49,7 +49,7 @@ def chart_around(policy: Any, problem: HindsightProblem, seed: int) -> Chart:
     evaluate(visits, problem, EPISODES, seed)
     seen = np.concatenate(visits.seen).astype(np.float64)
     if len(entries) == 1:
-        axes = [_axis(seen[:, 0], 0.001, LINE, getattr(policy, "step", 0.0))]
+        axes = [_axis(seen[:, 0], 0.001, LINE, getattr(getattr(policy, "rule", None), "step", 0.0))]
     else:
         axes = [_axis(column, 0.01, MAP, 0.0) for column in seen.T]
     limits = zip(axes, problem.observation_low[entries], problem.observation_high[entries], strict=True)

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.policies.classical import (
+from jumpgym.baselines import (
     FullTruckPolicy,
     MinOrderPolicy,
     SSPolicy,
@@ -16,6 +14,8 @@ from jumpgym.baselines.policies.classical import (
     best_ss,
     stationary_cost,
 )
+from jumpgym.baselines.evaluation import evaluate
+from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.stationary import stationary_costs
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.setup_cost import setup_cost

@@ -181,5 +181,5 @@ def test_what_is_not_supported_is_named():
     traces = np.random.default_rng(0).uniform(-0.1, 0.2, (5, 10, 2))
     with pytest.raises(NotImplementedError, match="ItemTraces"):
         solve_investment(MinInvestment(returns=traces))
-    with pytest.raises(NotApplicable, match="must be a MinInvestment"):
+    with pytest.raises(NotApplicable, match="ConstantFractionPolicy is for MinInvestment"):
         ConstantFractionPolicy("jumpgym/SetupCost-v0")

@@ -9,9 +9,8 @@ import pytest
 import jumpgym
 from jumpgym import NotApplicable
 from jumpgym.agents import MixedGradient, Reinforce, SmoothedCost
-from jumpgym.baselines import solve
+from jumpgym.baselines import FullTruckPolicy, MinOrderPolicy, SSPolicy, solve
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy
-from jumpgym.baselines.policies.classical import FullTruckPolicy, MinOrderPolicy, SSPolicy
 from jumpgym.baselines.policies.discount_policies import DiscountPolicy
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy, RunOutPolicy

@@ -5,14 +5,14 @@ import pytest
 import scipy.stats
 
 from jumpgym import RegimeTable, SingleItemInventory
-from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.policies.classical import (
+from jumpgym.baselines import (
     FullTruckPolicy,
     SSPolicy,
     best_classical,
     best_ss,
     stationary_cost,
 )
+from jumpgym.baselines.optimum import solve
 from jumpgym.baselines.policies.lot_policies import CappedSSPolicy, SnQPolicy
 from jumpgym.baselines.policies.stationary import stationary_costs
 from jumpgym.problems.min_order import min_order
