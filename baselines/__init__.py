@@ -4,7 +4,7 @@ PPO (``jumpgym.baselines.ppo``) and the comparison (``jumpgym.baselines.comparis
 """
 
 from .evaluation import Evaluation, evaluate
-from .hindsight.cost import hindsight_cost
+from .hindsight import HindsightTimeout, hindsight_cost, solve_trace
 from .optimum import Exactness, Optimum, solve
 from .policies.classical import best_classical
 from .policies.jump_ignoring import jump_ignoring
@@ -24,6 +24,7 @@ __all__ = [
     "Evaluation",
     "Exactness",
     "FullTruckPolicy",
+    "HindsightTimeout",
     "Learner",
     "Method",
     "MinOrderPolicy",
@@ -40,5 +41,6 @@ __all__ = [
     "jump_ignoring",
     "register_method",
     "solve",
+    "solve_trace",
     "stationary_cost",
 ]

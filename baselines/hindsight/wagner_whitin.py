@@ -1,4 +1,4 @@
-"""Lot sizing with known demand: Wagner and Whitin's recursion, for many demand traces at once."""
+"""Lot sizing with known demand: Wagner and Whitin's recursion for many traces at once."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from jumpgym import InventoryState, SingleItemInventory
 def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: InventoryState) -> bool:
     """Whether ``wagner_whitin`` applies.
 
-    Regimes "nothing", at no cost, and one of orders from 0 up to more than is worth ordering; nothing under
-    way. In an optimal plan no order meets the demand of a period for which an order of its own would be
-    cheaper, which bounds what orders hold.
+    It does if there are two regimes, "nothing" at no cost and orders from 0 up to more than is worth
+    ordering, and if nothing is under way. In an optimal plan no order meets the demand of a period for which
+    a separate order would be cheaper, which bounds the size of orders.
 
     Args:
         problem: a single-item inventory.
         demand: shape (episodes, periods).
-        state: initial states, with one batch axis.
+        state: initial states, with an axis of episodes.
     """
     regimes = problem.regimes
     if len(regimes) != 2 or regimes.high[0] > 0 or regimes.fixed_cost[0] > 0 or regimes.low[1] > 0:
         return False
     unmet, _ = _net(problem, demand, state)
-    each, fixed_cost = _costs(problem, demand.shape[1])
+    unit_costs, fixed_cost = _costs(problem, demand.shape[1])
     lead_time = int(regimes.lead_time[1])
-    own, alone = np.zeros(demand.shape[1]), np.full(demand.shape[1], np.inf)
-    own[lead_time:], alone[lead_time:] = np.diagonal(each, lead_time), fixed_cost
-    orders = (np.where(unmet * (row - own) <= alone, unmet, 0.0).sum(1).max() for row in each)
+    separate, alone = np.zeros(demand.shape[1]), np.full(demand.shape[1], np.inf)
+    separate[lead_time:], alone[lead_time:] = np.diagonal(unit_costs, lead_time), fixed_cost
+    orders = (np.where(unmet * (row - separate) <= alone, unmet, 0.0).sum(1).max() for row in unit_costs)
     return bool(max(orders, default=0.0) <= regimes.high[1]) and not np.any(state.pipeline)
 
 
@@ -37,16 +37,17 @@ def wagner_whitin(
 ) -> NDArray[np.float64]:
     """Least discounted cost of each trace, shape (episodes,), if all its demand is known beforehand.
 
-    The demand of period t is met by the order that arrives in period s at ``C[s, t]`` per unit: the cost of
-    the unit, and of holding it or being short of it until then. The differences ``C[s + 1, t] - C[s, t]`` do
-    not increase with t, so an optimum exists where each order meets the demand of consecutive periods; what
-    is never met comes last. With lost sales the last order before a period is the cheapest for it, and what
-    it does not pay to meet is lost. The cost of the first j periods with orders that arrive up to s is
+    An order that arrives in period s meets the demand of period t at ``C[s, t]`` per unit: the cost of the
+    unit, and of holding it or being short of it until then. The differences ``C[s + 1, t] - C[s, t]`` do
+    not increase with t, so there is an optimum in which each order meets the demand of consecutive periods,
+    and demand that is never met comes last. With lost sales the last order before a period is the cheapest
+    one for it, and demand that does not pay is lost. With orders that arrive up to period s, the first j
+    periods cost
 
         ``V[s, j] = min(V[s - 1, j], fixed cost + min over i <= j of V[s - 1, i] + D[s, j] - D[s, i])``
 
     where ``D[s, j]`` is the sum of ``demand[t] * C[s, t]`` over the first j periods. The inner minimum is
-    cumulative, so that a trace takes O(periods^2).
+    computed cumulatively, so a trace takes O(periods^2).
 
     Args:
         problem, demand, state: as in ``fits``, which must hold.
@@ -60,17 +61,17 @@ def wagner_whitin(
     unmet, cost = _net(problem, demand, state)
     best = np.full((len(demand), demand.shape[1] + 1), np.inf)
     best[:, 0] = 0.0
-    for each, fixed_cost in zip(*_costs(problem, demand.shape[1]), strict=True):
-        best = np.minimum(best, fixed_cost + _with_order(best, unmet, each))
+    for unit_cost, fixed_cost in zip(*_costs(problem, demand.shape[1]), strict=True):
+        best = np.minimum(best, fixed_cost + _with_order(best, unmet, unit_cost))
     return np.asarray(cost + _with_order(best, unmet, _never(problem, demand.shape[1]))[:, -1])
 
 
 def _net(
     problem: SingleItemInventory, demand: NDArray[np.float64], state: InventoryState
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Demand (episodes, periods) that orders must meet, and the cost (episodes,) of holding the first stock.
+    """Demand (episodes, periods) left for orders, and the cost (episodes,) of holding the initial stock.
 
-    Stock at hand meets the first demand; a backlog is demand of the first period.
+    Initial stock meets the first demand; an initial backlog is demand of the first period.
     """
     elapsed = _elapsed(problem, demand.shape[1])
     in_stock = np.maximum(state.inventory, 0.0)[:, None]
@@ -82,12 +83,12 @@ def _net(
 
 
 def _elapsed(problem: SingleItemInventory, periods: int) -> NDArray[np.float64]:
-    """Discounted number of periods before each period, and in all, shape (periods + 1,)."""
+    """Discounted number of periods before each period and in total, shape (periods + 1,)."""
     return np.append(0.0, np.cumsum(problem.discount ** np.arange(periods)))
 
 
 def _never(problem: SingleItemInventory, periods: int) -> NDArray[np.float64]:
-    """Cost per unit (periods,) of demand that is not met: of losing it, or of a backlog to the end."""
+    """Cost per unit (periods,) of demand that is never met: of losing it, or of a backlog until the end."""
     elapsed = _elapsed(problem, periods)
     lost = problem.unmet_demand == "lost"
     return np.asarray(problem.shortage_cost * (np.diff(elapsed) if lost else elapsed[-1] - elapsed[:-1]))
@@ -101,17 +102,17 @@ def _costs(problem: SingleItemInventory, periods: int) -> tuple[NDArray[np.float
     held = problem.holding_cost * (elapsed[:-1] - arrived)
     short = problem.shortage_cost * (arrived - elapsed[:-1])
     in_time = np.arange(periods) >= np.arange(lead_time, periods)[:, None]
-    each = problem.regimes.unit_cost[1] * paid + np.where(in_time, held, short)
+    unit_costs = problem.regimes.unit_cost[1] * paid + np.where(in_time, held, short)
     if problem.unmet_demand == "lost":
         never = _never(problem, periods)
-        each = np.where(in_time, np.minimum(each, never), never)
-    return each, problem.regimes.fixed_cost[1] * paid[:, 0]
+        unit_costs = np.where(in_time, np.minimum(unit_costs, never), never)
+    return unit_costs, problem.regimes.fixed_cost[1] * paid[:, 0]
 
 
 def _with_order(
-    best: NDArray[np.float64], demand: NDArray[np.float64], each: NDArray[np.float64]
+    best: NDArray[np.float64], demand: NDArray[np.float64], unit_cost: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``min over i <= j of best[i] + sum_(i <= t < j) demand[t] each[t]``, shape (episodes, periods + 1)."""
-    met = np.cumsum(demand * each, axis=1)
+    """``min over i <= j of best[i] + sum of demand[t] * unit_cost[t] over i <= t < j``, by episode and j."""
+    met = np.cumsum(demand * unit_cost, axis=1)
     met = np.concatenate([np.zeros((len(met), 1)), met], axis=1)
     return np.asarray(met + np.minimum.accumulate(best - met, axis=1))

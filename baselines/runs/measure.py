@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jumpgym import as_problem
 
 from ..evaluation import draw, evaluate, standard_error
-from ..hindsight.cost import BOUNDED, GAP, hindsight_cost
+from ..hindsight.cost import default_gap, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
 from .decisions import Chart, Drawn, chart_around, draw_on
@@ -106,7 +106,7 @@ class Reference:
         """
         state, noise = draw(self.problem, episodes, self.seed)
         first = type(state)(*(entry[:traces] for entry in state))
-        width = BOUNDED.get(type(self.problem).__name__, GAP)
+        width = default_gap(self.problem)
         return self._gap(
             hindsight_cost(self.problem, noise[:traces], first, width), self.costs(episodes)[:traces]
         )

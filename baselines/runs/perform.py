@@ -10,7 +10,7 @@ from typing import Any
 
 from jumpgym import NotApplicable
 
-from ..hindsight.cost import TRACES
+from ..hindsight.cost import DEFAULT_TRACES, TRACES
 from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
 from .decisions import Drawn, draw_on
@@ -22,9 +22,6 @@ from .record import read_record
 from .run import Problem, Run, short
 from .status import Status
 from .training import CURVE_EPISODES, Keeper, point, train
-
-DEFAULT_TRACES = 128
-"""Traces of the hindsight bound of an environment that ``TRACES`` does not list."""
 
 
 def make_reference(problem: Problem, folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from jumpgym.problems.min_investment import MinInvestment
 
 from ..comparison.plans import check_writable
 from ..evaluation import draw, simulate, standard_error
-from ..hindsight.cost import BOUNDED, GAP, TRACES, hindsight_cost
+from ..hindsight.cost import DEFAULT_TRACES, GAP, TRACES, default_gap, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
 from ..policies.jump_ignoring import jump_ignoring
@@ -143,11 +143,12 @@ def reference_row(env: str, episodes: int, traces: int | None = None) -> Row:
                 f"Certainty equivalent of the optimum {best:.2f}, of the {kind} policy {reached:.2f}, "
                 f"{100 * (1 - reached / best):.1f} % less"
             )
-    count = TRACES[name] if traces is None else traces
+    count = TRACES.get(name, DEFAULT_TRACES) if traces is None else traces
+    gap = default_gap(problem)
     first = noise[:count], type(state)(*(entry[:count] for entry in state))
-    known, row["hindsight_seconds"] = _timed(hindsight_cost, problem, *first, BOUNDED.get(name, GAP))
-    if name in BOUNDED:
-        notes.append(f"Perfect hindsight is bounded from below, to {100 * BOUNDED[name]:g} %")
+    known, row["hindsight_seconds"] = _timed(hindsight_cost, problem, *first, gap)
+    if gap > GAP:
+        notes.append(f"Perfect hindsight is bounded from below, to {100 * gap:g} %")
     return (
         row
         | _gap("hindsight", known - costs[:count], cost)

@@ -9,6 +9,7 @@ import scipy.stats
 from jumpgym import InventoryState, RegimeTable, SingleItemInventory
 from jumpgym.baselines import SSPolicy, solve
 from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.hindsight import HindsightTimeout
 from jumpgym.baselines.hindsight import cost as hindsight
 from jumpgym.baselines.hindsight.cost import hindsight_cost, hindsight_plan
 from jumpgym.baselines.hindsight.wagner_whitin import fits
@@ -308,7 +309,7 @@ def test_wrong_arguments():
 def test_no_proof_in_time_is_an_error(monkeypatch):
     monkeypatch.setattr("jumpgym.baselines.hindsight.program.TIME_LIMIT", 0.0)
     problem = JointReplenishment()
-    with pytest.raises(RuntimeError, match="no proven optimum"):
+    with pytest.raises(HindsightTimeout, match="no proven optimum"):
         hindsight_cost(problem, draw(problem, 1, 0)[1])
 
 

@@ -1,6 +1,6 @@
-"""Inventory problems with known demand as mixed-integer linear programmes; one trace at a time.
+"""Inventory problems with known demand as mixed-integer linear programmes, one for each trace.
 
-``gap`` is the relative gap at which the search ends, see ``hindsight_program.Program.minimise``.
+``gap`` is the relative gap at which a search stops, see ``Program.minimise``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
 
-from .program import Program
-
-Decisions = tuple[float, NDArray[np.int64], NDArray[np.float64]]
-"""Proven lower bound of the cost of a trace; regimes (periods, G) and quantities (periods, n)."""
+from .program import Decisions, Program
 
 
 def single_item(
@@ -35,7 +32,7 @@ def single_item(
 def budget(problem: BudgetDiscount, demand: NDArray[np.float64], state: Any, gap: float) -> Decisions:
     """As ``single_item``, with orders that the money at hand must pay for.
 
-    Every order that can be paid for is carried out as it is, and what is cut is cut to one that can be.
+    It is no restriction to consider only such orders, since the environment cuts others to one of them.
     """
     program, periods, prices = Program(), len(demand), problem.brackets.unit_cost
     gate, order = _orders(program, problem.stock, problem.stock.regimes, demand, state)
@@ -69,8 +66,8 @@ def joint(problem: JointReplenishment, demand: NDArray[np.float64], state: Any, 
         program.put(load[:, None], order, 1.0)
         program.put(load, trucks, -problem.truck_capacity)
     cost, x = program.minimise(gap)
-    chosen = np.round(x[np.column_stack([trucks, gate])]).astype(np.int64)
-    return cost, chosen, x[order] * chosen[:, 1:]
+    regime = np.round(x[np.column_stack([trucks, gate])]).astype(np.int64)
+    return cost, regime, x[order] * regime[:, 1:]
 
 
 def lot_sizing(
@@ -83,14 +80,14 @@ def lot_sizing(
     program.put(time[:, None], gate, problem.setup_times)
     program.put(time[:, None], order, problem.unit_times)
     cost, x = program.minimise(gap)
-    chosen = np.round(x[gate]).astype(np.int64)
-    return cost, chosen, x[order] * chosen
+    regime = np.round(x[gate]).astype(np.int64)
+    return cost, regime, x[order] * regime
 
 
 def picked(
     gate: NDArray[np.int64], quantity: NDArray[np.int64], x: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Regime and quantity (periods, 1) of one gate, whose variables have shape (periods, K)."""
+    """Regime and quantity (periods, 1) of one gate, from variables of shape (periods, K)."""
     regime = x[gate].argmax(axis=1)[:, None]
     return regime, np.take_along_axis(x[quantity], regime, 1)
 
@@ -98,23 +95,20 @@ def picked(
 def regime_variables(
     program: Program, regimes: RegimeTable, weight: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Gates, of which one is 1 in each period, and quantities within the gate's interval; (periods, K) each.
+    """Add gates, one of which is 1 in each period, and their quantities; both of shape (periods, K).
 
     Args:
-        program: where they are made.
+        program: programme to add them to.
         regimes: the regimes, with their costs.
         weight: discount factor of each period, shape (periods,).
-        high: largest quantity of each regime that is of use, shape (K,).
+        high: largest useful quantity of each regime, shape (K,).
     """
     shape = (len(weight), len(regimes))
     gate = program.variables(shape, cost=weight[:, None] * regimes.fixed_cost, high=1.0, integer=True)
     quantity = program.variables(shape, cost=weight[:, None] * regimes.unit_cost, high=high)
     one = program.rows(np.ones(len(weight)), 1.0)
     program.put(one[:, None], gate, 1.0)
-    for end, limits in ((regimes.low, (0.0, np.inf)), (high, (-np.inf, 0.0))):
-        rows = program.rows(np.full(shape, limits[0]), limits[1])
-        program.put(rows, quantity, 1.0)
-        program.put(rows, gate, -end)
+    program.switch(quantity, gate, regimes.low, high)
     return gate, quantity
 
 
@@ -125,9 +119,9 @@ def _orders(
     demand: NDArray[np.float64],
     state: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Variables of regimes and orders (periods, K) that meet the demand, with the cost of the stock."""
+    """Add regimes and orders (periods, K), and the stock that results, with all costs."""
     periods = len(demand)
-    # No order is of use beyond the regime's least one and all demand.
+    # An order above both the regime's minimum and all demand is useless.
     needed = demand.sum() + max(-float(state.inventory), 0.0)
     high = np.minimum(regimes.high, np.maximum(regimes.low, needed))
     gate, order = regime_variables(program, regimes, _weights(problem, periods)[:, 0], high)
@@ -140,12 +134,12 @@ def _orders(
 def _item_orders(
     program: Program, problem: MultiItemInventory, demand: NDArray[np.float64], state: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Variables of gates and orders (periods, n) that meet the demand, with all costs but shared ones."""
+    """Add gates and orders (periods, n), and the stock that results, with all costs but shared ones."""
     weight = _weights(problem, len(demand))
     gate = program.variables(demand.shape, cost=weight * problem.item_costs, high=1.0, integer=True)
     order = program.variables(demand.shape, cost=weight * problem.unit_costs)
     largest = problem.max_order
-    if not getattr(problem, "full_trucks", False):  # they may have to be filled with what is of no use
+    if not getattr(problem, "full_trucks", False):  # which may have to be filled beyond all demand
         largest = np.minimum(largest, demand.sum(axis=0) + np.maximum(-state.inventory, 0.0))
     rows = program.rows(np.full(demand.shape, -np.inf), 0.0)
     program.put(rows, order, 1.0)
@@ -163,19 +157,19 @@ def _stock(
     inventory: Any,
     pipeline: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Rows (periods, n) of the balance of stock, short of the orders, whose coefficients are -1 on arrival.
+    """Add stocks and shortages; return the balance rows (periods, n), to which orders are added with -1.
 
-    Stock and shortage of a period need no gate that keeps one of them 0. With backlog both falling together
-    saves both costs. With lost sales, suppose that demand is lost while there is stock: losing a unit less
-    now, and if need be one more later, saves holding, and a later loss costs no more.
+    No gate is needed to keep either stock or shortage at 0. With backlog, lowering both saves both costs.
+    With lost sales, suppose that demand is lost while there is stock. Losing a unit less now, and if need be
+    one more later, saves holding cost, and a later loss costs no more.
     """
     weight = _weights(problem, len(demand))
     stock = program.variables(demand.shape, cost=weight * problem.holding_cost)
     short = program.variables(demand.shape, cost=weight * problem.shortage_cost)
-    known = -demand
-    known[0] += inventory
-    known[: len(pipeline)] += pipeline[: len(demand)]
-    balance = program.rows(known, known)
+    supply = -demand
+    supply[0] += inventory
+    supply[: len(pipeline)] += pipeline[: len(demand)]
+    balance = program.rows(supply, supply)
     program.put(balance, stock, 1.0)
     program.put(balance, short, -1.0)
     program.put(balance[1:], stock[:-1], -1.0)

@@ -1,4 +1,4 @@
-"""Switched LQR with known disturbances: all mode sequences, each with its optimal control."""
+"""Switched LQR with known disturbances: all mode sequences are compared, each with its optimal control."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from jumpgym import NotApplicable
 from jumpgym.problems.switched_lqr import SwitchedLQR
 
-from .stock import Decisions
+from .program import Decisions
 
 MAX_SEQUENCES = 2**20
 """Most mode sequences that are enumerated."""
 
 
 class Step(NamedTuple):
-    """What a mode in a period adds, whatever the disturbance, to each sequence of modes after it.
+    """The Riccati step of a mode in a period, as far as it does not depend on the disturbance.
 
-    The cost to go is ``x' P x + 2 r' x + c``; the rows of ``after`` are the P of the period after.
+    The cost to go is ``x' P x + 2 r' x + c``, with a row for each sequence of modes after this one.
 
     Attributes:
         A, B: dynamics of the mode, shapes (n, n) and (n, p).
-        after: shape (rows, n, n), times the factor by which the next period counts.
-        factor: that factor.
+        after: P of the next period, times ``factor``, shape (rows, n, n).
+        factor: factor by which the next period counts.
         mode_cost: cost of the mode.
         gain: the control is ``-gain @ x - inverse @ B' (after @ w + factor * r)``, shape (rows, p, n).
         inverse: shape (rows, p, p).
@@ -45,9 +45,9 @@ def switched_lqr(
 ) -> Decisions:
     """The best modes and controls for known disturbances (periods, n) from a state without batch axes.
 
-    Every sequence of modes is tried, in the Riccati recursion with its linear and constant terms (D. P.
-    Bertsekas, 2017, Dynamic Programming and Optimal Control, volume I, section 3.1). ``max_control`` is left
-    out, so that the cost is a lower bound where the controls exceed it. There is no ``gap``.
+    Every sequence of modes is tried by the Riccati recursion with its linear and constant terms (D. P.
+    Bertsekas, 2017, Dynamic Programming and Optimal Control, volume I, section 3.1). ``max_control`` is
+    ignored, so that the cost is a lower bound if controls exceed it. ``gap`` is not used.
 
     Raises:
         NotApplicable: if there are more than ``MAX_SEQUENCES`` sequences.
@@ -73,8 +73,8 @@ def switched_lqr(
     for period, after in enumerate(reversed(terms)):
         mode, row = divmod(row, len(after))
         step, w = steps[period][mode], disturbances[period]
-        known = step.B.T @ (step.after[row] @ w + step.factor * after[row])
-        control.append(-step.gain[row] @ x - step.inverse[row] @ known)
+        push = step.B.T @ (step.after[row] @ w + step.factor * after[row])
+        control.append(-step.gain[row] @ x - step.inverse[row] @ push)
         regime.append([mode])
         x = step.A @ x + step.B @ control[-1] + w
     return cost, np.array(regime), np.array(control)
@@ -82,7 +82,7 @@ def switched_lqr(
 
 @lru_cache(maxsize=1)
 def _riccati(problem: SwitchedLQR) -> tuple[list[list[Step]], NDArray[np.float64]]:
-    """The steps by period and mode, and P of all sequences; the first mode is the slowest index of a row."""
+    """The steps by period and mode, and P of all sequences; their first mode varies slowest over the rows."""
     P, steps = problem.terminal_cost[None], []
     for period in reversed(range(problem.horizon)):
         # The terminal cost is charged within the last period, so it is not discounted once more.
@@ -104,11 +104,11 @@ def _riccati(problem: SwitchedLQR) -> tuple[list[list[Step]], NDArray[np.float64
 def _prepend(
     step: Step, linear: NDArray[np.float64], constant: NDArray[np.float64], w: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Linear and constant terms (rows, n) and (rows,) with a step before them."""
+    """Linear terms (rows, n) and constant terms (rows,) with one more step before them."""
     pushed = step.after @ w
-    known = pushed + step.factor * linear
-    driven = known @ step.B
+    slope = pushed + step.factor * linear
+    driven = slope @ step.B
     cost = step.factor * (constant + 2 * linear @ w) + pushed @ w + step.mode_cost
     control = (step.inverse @ driven[:, :, None])[:, :, 0]
-    backward = known @ step.A - (driven[:, None, :] @ step.gain)[:, 0]
+    backward = slope @ step.A - (driven[:, None, :] @ step.gain)[:, 0]
     return backward, cost - (driven * control).sum(axis=1)
