@@ -111,7 +111,7 @@ def add_report(commands: Any) -> argparse.ArgumentParser:
 
 def run_report(args: argparse.Namespace) -> int:
     """Write the report of a folder again, and list its files."""
-    from ..report import report
+    from ..report.write import report
 
     with usage_errors(OSError, ValueError):
         written = report(args.results)

@@ -8,9 +8,6 @@ from typing import Any
 
 from .options import ENV_HELP, add_command, add_set, make_environment, usage_errors, waiting
 
-EPISODES, SEED = 4096, 1
-"""Sample on which a classical policy is compared with the optimum, where its cost is not known exactly."""
-
 
 def add_solve(commands: Any) -> argparse.ArgumentParser:
     """Add ``jumpgym solve``."""
@@ -64,21 +61,12 @@ def _print_costs(cost: float, problem: Any) -> None:
 
 
 def _print_gap(policy: Any, optimum: Any) -> None:
-    """Print the cost of a policy and its gap, exactly where possible, else by paired simulation."""
-    from ..evaluation import evaluate, standard_error
-    from ..policies.stationary import StationaryPolicy, stationary_cost
+    """Print the cost of a policy and its gap, see ``Reference.policy_gap``."""
+    from ..runs.measure import Reference
 
-    scale = 100 / abs(optimum.cost) if optimum.cost else float("nan")
-    if isinstance(policy, StationaryPolicy):
-        cost, accuracy = stationary_cost(policy), ""
-    else:
-        costs, optimal_costs = (
-            evaluate(simulated, policy.problem, EPISODES, SEED).costs for simulated in (policy, optimum)
-        )
-        difference = costs - optimal_costs
-        cost = optimum.cost + float(difference.mean())
-        accuracy = f" ± {scale * standard_error(difference):.2g}"
-    _print_costs(cost, policy.problem)
-    percent = round(scale * (cost - optimum.cost), 3) + 0.0  # not -0.000
-    method = f", simulated on {EPISODES:,} episodes of equal noise" if accuracy else ""
+    gap = Reference(policy.problem, optimum=optimum).policy_gap(policy)
+    _print_costs(optimum.cost + gap.difference, policy.problem)
+    percent = round(gap.gap_percent, 3) + 0.0  # not -0.000
+    accuracy = f" ± {gap.gap_se_percent:.2g}" if gap.gap_se_percent else ""
+    method = ", simulated on the same noise" if accuracy else ""
     print(f"  gap             {percent:.3f} %{accuracy} above the optimum{method}")

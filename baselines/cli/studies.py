@@ -19,13 +19,6 @@ def add_references(commands: Any) -> argparse.ArgumentParser:
         run_references,
     )
     parser.add_argument("--env", nargs="+", metavar="ENV", help="environments; default: all of jumpgym")
-    parser.add_argument(
-        "--episodes",
-        type=int,
-        default=16_384,
-        metavar="N",
-        help="simulated episodes of each environment; default: 16384",
-    )
     _add_output(parser, "references")
     return parser
 
@@ -35,7 +28,7 @@ def run_references(args: argparse.Namespace) -> int:
     from ..studies.references import tabulate
 
     with usage_errors(TypeError, ValueError):
-        failed = tabulate(environment_ids(args.env), args.output, args.episodes, args.command_line)
+        failed = tabulate(environment_ids(args.env), args.output, args.command_line)
     return 1 if failed else 0
 
 

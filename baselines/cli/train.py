@@ -41,7 +41,7 @@ def run_train(args: argparse.Namespace) -> int:
     """Train a method within its budget and save it."""
     from rich.progress import Progress
 
-    from ..comparison.plans import check_writable
+    from ..runs.files import check_writable
     from ..runs.methods import make, method, one_thread
 
     with usage_errors(TypeError, ValueError):

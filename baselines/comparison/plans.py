@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jumpgym import ENVIRONMENTS, as_problem, checks
@@ -150,27 +148,6 @@ def _check(problem: Problem) -> None:
             f"--set: {problem.env} has horizon=None, but runs are compared by the cost of whole episodes; "
             "give a horizon, such as horizon=100"
         )
-
-
-def check_writable(folder: Path, name: str) -> None:
-    """Make a folder, and check that files can be written there before anything is computed.
-
-    Args:
-        folder: the folder.
-        name: name of the option that gave it.
-
-    Raises:
-        ValueError: if it cannot be made or written.
-    """
-    probe = folder / f".{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f"{name}: {str(folder)!r} must be a folder that can be written: {error.strerror}"
-        ) from error
 
 
 def cores() -> int:

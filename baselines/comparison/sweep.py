@@ -11,17 +11,17 @@ from rich.console import Console
 
 from jumpgym import checks
 
-from ..report import PAGE, SUMMARY, write_report
 from ..report.formatting import counted
 from ..report.headline import headline
 from ..report.tables import tables_of
+from ..report.write import PAGE, SUMMARY, write_report
+from ..runs.files import check_writable
 from ..runs.methods import REFERENCES
 from ..runs.perform import make_reference, perform, read_reference
 from ..runs.record import keep_failure, read_failure, read_record
 from ..runs.run import Problem, Run
 from ..runs.status import Status
 from .cluster import make_workers
-from .plans import check_writable
 from .progress import planned_seconds, progress, reference_seconds
 from .workers import Failure
 

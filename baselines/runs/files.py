@@ -34,3 +34,24 @@ def alone(name: str, folder: Path) -> Iterator[None]:
     locks.mkdir(exist_ok=True)
     with FileLock(locks / name):
         yield
+
+
+def check_writable(folder: Path, name: str) -> None:
+    """Make a folder, and check that files can be written there before anything is computed.
+
+    Args:
+        folder: the folder.
+        name: name of the option that gave it.
+
+    Raises:
+        ValueError: if it cannot be made or written.
+    """
+    probe = folder / f".{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{name}: {str(folder)!r} must be a folder that can be written: {error.strerror}"
+        ) from error

@@ -1,4 +1,4 @@
-"""What policies are measured by: the costs of the best policy known, on noise that all of them meet."""
+"""What policies are measured by: the costs of the best known policy, on common random numbers."""
 
 from __future__ import annotations
 
@@ -13,30 +13,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import as_problem
+from jumpgym import NotApplicable, as_problem
 
 from ..evaluation import draw, evaluate, standard_error
 from ..hindsight.cost import default_gap, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
+from ..policies.stationary import exact_cost
 from .decisions import Chart, Drawn, chart_around, draw_on
 
 EVALUATION_SEED = 0
-"""Of the noise on which all methods are evaluated; no method trains on it."""
+"""Seed of the noise on which all methods are evaluated; no method trains on it."""
+
+YARDSTICK_SEED = 1
+"""Seed of the noise on which references are compared with each other; searches of parameters use another."""
+
+YARDSTICK_EPISODES, YARDSTICK_AVERAGES = 8192, 512
+"""Episodes on which references are compared with each other; fewer where an episode has no end."""
 
 SIMULATED = 16_384
-"""Episodes that tell the expected cost of a reference whose exact one is not known."""
+"""Episodes from which the expected cost of a reference is estimated if it is not known exactly."""
 
 SUMMARY = ("kind", "cost", "exactness", "note")
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Cost of a policy, and what it lies above the reference on the same noise.
+    """Cost of a policy, and its excess cost over the reference on the same noise.
 
     Attributes:
-        mean_cost, standard_error: of an episode.
-        difference, difference_se: mean cost less that of the reference, by episode.
+        mean_cost, standard_error: mean cost of an episode; its standard error, 0 if the cost is exact.
+        difference, difference_se: mean cost less that of the reference, paired by episode.
         gap_percent, gap_se_percent: the difference in per cent of the absolute value of the reference's
             expected cost; NaN if that is 0.
     """
@@ -50,34 +57,35 @@ class Gap:
 
 
 class Reference:
-    """The best policy known for an environment: the optimum, or else the best classical policy.
+    """The best known policy of an environment: the optimum, or else the best classical policy.
 
     Args:
         env: environment id, environment or problem.
-        seed: of the noise.
+        seed: seed of the noise of evaluations.
+        optimum: what ``solve`` returned for the environment, if it is solved already.
 
     Attributes:
         problem: the problem.
-        seed: of the noise.
+        seed: seed of the noise of evaluations.
         optimum: the policy, or the best classical one if ``kind`` says so; None if made by ``from_bytes``.
         kind: ``"optimum"`` or ``"classical"``.
-        cost: expected cost of an episode; at discount 1 without an end that of a period.
-        exactness: ``"exact"``, ``"grid"``, ``"simulated"`` or what else the solver says of ``cost``.
-        note: for a classical policy which it is, and why there is no optimum; else empty.
+        cost: expected cost of an episode; for an infinite horizon at discount 1, average cost per period.
+        exactness: ``"simulated"``, or the value of the ``Exactness`` of the optimum.
+        note: which classical policy it is, and why there is no optimum; empty for an optimum.
 
     Raises:
-        NotImplementedError: if there is neither, see ``solve`` and ``best_classical``.
+        NotApplicable: if there is neither, see ``solve`` and ``best_classical``.
     """
 
-    def __init__(self, env: Any, seed: int = EVALUATION_SEED) -> None:
+    def __init__(self, env: Any, seed: int = EVALUATION_SEED, optimum: Any = None) -> None:
         self.problem = as_problem(env)
         self.seed = seed
         self._costs: dict[int, NDArray[np.float64]] = {}
         cost = None
         self.optimum: Any
         try:
-            self.optimum = solve(self.problem)
-        except NotImplementedError as error:
+            self.optimum = solve(self.problem) if optimum is None else optimum
+        except NotApplicable as error:
             self.optimum = best_classical(self.problem)
             self.kind, self.note = "classical", f"{self.optimum!r}, as there is no optimum: {error}"
         else:
@@ -98,28 +106,50 @@ class Reference:
         """Evaluate a policy for actions of ``env`` on ``episodes`` episodes."""
         return self._gap(evaluate(policy, env, episodes, self.seed).costs, self.costs(episodes))
 
-    def hindsight_gap(self, episodes: int, traces: int) -> Gap:
-        """That of perfect hindsight, negative, on the first ``traces`` of ``episodes`` episodes.
+    @cached_property
+    def yardstick_costs(self) -> NDArray[np.float64]:
+        """Costs of the reference on the sample on which references are compared, shape (episodes,)."""
+        return self._on_yardstick(self.optimum)
+
+    def policy_gap(self, policy: Any) -> Gap:
+        """The gap of another reference policy: the same wherever it is shown.
+
+        It is exact where both expected costs are known. Otherwise it is the mean of paired differences on a
+        sample that depends on the problem alone, not on the episodes of a comparison.
+        """
+        cost = exact_cost(policy)
+        if cost is None or self.exactness == "simulated":
+            return self._gap(self._on_yardstick(policy), self.yardstick_costs)
+        percent = 100 / abs(self.cost) if self.cost else float("nan")
+        return Gap(cost, 0.0, cost - self.cost, 0.0, percent * (cost - self.cost), 0.0)
+
+    def hindsight_gap(self, traces: int) -> Gap:
+        """The gap of perfect hindsight, which is negative, on the first ``traces`` of the same sample.
 
         Raises:
-            NotImplementedError: if the problem has no solver for single traces.
+            NotApplicable: if the problem has no solver for single traces.
+            HindsightTimeout: if a trace takes too long.
         """
-        state, noise = draw(self.problem, episodes, self.seed)
+        if self.problem.horizon is None:
+            raise NotApplicable("there is no hindsight bound for an infinite horizon; give a horizon")
+        state, noise = draw(self.problem, YARDSTICK_EPISODES, YARDSTICK_SEED)
         first = type(state)(*(entry[:traces] for entry in state))
-        width = default_gap(self.problem)
-        return self._gap(
-            hindsight_cost(self.problem, noise[:traces], first, width), self.costs(episodes)[:traces]
-        )
+        bounds = hindsight_cost(self.problem, noise[:traces], first, default_gap(self.problem))
+        return self._gap(bounds, self.yardstick_costs[:traces])
 
-    def _gap(self, costs: NDArray[np.float64], own: NDArray[np.float64]) -> Gap:
-        """Of costs to the reference's own in the same episodes."""
-        difference = costs - own
+    def _on_yardstick(self, policy: Any) -> NDArray[np.float64]:
+        episodes = YARDSTICK_AVERAGES if self.problem.horizon is None else YARDSTICK_EPISODES
+        return evaluate(policy, self.problem, episodes, YARDSTICK_SEED).costs
+
+    def _gap(self, costs: NDArray[np.float64], reference_costs: NDArray[np.float64]) -> Gap:
+        """The gap of costs to those of the reference in the same episodes."""
+        difference = costs - reference_costs
         mean, error = float(difference.mean()), standard_error(difference)
         percent = 100 / abs(self.cost) if self.cost else float("nan")
         return Gap(float(costs.mean()), standard_error(costs), mean, error, percent * mean, percent * error)
 
     def own_gap(self, episodes: int) -> Gap:
-        """That of the reference itself."""
+        """The gap of the reference itself, which is 0."""
         costs = self.costs(episodes)
         return Gap(float(costs.mean()), standard_error(costs), 0.0, 0.0, 0.0, 0.0)
 
@@ -139,7 +169,7 @@ class Reference:
         return {name: getattr(self, name) for name in SUMMARY}
 
     def to_bytes(self, key: Any) -> bytes:
-        """All but the policy, with the costs that were asked for so far, as arrays and JSON without pickle.
+        """All but the policy, with the costs that were computed so far, as arrays and JSON without pickle.
 
         Args:
             key: what JSON can hold, to tell whether it is what is looked for.
@@ -147,7 +177,13 @@ class Reference:
         rest = {"key": key, "seed": self.seed, "chart": self.chart, "drawn": self.drawn, **self.summary}
         content = io.BytesIO()
         costs = {str(episodes): costs for episodes, costs in self._costs.items()}
-        np.savez_compressed(content, allow_pickle=False, rest=np.array(json.dumps(rest)), **costs)
+        np.savez_compressed(
+            content,
+            allow_pickle=False,
+            rest=np.array(json.dumps(rest)),
+            yardstick=self.yardstick_costs,
+            **costs,
+        )
         return content.getvalue()
 
     @classmethod
@@ -165,7 +201,8 @@ class Reference:
                 if rest["key"] != key:
                     return None
                 found = cls.__new__(cls)
-                found._costs = {int(name): arrays[name] for name in arrays.files if name != "rest"}
+                found._costs = {int(name): arrays[name] for name in arrays.files if name.isdigit()}
+                found.yardstick_costs = arrays["yardstick"]
             for name in ("seed", "chart", "drawn", *SUMMARY):
                 setattr(found, name, rest[name])
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):

@@ -10,7 +10,7 @@ from typing import Any
 
 from jumpgym import NotApplicable
 
-from ..hindsight.cost import DEFAULT_TRACES, TRACES
+from ..hindsight.cost import traces_of
 from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
 from .decisions import Drawn, draw_on
@@ -19,7 +19,7 @@ from .measure import Gap, Reference
 from .methods import REFERENCES, make, method, one_thread
 from .provenance import hardware, versions
 from .record import read_record
-from .run import Problem, Run, short
+from .run import Problem, Run
 from .status import Status
 from .training import CURVE_EPISODES, Keeper, point, train
 
@@ -138,11 +138,11 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
     if run.method == "optimum":
         raise NotApplicable(measure.note)
     if run.method == "hindsight":
-        traces = max(TRACES.get(short(run.env).removesuffix("-v0"), DEFAULT_TRACES) // 4, 2)
+        traces = traces_of(run.env)
         try:
-            return measure.hindsight_gap(run.episodes, traces), None, f"{traces} episodes"
+            return measure.hindsight_gap(traces), None, f"{traces} episodes"
         except HindsightTimeout as error:
             raise NotApplicable(error) from error
     policy = best_classical(measure.problem)
-    gap = measure.gap(policy, measure.problem, run.episodes)
+    gap = measure.policy_gap(policy)
     return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)

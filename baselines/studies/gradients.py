@@ -14,9 +14,8 @@ import pandas as pd
 
 from jumpgym import as_problem, checks
 
-from ..comparison.plans import check_writable
 from ..report.formatting import code_block, csv, software
-from ..runs.files import replace_file
+from ..runs.files import check_writable, replace_file
 from ..runs.methods import one_thread
 from ..runs.provenance import hardware, versions
 from .outcome import Outcome, together

@@ -14,24 +14,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 import jumpgym
 from jumpgym import ENVIRONMENTS, as_problem, checks
 from jumpgym.problems.min_investment import MinInvestment
 
-from ..comparison.plans import check_writable
-from ..evaluation import draw, simulate, standard_error
-from ..hindsight.cost import DEFAULT_TRACES, GAP, TRACES, default_gap, hindsight_cost
+from ..evaluation import standard_error
+from ..hindsight.cost import GAP, default_gap, traces_of
 from ..optimum import solve
 from ..policies.classical import best_classical
 from ..policies.jump_ignoring import jump_ignoring
-from ..runs.files import replace_file
+from ..runs.files import check_writable, replace_file
+from ..runs.measure import YARDSTICK_SEED, Gap, Reference
 from ..runs.provenance import hardware
 from ..runs.run import short
-
-SEED = 1
-"""Of the noise on which all references are simulated; searches of parameters use another."""
 
 COLUMNS = (
     "env",
@@ -67,37 +63,35 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def tabulate(envs: Sequence[str] | None, output: Path, episodes: int, command: str) -> int:
+def tabulate(envs: Sequence[str] | None, output: Path, command: str) -> int:
     """Compute the row of each environment, and write ``references.csv`` and ``references.md``.
 
-    A row is kept in ``output/runs`` as soon as it is there, and taken from there by the next call with as
-    many episodes. The tables are of the environments asked for, and written anew with each row.
+    Each row is written to ``output/runs`` as soon as it is computed, and the next call takes it from there if
+    it is of the same version. The tables hold the environments of this call.
 
     Args:
         envs: environment ids; None for all.
         output: folder.
-        episodes: simulated episodes of each environment.
         command: what was typed.
 
     Returns:
         How many environments failed; the errors are printed.
 
     Raises:
-        ValueError: if an id is unknown, there are too few episodes or the folder cannot be written.
+        ValueError: if an id is unknown, or the folder cannot be written.
     """
     for env in envs or ():
         checks.choice("--env", env, ENVIRONMENTS)
-    checks.integer("--episodes", episodes, low=max(TRACES.values()))
     kept = output / "runs"
     check_writable(kept, "--output")
     rows, failed = [], 0
     for env in dict.fromkeys(envs or ENVIRONMENTS):
         path = kept / f"references_{short(env)}.json"
-        row = _read(path, episodes)
+        row = _read(path)
         if row is None:
             print(f"{env} ...", flush=True)
             try:
-                row = reference_row(env, episodes) | {"command": command}
+                row = reference_row(env) | {"command": command}
             except Exception as error:  # one environment must not stop the others
                 print(f"{env}: {type(error).__name__}: {error}", file=sys.stderr)
                 failed += 1
@@ -109,53 +103,49 @@ def tabulate(envs: Sequence[str] | None, output: Path, episodes: int, command: s
     return failed
 
 
-def reference_row(env: str, episodes: int, traces: int | None = None) -> Row:
+def reference_row(env: str, traces: int | None = None) -> Row:
     """The row of an environment, without the command; see ``results/README.md`` for the columns.
 
     Args:
         env: environment id.
-        episodes: simulated episodes, on the same noise for all policies.
-        traces: how many of them are solved with perfect hindsight; None for ``TRACES``.
+        traces: number of traces that are solved with perfect hindsight; None for ``traces_of``.
     """
     problem = as_problem(env)
-    name = short(env).removesuffix("-v0")
-    state, noise = draw(problem, episodes, SEED)
     optimum, solve_seconds = _timed(solve, problem)
-    cost = optimum.cost
-    costs = simulate(optimum, problem, state, noise)
+    reference = Reference(problem, optimum=optimum)
+    simulated = reference.yardstick_costs
     row: Row = {
         "env": env,
-        "optimum": cost,
+        "optimum": optimum.cost,
         "discretisation_error": optimum.discretisation_error,
         "exactness": optimum.exactness.value,
         "solve_seconds": solve_seconds,
-        "simulated_optimum": float(costs.mean()),
-        "simulated_optimum_se": standard_error(costs),
+        "simulated_optimum": float(simulated.mean()),
+        "simulated_optimum_se": standard_error(simulated),
     }
     notes = []
     for kind, search in (("classical", best_classical), ("ignoring", jump_ignoring)):
         policy, seconds = _timed(search, problem)
-        above = simulate(policy, problem, state, noise) - costs
-        row |= {kind: repr(policy), **_gap(kind, above, cost), f"{kind}_seconds": seconds}
+        gap = reference.policy_gap(policy)
+        row |= {kind: repr(policy), **_percent_of(kind, gap), f"{kind}_seconds": seconds}
         if isinstance(problem, MinInvestment):
-            best, reached = problem.certainty_equivalent(np.array([cost, cost + above.mean()]))
+            costs = np.array([optimum.cost, optimum.cost + gap.difference])
+            best, reached = problem.certainty_equivalent(costs)
             notes.append(
                 f"Certainty equivalent of the optimum {best:.2f}, of the {kind} policy {reached:.2f}, "
                 f"{100 * (1 - reached / best):.1f} % less"
             )
-    count = TRACES.get(name, DEFAULT_TRACES) if traces is None else traces
-    gap = default_gap(problem)
-    first = noise[:count], type(state)(*(entry[:count] for entry in state))
-    known, row["hindsight_seconds"] = _timed(hindsight_cost, problem, *first, gap)
-    if gap > GAP:
-        notes.append(f"Perfect hindsight is bounded from below, to {100 * gap:g} %")
+    count = traces_of(env) if traces is None else traces
+    bound, row["hindsight_seconds"] = _timed(reference.hindsight_gap, count)
+    if default_gap(problem) > GAP:
+        notes.append(f"Perfect hindsight is bounded from below, to {100 * default_gap(problem):g} %")
     return (
         row
-        | _gap("hindsight", known - costs[:count], cost)
+        | _percent_of("hindsight", bound)
         | {
             "hindsight_traces": count,
-            "episodes": episodes,
-            "seed": SEED,
+            "episodes": len(simulated),
+            "seed": YARDSTICK_SEED,
             "note": ". ".join(notes),
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -172,21 +162,16 @@ def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return function(*arguments), time.process_time() - start
 
 
-def _gap(kind: str, above: NDArray[np.float64], optimum: float) -> Row:
-    """Mean difference to the optimum by episode, and its standard error, in per cent of the optimum."""
-    percent = 100 / abs(optimum)
-    return {
-        f"{kind}_gap_percent": percent * float(above.mean()),
-        f"{kind}_gap_se_percent": percent * standard_error(above),
-    }
+def _percent_of(kind: str, gap: Gap) -> Row:
+    """The columns of a gap."""
+    return {f"{kind}_gap_percent": gap.gap_percent, f"{kind}_gap_se_percent": gap.gap_se_percent}
 
 
-def _read(path: Path, episodes: int) -> Row | None:
-    """The row that is kept, or None if it is missing, damaged, of other episodes or another version."""
+def _read(path: Path) -> Row | None:
+    """The stored row, or None if it is missing, damaged, or of another version."""
     try:
         row: Row = json.loads(path.read_bytes())
-        current = set(row) == set(COLUMNS) and row["episodes"] == episodes
-        return row if current and row["jumpgym"] == jumpgym.__version__ else None
+        return row if set(row) == set(COLUMNS) and row["jumpgym"] == jumpgym.__version__ else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -211,10 +196,11 @@ def _markdown(rows: Sequence[Row]) -> str:
         f"jumpgym {unique('jumpgym')}; {unique('hardware')}, one thread; noise of seed {unique('seed')}, "
         f"{unique('episodes')} episodes.",
         "",
-        "The optimum is the expected cost of an episode, ± the estimated error of its grid. Everything",
-        "else is the mean difference to the cost of the optimal policy on the same noise, in per cent of the",
-        "optimum's absolute value, ± its standard error: the best classical policy, the best policy that",
-        "ignores the jump, and perfect hindsight, on the first of the episodes, as many as are stated.",
+        "The optimum is the expected cost of an episode, ± the estimated error of its grid. Other columns",
+        "are differences to it in per cent of its absolute value: the best classical policy, the best policy",
+        "that ignores the jump, and perfect hindsight. A difference without ± is exact. The others are means",
+        "of paired differences on the same noise, ± their standard error; the last column is the number of",
+        "episodes of hindsight.",
         "",
         "| environment | optimum | CPU s | best classical | ignores jump | perfect hindsight | episodes |",
         "|---|---|---|---|---|---|---|",
@@ -242,4 +228,5 @@ def _line(row: Row) -> str:
 
 
 def _percent(row: Row, kind: str) -> str:
-    return f"{row[f'{kind}_gap_percent']:+.3f} % ± {row[f'{kind}_gap_se_percent']:.2g}"
+    error = row[f"{kind}_gap_se_percent"]
+    return f"{row[f'{kind}_gap_percent']:+.3f} %" + (f" ± {error:.2g}" if error else "")

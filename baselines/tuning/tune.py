@@ -18,7 +18,7 @@ from typing import Any
 from jumpgym import checks
 from jumpgym.adapters.registry import environment_id
 
-from ..comparison.plans import check_writable
+from ..runs.files import check_writable
 from ..runs.measure import Reference
 from ..runs.methods import METHODS, make, one_thread
 from .report import write_result

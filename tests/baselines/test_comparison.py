@@ -18,9 +18,9 @@ from jumpgym.baselines.comparison.sweep import compare
 from jumpgym.baselines.comparison.workers import Failure, Workers
 from jumpgym.baselines.hindsight.program import HindsightTimeout
 from jumpgym.baselines.optimum import solve
-from jumpgym.baselines.report import write_report
 from jumpgym.baselines.report.headline import headline
 from jumpgym.baselines.report.tables import COLUMNS, tables_of
+from jumpgym.baselines.report.write import write_report
 from jumpgym.baselines.runs import methods
 from jumpgym.baselines.runs import perform as performing
 from jumpgym.baselines.runs.measure import Reference

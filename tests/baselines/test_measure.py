@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jumpgym
-from jumpgym import as_problem
+from jumpgym import NotApplicable, as_problem
 from jumpgym.baselines.policy import Policy
 from jumpgym.baselines.runs import measure
 from jumpgym.baselines.runs.decisions import chart_around, draw_on
@@ -52,7 +52,7 @@ def test_a_worse_policy_has_a_positive_gap_where_costs_are_negative():
 
 def test_without_an_optimum_the_best_classical_policy_is_the_reference(monkeypatch, reference):
     def refuse(problem):
-        raise NotImplementedError("too large")
+        raise NotApplicable("too large")
 
     monkeypatch.setattr(measure, "solve", refuse)
     monkeypatch.setattr(measure, "SIMULATED", 2048)

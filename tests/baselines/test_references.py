@@ -8,13 +8,16 @@ import scipy.stats
 
 import jumpgym
 from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
-from jumpgym.baselines import evaluate, solve
+from jumpgym.baselines import best_classical, evaluate, solve
+from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import draw, simulate
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
 from jumpgym.baselines.policies.stationary import stationary_cost
 from jumpgym.baselines.policies.switched_lqr_policies import SequencePolicy
+from jumpgym.baselines.runs.perform import perform
+from jumpgym.baselines.runs.run import Run
 from jumpgym.baselines.studies import references
 from jumpgym.problems.budget_discount import BudgetDiscount
 from jumpgym.problems.loan_brackets import LoanBrackets
@@ -109,18 +112,37 @@ def test_descriptions():
 
 
 def test_a_row_is_what_it_says():
-    row = references.reference_row(SETUP_COST, 1024, traces=4)
-    optimum = solve(SETUP_COST)
-    state, noise = draw(as_problem(SETUP_COST), 1024, references.SEED)
-    best = simulate(optimum, SETUP_COST, state, noise)
-    above = simulate(jump_ignoring(SETUP_COST), SETUP_COST, state, noise) - best
-    assert row["optimum"] == optimum.expected_cost
-    assert row["exactness"] == "exact"
-    assert row["simulated_optimum"] == pytest.approx(best.mean())
-    assert row["ignoring"] == "OrderUpToPolicy(S=26)"
-    assert row["ignoring_gap_percent"] == pytest.approx(100 * above.mean() / optimum.expected_cost)
-    assert row["hindsight_gap_percent"] < 0 < row["classical_gap_percent"] < row["ignoring_gap_percent"]
+    row = references.reference_row(SETUP_COST, traces=4)
+    optimum, classical, ignoring = (f(SETUP_COST) for f in (solve, best_classical, jump_ignoring))
+    cost = optimum.expected_cost
+    assert (row["optimum"], row["exactness"]) == (cost, "exact")
+    assert abs(row["simulated_optimum"] - cost) < 4 * row["simulated_optimum_se"]
+    for kind, policy in (("classical", classical), ("ignoring", ignoring)):
+        assert row[kind] == repr(policy)
+        assert row[f"{kind}_gap_percent"] == pytest.approx(100 * (stationary_cost(policy) / cost - 1))
+        assert row[f"{kind}_gap_se_percent"] == 0
+    assert row["hindsight_gap_percent"] < 0
     assert {*row, "command"} == set(references.COLUMNS)
+
+
+def test_one_yardstick_has_one_value(capsys, tmp_path):
+    """The table of references, a comparison and ``jumpgym solve`` show the same gap."""
+    row = references.reference_row(SETUP_COST, traces=2)
+    run = Run(SETUP_COST, (), "classical", 0, None, None, 32)
+    record = perform(run, tmp_path, "", 60.0)["row"]
+    assert record["gap_percent"] == row["classical_gap_percent"]
+    assert record["gap_se_percent"] == 0
+    assert main(["solve", "SetupCost"]) == 0
+    assert f"{row['classical_gap_percent']:.3f} % above the optimum" in capsys.readouterr().out
+
+
+def test_a_simulated_yardstick_does_not_depend_on_the_comparison(tmp_path):
+    small, large = (
+        perform(Run("jumpgym/MinInvestment-v0", (), "classical", 0, None, None, n), tmp_path, "", 60.0)["row"]
+        for n in (32, 64)
+    )
+    assert small["gap_se_percent"] > 0
+    assert small["gap_percent"] == large["gap_percent"]
 
 
 @pytest.fixture
@@ -128,7 +150,7 @@ def rows(monkeypatch):
     """Made-up rows; the environments asked for are listed, and those in ``broken`` fail."""
     asked, broken = [], set()
 
-    def make(env, episodes, traces=None):
+    def make(env, traces=None):
         asked.append(env)
         if env in broken:
             raise RuntimeError("no solution")
@@ -138,7 +160,6 @@ def rows(monkeypatch):
             **numbers,
             **texts,
             "env": env,
-            "episodes": episodes,
             "jumpgym": jumpgym.__version__,
         }
 
@@ -149,12 +170,12 @@ def rows(monkeypatch):
 def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsys):
     asked, broken = rows
     broken.add(SETUP_COST)
-    assert references.tabulate([SETUP_COST, LOANS], tmp_path, 4096, "what was typed") == 1
+    assert references.tabulate([SETUP_COST, LOANS], tmp_path, "what was typed") == 1
     assert "SetupCost-v0: RuntimeError: no solution" in capsys.readouterr().err
     assert pd.read_csv(tmp_path / "references.csv").env.tolist() == [LOANS]
     broken.clear()
     asked.clear()
-    assert references.tabulate([SETUP_COST, LOANS], tmp_path, 4096, "again") == 0
+    assert references.tabulate([SETUP_COST, LOANS], tmp_path, "again") == 0
     assert asked == [SETUP_COST]
     table = pd.read_csv(tmp_path / "references.csv")
     assert table.env.tolist() == [SETUP_COST, LOANS]
@@ -162,18 +183,15 @@ def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsy
     text = (tmp_path / "references.md").read_text()
     assert "    again\n    what was typed\n" in text
     assert "| LoanBrackets-v0 | 1.5 |" in text
-    references.tabulate([LOANS], tmp_path, 8192, "more episodes")
     (tmp_path / "runs" / "references_LoanBrackets-v0.json").write_text(json.dumps({"env": LOANS}))
-    references.tabulate([LOANS], tmp_path, 8192, "damaged")
-    assert asked == [SETUP_COST, LOANS, LOANS]
+    references.tabulate([LOANS], tmp_path, "damaged")
+    assert asked == [SETUP_COST, LOANS]
 
 
 def test_wrong_requests(tmp_path):
     with pytest.raises(ValueError, match="--env='nowhere' must be one of"):
-        references.tabulate(["nowhere"], tmp_path, 4096, "")
-    with pytest.raises(ValueError, match="--episodes=2 must be an integer of at least 256"):
-        references.tabulate(None, tmp_path, 2, "")
+        references.tabulate(["nowhere"], tmp_path, "")
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(ValueError, match=r"--output: .* must be a folder"):
-        references.tabulate(None, file, 4096, "")
+        references.tabulate(None, file, "")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from made_records import LOANS, SETUP_COST, comparison, record, references
 
-from jumpgym.baselines import report as reports
 from jumpgym.baselines.report import figures, policies
+from jumpgym.baselines.report import write as reports
 from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.rows import first_time
 from jumpgym.baselines.report.styles import styles_of

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from jumpgym import checks
 
-from ...comparison.plans import check_writable, cores
+from ...comparison.plans import cores
 from ...comparison.workers import Failure, Workers
+from ...runs.files import check_writable
 from ..records import Record, read_record, train_and_record
 from .methods import METHODS
 from .report import write_scaling
