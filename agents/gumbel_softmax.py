@@ -14,7 +14,7 @@ from jumpgym import checks
 from .base import Agent
 from .gradients.rollout import Policy, Rollout, sampled_rollout
 from .networks.gates import Choice, relaxed_gate
-from .networks.policies import HybridPolicy
+from .networks.policies import HybridPolicy, QuantityHead
 from .settings import AgentSettings
 from .training.schedules import inverse_time
 
@@ -93,7 +93,7 @@ class GumbelSoftmax(Agent):
         super().__init__(env, device=device, **settings)
         self.guarded = self.settings.form == "guarded"
         with self.seeded():
-            head = "bounded" if self.guarded else "problem"
+            head: QuantityHead = "bounded" if self.guarded else "problem"
             self.policy = HybridPolicy(self.problem, self.settings.hidden, head)
         self.build(policy=self.policy)
 

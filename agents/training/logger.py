@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 
@@ -15,7 +16,7 @@ class Logger:
         ImportError: if a folder is given and TensorBoard is not installed.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.values: dict[str, Any] = {}
         self._writer = None
         if folder is not None:
@@ -25,7 +26,7 @@ class Logger:
                 raise ImportError(
                     'tensorboard_log needs TensorBoard: pip install "jumpgym[baselines]"'
                 ) from error
-            self._writer = SummaryWriter(folder)
+            self._writer = SummaryWriter(os.fspath(folder))
 
     def record(self, key: str, value: Any, exclude: Any = None) -> None:
         """Remember a value under a key until the next dump."""

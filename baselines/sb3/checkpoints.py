@@ -28,6 +28,7 @@ def save(model: Budgeted, path: str | os.PathLike[str], name: str) -> None:
         name: of the learner, one of ``learners.LEARNERS``.
     """
     if model.saved_training is None:
+        settings: dict[str, Any] | None
         settings, arrays = training_state(model)
     else:  # it was loaded and not trained since
         _, settings, arrays = model.saved_training

@@ -188,7 +188,8 @@ def hyperparameters_of(name: str, env: Any) -> dict[str, Any]:
     checks.choice("name", name, tuple(LEARNERS))
     spec = getattr(env, "spec", None)
     env_id = env if isinstance(env, str) else getattr(spec, "id", None)
-    return {**_table()["default"][name], **_table().get(env_id, {}).get(name, {})}
+    of_environment = _table().get(str(env_id), {})
+    return {**_table()["default"][name], **of_environment.get(name, {})}
 
 
 def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
