@@ -84,7 +84,7 @@ def real_array(name: str, value: Any) -> NDArray[np.float64]:
 
 
 def horizon(value: Any) -> int | None:
-    """Return a number of periods, or None for a problem without an end; otherwise raise."""
+    """Return a number of periods, or None for an infinite-horizon problem; otherwise raise."""
     return None if value is None else integer("horizon", value, low=1, high=MAX_HORIZON)
 
 

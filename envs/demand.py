@@ -63,7 +63,7 @@ def as_demand(demand: Any, horizon: int | None) -> Demand:
 
     Args:
         demand: see ``jumpgym.noise.as_noise``; at least 0.
-        horizon: periods in an episode; None for no end.
+        horizon: periods in an episode; None for an infinite horizon.
 
     Raises:
         TypeError, ValueError: as ``as_noise``.
@@ -77,7 +77,7 @@ def as_item_demand(demand: Any, items: int, horizon: int | None) -> ItemDemand:
     Args:
         demand: see ``jumpgym.noise.items.as_item_noise``; at least 0.
         items: number of items.
-        horizon: periods in an episode; None for no end.
+        horizon: periods in an episode; None for an infinite horizon.
 
     Raises:
         TypeError, ValueError: as ``as_item_noise``.

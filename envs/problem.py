@@ -78,7 +78,7 @@ class HindsightProblem(ABC):
     defaults.
 
     Attributes:
-        horizon: number of periods; None for a stationary problem, which has no end.
+        horizon: number of periods; None for an infinite horizon.
         discount: factor applied to the cost of each later period.
         layout: gates, quantities, and which gate enters which component of the cost.
         observation_low, observation_high: bounds of every observation, shape (n,).
@@ -168,8 +168,8 @@ class HindsightProblem(ABC):
     def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period: the next state, and the cost by component, shape (..., components).
 
-        Linear in the weights of each gate given the state (but for what ``admit`` cuts), and differentiable
-        in the quantities.
+        It is linear in the weights of each gate given the state, except for what ``admit`` cuts, and
+        differentiable in the quantities.
 
         Args:
             state: as returned by ``initial_state`` or ``step``.

@@ -188,7 +188,7 @@ def _order_of_calls(env: gym.Env[Any, Any]) -> Iterator[str]:
         if terminated or truncated:
             break
     else:
-        return  # without an end
+        return  # infinite horizon
     if terminated:
         try:
             env.step(env.action_space.sample())

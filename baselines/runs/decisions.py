@@ -89,7 +89,7 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
 
 
 def _axis(seen: NDArray[np.float64], tail: float, count: int, step: float) -> NDArray[np.float64]:
-    """Values, about ``count``, over those seen but for the tails, and a margin; multiples of ``step``."""
+    """Values, about ``count``, over those seen except the tails, and a margin; multiples of ``step``."""
     low, high = np.quantile(seen, [tail, 1 - tail])
     if low > 0 and high > LOGARITHMIC * low:
         return np.geomspace(low, high, count)

@@ -29,7 +29,7 @@ YARDSTICK_SEED = 1
 """Seed of the noise on which references are compared with each other; searches of parameters use another."""
 
 YARDSTICK_EPISODES, YARDSTICK_AVERAGES = 8192, 512
-"""Episodes on which references are compared with each other; fewer where an episode has no end."""
+"""Episodes on which references are compared with each other; fewer for an infinite horizon."""
 
 SIMULATED = 16_384
 """Episodes from which the expected cost of a reference is estimated if it is not known exactly."""

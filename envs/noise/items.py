@@ -115,7 +115,7 @@ def as_item_noise(
             In traces the items keep their correlation. Two axes are always periods by items. Traces are an
             array, a list, a pandas DataFrame, or the path of a CSV file, see ``jumpgym.traces.read``.
         items: number of items.
-        horizon: periods in an episode; None for no end.
+        horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
         low: the least value allowed.
 

@@ -23,7 +23,7 @@ MAX_VALUES = 1_000_000
 """Most values of a discrete distribution."""
 
 STATIONARY_PERIODS = 1_000_000
-"""Periods of a problem without an end (``horizon=None``) for which observations stay in their bounds."""
+"""Periods of an infinite-horizon problem (``horizon=None``) for which observations stay in their bounds."""
 
 ALONE = np.zeros(1, dtype=np.int64)
 
@@ -35,7 +35,7 @@ class Noise(ABC):
         mean: expected value of a period.
         min: the least value of a period.
         max: the largest value of a period.
-        max_total: the largest sum of an episode; without an end, of ``STATIONARY_PERIODS`` periods.
+        max_total: the largest sum of an episode; for an infinite horizon, of ``STATIONARY_PERIODS`` periods.
     """
 
     mean: float
@@ -126,8 +126,8 @@ class TraceNoise(Noise):
 
     Args:
         series: recorded values by period; shape (periods,).
-        horizon: periods in an episode; None for no end, then an episode starts in any period and after the
-            last period goes on with the first.
+        horizon: periods in an episode; None for an infinite horizon. An episode then starts in any period,
+            and after the last period goes on with the first.
         stride: periods from one start to the next: 1 for rolling windows, ``horizon`` for whole episodes.
     """
 
@@ -188,7 +188,7 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
 
             Traces are an array, a list, a pandas Series or DataFrame, or the path of a CSV file, see
             ``jumpgym.traces.read``.
-        horizon: periods in an episode; None for no end.
+        horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
         low: the least value allowed.
 

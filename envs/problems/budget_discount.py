@@ -30,7 +30,7 @@ class BudgetState(NamedTuple):
         inventory: net stock in units, negative when demand is backlogged; shape (...,).
         pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
         money: money that orders can be paid from now; shape (...,).
-        period: periods gone by; shape (...,).
+        period: elapsed periods; shape (...,).
     """
 
     inventory: Any
@@ -183,7 +183,7 @@ class BudgetDiscount(HindsightProblem):
         return self.stock.infer_noise(before, gate, quantity, after)
 
     def observe(self, state: BudgetState) -> Any:
-        """Observation (..., L + 3): net stock, orders under way by arrival, money, periods gone by."""
+        """Observation (..., L + 3): net stock, orders under way by arrival, money, elapsed periods."""
         inventory, pipeline, money, period = state
         xp = self.constants(period).xp
         entries = [inventory[..., None], pipeline, money[..., None]]
@@ -265,7 +265,7 @@ class BudgetDiscountEnv(HybridEnv):
     | 0 | net stock, units (negative: backlog) | initial - most demand, or 0 | initial + horizon * max_order |
     | 1 ... lead_time | units that arrive in 0, 1, ... periods | 0 | max_order |
     | 1 + lead_time | money | 0 | budget + horizon * income |
-    | last | periods gone by (not with `horizon=None`) | 0 | horizon |
+    | last | elapsed periods (not with `horizon=None`) | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period, with `x` the net stock after demand:
@@ -294,7 +294,7 @@ class BudgetDiscountEnv(HybridEnv):
     | `unmet_demand` | `"lost"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
-    | `horizon` | 50 | periods; None for no end |
+    | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
     | `max_order` | 80.0 | largest order |
 

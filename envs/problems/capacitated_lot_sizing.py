@@ -129,7 +129,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     |-----|-------------|-----|-----|
     | 0 ... n - 1 | net stock of each item, units | initial - most demand | initial + horizon * largest lot |
     | n ... | units of each item that arrive in 0 periods, then in 1, ... | 0 | largest lot |
-    | last | periods gone by; left out without a horizon | 0 | horizon |
+    | last | elapsed periods; left out without a horizon | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period: for each item, with `x` its net stock after demand (negative: backlog),
@@ -161,7 +161,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until a lot arrives |
     | `initial_inventory` | 0.0 | a number, an array (n,), or a pair (low, high) of such |
-    | `horizon` | 50 | periods; None: no end |
+    | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default capacity is for two items; it does

@@ -69,7 +69,7 @@ class FreeShippingEnv(HybridEnv):
     |-----|-------------|-----|-----|
     | 0 | net stock, units (negative: backlog) | initial - most demand | initial + horizon * max_order |
     | 1 ... lead_time | units that arrive in 0, 1, ... periods | 0 | max_order |
-    | last | periods gone by | 0 | horizon |
+    | last | elapsed periods | 0 | horizon |
 
     With `horizon=None` the last entry is left out, and the bounds of the stock hold for 1,000,000 periods.
 
@@ -96,7 +96,7 @@ class FreeShippingEnv(HybridEnv):
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
-    | `horizon` | 50 | periods, or None for no end |
+    | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
     | `max_order` | 200.0 | largest order |
 

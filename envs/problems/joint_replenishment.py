@@ -198,7 +198,7 @@ class JointReplenishmentEnv(HybridEnv):
     |-----|-------------|-----|-----|
     | 0 ... n - 1 | net stock of each item, units | initial - most demand | initial + horizon * max_order |
     | n ... | units of each item that arrive in 0 periods, then in 1, ... | 0 | max_order |
-    | last | periods gone by; left out without a horizon | 0 | horizon |
+    | last | elapsed periods; left out without a horizon | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period: `truck_cost * trucks`, and for each item, with `x` its net stock after
@@ -233,7 +233,7 @@ class JointReplenishmentEnv(HybridEnv):
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, an array (n,), or a pair (low, high) of such |
-    | `horizon` | 50 | periods; None: no end |
+    | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default largest order is the load of all

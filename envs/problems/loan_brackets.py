@@ -26,7 +26,7 @@ class LoanState(NamedTuple):
     Attributes:
         cash: cash in hand, negative when overdrawn; shape (...,).
         due: repayments with interest, entry j in j periods (0: in this one); shape (..., longest term).
-        period: periods gone by; shape (...,).
+        period: elapsed periods; shape (...,).
     """
 
     cash: Any
@@ -154,7 +154,7 @@ class LoanBrackets(HindsightProblem):
         return self.constants(quantity).xp.clip(need, self.cash_need.min, self.cash_need.max)
 
     def observe(self, state: LoanState) -> Any:
-        """Observation (..., longest term + 2): cash, repayments due in 0, 1, ... periods, periods gone by."""
+        """Observation (..., longest term + 2): cash, repayments due in 0, 1, ... periods, elapsed periods."""
         cash, due, period = state
         entries = [cash[..., None], due]
         entries = entries if self.horizon is None else [*entries, period[..., None]]
@@ -240,7 +240,7 @@ class LoanBracketsEnv(HybridEnv):
     |-----|-------------|-----|-----|
     | 0 | cash, negative: overdrawn | initial - most that can be paid | initial + most that can come in |
     | 1 ... longest term | due in 0, 1, ... periods, with interest | 0 | one loan of each bracket |
-    | last | periods gone by (not with `horizon=None`) | 0 | horizon |
+    | last | elapsed periods (not with `horizon=None`) | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period, with `x` the cash at its end: fee and interest of the loan taken,
@@ -268,7 +268,7 @@ class LoanBracketsEnv(HybridEnv):
     | `deposit_rate` | 0.002 | earned per unit of cash at the end of a period; at most the lowest rate |
     | `cash_need` | `scipy.stats.norm(0, 60_000)` | frozen scipy distribution, or traces (episodes, horizon) |
     | `initial_cash` | 100000 | a number, or a pair (low, high) |
-    | `horizon` | 24 | periods; None for no end |
+    | `horizon` | 24 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.

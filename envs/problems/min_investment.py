@@ -25,7 +25,7 @@ class InvestmentState(NamedTuple):
 
     Attributes:
         wealth: money, shape (...,).
-        period: periods gone by, shape (...,).
+        period: elapsed periods, shape (...,).
     """
 
     wealth: Any
@@ -149,7 +149,7 @@ class MinInvestment(HindsightProblem):
         wanted = xp.sum(kept * beyond, axis=-1)
         factor = free / xp.maximum(xp.maximum(wanted, free), c.least)
         share = xp.where(wanted <= free, c.one, factor)[..., None]
-        # A vehicle that is not kept keeps its quantity, which has no weight, but for a decision that is hard.
+        # A vehicle that is not kept keeps its quantity, which has no weight, except for a hard decision.
         amount = xp.where(kept > 0, c.min_investment + share * beyond, c.zero)
         flat = quantity.shape
         gates = xp.reshape(xp.stack([off + on - kept, kept], axis=-1), flat)
@@ -201,7 +201,7 @@ class MinInvestment(HindsightProblem):
         return xp.maximum(xp.minimum(returned, c.largest_return), c.least_return)
 
     def observe(self, state: InvestmentState) -> Any:
-        """Observation (..., 2): wealth, periods gone by."""
+        """Observation (..., 2): wealth, elapsed periods."""
         return array_namespace(state.period).stack([state.wealth, state.period], axis=-1)
 
     def quantity_from(self, observation: Any, output: Any) -> Any:
@@ -303,7 +303,7 @@ class MinInvestmentEnv(HybridEnv):
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
     | 0 | wealth | 0 | the most that can be reached |
-    | 1 | periods gone by | 0 | horizon |
+    | 1 | elapsed periods | 0 | horizon |
 
     ## Rewards
     In the last period the utility of wealth at its end, `log(wealth)` or `wealth`; 0 before. In the logarithm

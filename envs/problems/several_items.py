@@ -38,7 +38,7 @@ class ItemsState(NamedTuple):
     Attributes:
         inventory: net stock of each item in units, negative when demand is backlogged; shape (..., n).
         pipeline: orders under way in units, row j arrives in j periods (0: in this one); shape (..., L, n).
-        period: periods gone by; shape (...,).
+        period: elapsed periods; shape (...,).
     """
 
     inventory: Any
@@ -69,7 +69,7 @@ class MultiItemInventory(HindsightProblem):
         lead_time: periods until an order arrives; 0: before the demand of its period.
         initial_inventory: units in stock before the first period: a number, an array (n,), or a pair (low,
             high) of such to draw from uniformly, each item for itself. A tuple or list of two is a pair.
-        horizon: number of periods; None for a stationary problem without an end, whose observations leave the
+        horizon: number of periods; None for an infinite-horizon problem, whose observations leave the
             period out.
         discount: factor in (0, 1] applied to the cost of each later period.
 
@@ -286,7 +286,7 @@ class MultiItemInventory(HindsightProblem):
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: ItemsState) -> Any:
-        """Observation (..., n * (L + 1) + 1): net stocks, orders under way by arrival, periods gone by."""
+        """Observation (..., n * (L + 1) + 1): net stocks, orders under way by arrival, elapsed periods."""
         inventory, pipeline, period = state
         xp = self.constants(period).xp
         parts = [inventory]

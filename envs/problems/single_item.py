@@ -25,7 +25,7 @@ class InventoryState(NamedTuple):
     Attributes:
         inventory: net stock in units, negative when demand is backlogged; shape (...,).
         pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
-        period: periods gone by; shape (...,).
+        period: elapsed periods; shape (...,).
     """
 
     inventory: Any
@@ -49,7 +49,7 @@ class SingleItemInventory(HindsightProblem):
         unmet_demand: "backlog" or "lost".
         initial_inventory: units in stock before the first period, or a pair (low, high) to draw from
             uniformly.
-        horizon: number of periods; None for a stationary problem without an end, whose observations leave the
+        horizon: number of periods; None for an infinite-horizon problem, whose observations leave the
             period out.
         discount: factor in (0, 1] applied to the cost of each later period.
 
@@ -159,7 +159,7 @@ class SingleItemInventory(HindsightProblem):
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: InventoryState) -> Any:
-        """Observation (..., L + 2): net stock, orders under way by arrival, periods gone by."""
+        """Observation (..., L + 2): net stock, orders under way by arrival, elapsed periods."""
         inventory, pipeline, period = state
         xp = self.constants(period).xp
         if self.horizon is None:

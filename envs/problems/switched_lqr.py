@@ -25,7 +25,7 @@ class SwitchedLQRState(NamedTuple):
 
     Attributes:
         x: state of the system, shape (..., n).
-        period: periods gone by, shape (...,).
+        period: elapsed periods, shape (...,).
     """
 
     x: Any
@@ -160,7 +160,7 @@ class SwitchedLQR(HindsightProblem):
         return c.xp.maximum(c.xp.minimum(disturbance, c.largest_noise), -c.largest_noise)
 
     def observe(self, state: SwitchedLQRState) -> Any:
-        """Observation (..., n + 1): state of the system, periods gone by."""
+        """Observation (..., n + 1): state of the system, elapsed periods."""
         return array_namespace(state.period).concat([state.x, state.period[..., None]], axis=-1)
 
     def quantity_from(self, observation: Any, output: Any) -> Any:
@@ -276,7 +276,7 @@ class SwitchedLQREnv(HybridEnv):
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
     | 0 ... n - 1 | state of the system | minus the most that can be reached | the most that can be reached |
-    | n | periods gone by | 0 | horizon |
+    | n | elapsed periods | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period in state `x` with mode `k` and control `u`:

@@ -70,7 +70,7 @@ class TruckCapacityEnv(HybridEnv):
     |-----|-------------|-----|-----|
     | 0 | net stock, units (negative: backlog) | initial - most demand | initial + horizon * most trucks |
     | 1 ... lead_time | units that arrive in 0, 1, ... periods | 0 | max_trucks * truck_capacity |
-    | last | periods gone by | 0 | horizon |
+    | last | elapsed periods | 0 | horizon |
 
     ## Rewards
     Minus the cost of the period, with `x` the net stock after demand:
@@ -82,7 +82,7 @@ class TruckCapacityEnv(HybridEnv):
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
 
     ## Episode End
-    Terminated after `horizon` periods. There is no truncation.
+    Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.
 
     ## Arguments
     | Name | Default | Meaning |
@@ -97,7 +97,7 @@ class TruckCapacityEnv(HybridEnv):
     | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
-    | `horizon` | 50 | periods |
+    | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | in (0, 1] |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.

@@ -145,7 +145,7 @@ def test_tensorboard_gets_every_scalar(tmp_path, iterations):
     assert [cost.step for cost in costs] == [n * ITERATION for n in expected]
     assert costs[-1].value == pytest.approx(agent.logger.values["rollout/cost"])
     agent.save(tmp_path / "agent.zip")
-    assert MixedGradient.load(tmp_path / "agent.zip", SETUP).tensorboard_log == os.fspath(log)
+    assert MixedGradient.load(tmp_path / "agent.zip", SETUP).settings.tensorboard_log == os.fspath(log)
 
 
 def test_the_progress_bar_reaches_its_end(capsys):
