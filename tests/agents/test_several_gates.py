@@ -193,7 +193,7 @@ def test_predictions_have_a_regime_for_each_gate_and_an_admissible_quantity(cls,
 def test_without_an_end_agents_that_need_one_refuse_and_say_what_to_do(cls):
     with pytest.raises(
         ValueError,
-        match=f"{cls.__name__} learns whole episodes, .* horizon=None; make the problem with a horizon, ",
+        match=f"{cls.__name__} learns whole episodes, .* make the problem with a horizon, ",
     ):
         new(cls, TwoItems(None))
 
