@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from jumpgym import NotApplicable
 from jumpgym.baselines import (
     FullTruckPolicy,
     MinOrderPolicy,
@@ -12,6 +13,7 @@ from jumpgym.baselines import (
     best_full_truck,
     best_min_order,
     best_ss,
+    jump_ignoring,
     stationary_cost,
 )
 from jumpgym.baselines.evaluation import evaluate
@@ -139,3 +141,32 @@ def test_traces_are_searched_by_simulation():
 def test_policies_that_do_not_fit_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("search", "purpose"),
+    [(best_classical, "a classical policy"), (jump_ignoring, "a policy that ignores the jump")],
+)
+def test_a_class_from_outside_is_registered_in_one_line(search, purpose):
+    base = type(setup_cost())
+
+    class Foreign(base.__mro__[1]):
+        initial_state = noise = step = observe = None
+
+        def __init__(self):
+            pass
+
+    with pytest.raises(NotApplicable, match=f"Foreign is not supported: {purpose} .*SingleItemInventory"):
+        search(Foreign())
+    policy = SSPolicy(setup_cost(), 1, 2)
+    search.register(Foreign, lambda problem, progress=None: policy)
+    assert search(Foreign()) is policy
+
+
+def test_a_search_is_silent_unless_it_is_given_a_progress(capsys):
+    problem = setup_cost(demand=scipy.stats.poisson(2), horizon=4)
+    lines = []
+    assert repr(best_ss(problem, lines.append)) == repr(best_ss(problem))
+    assert lines
+    assert all("policies compared" in line for line in lines)
+    assert capsys.readouterr() == ("", "")

@@ -8,7 +8,7 @@ import pytest
 
 import jumpgym
 from jumpgym import as_problem
-from jumpgym.baselines import best_classical, evaluate, solve
+from jumpgym.baselines import Evaluation, best_classical, evaluate, solve
 from jumpgym.baselines.evaluation import decide, draw
 from jumpgym.baselines.ppo import make_ppo
 from jumpgym.baselines.runs.measure import Reference
@@ -133,3 +133,50 @@ def test_policies_are_recorded_where_the_optimum_goes():
 def test_the_package_imports_neither_torch_nor_sb3():
     code = "import sys, jumpgym.baselines; assert not {'torch', 'stable_baselines3'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Answering:
+    """A policy that returns what a function makes of the number of observations."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def predict(self, observation, deterministic=True):
+        return self.answer(len(observation))
+
+
+@pytest.mark.parametrize(
+    ("env", "answer", "error", "message"),
+    [
+        (SETUP_COST, lambda m: None, TypeError, r"must return a pair \(action, state\), not NoneType None"),
+        (SETUP_COST, np.zeros, TypeError, r"not an array of shape \(8,\) and type float64"),
+        (SETUP_COST, lambda m: (5, None), ValueError, r"returned, as action, int 5, .*must be a pair"),
+        (SETUP_COST, lambda m: ((np.ones(m - 1, int), np.ones(m - 1)), None), ValueError, "each of the 8"),
+        (SETUP_COST, lambda m: ((np.ones(m, int), np.ones(m - 1)), None), ValueError, "8 regimes and 7"),
+        (SETUP_COST, lambda m: ((np.ones((m, 2), int), np.ones(m)), None), ValueError, r"regime of shape"),
+        (SETUP_COST, lambda m: ((np.full(m, 2), np.ones(m)), None), ValueError, r"regime=2 .* \[0, 1\]"),
+        (SETUP_COST, lambda m: ((np.full(m, 0.5), np.ones(m)), None), ValueError, "regime=0.5 must be an"),
+        (SETUP_COST, lambda m: ((np.ones(m, int), np.full(m, np.nan)), None), ValueError, "quantity is NaN"),
+        ("jumpgym/JointReplenishment-v0", lambda m: ((np.ones(m, int), np.ones((m, 2))), None), ValueError,
+         r"regime of shape \(8,\) must have shape \(m, 3\)"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_named(env, answer, error, message):
+    with pytest.raises(error, match=f"Answering.predict .*{message}"):
+        evaluate(Answering(answer), env, 8)
+
+
+def test_actions_of_the_wrong_shape_under_a_wrapper_are_named():
+    env = BoxAction(gym.make(SETUP_COST))
+    with pytest.raises(ValueError, match=r"Answering.predict .* an array of shape \(8, 3\)"):
+        evaluate(Answering(lambda m: (np.zeros((m, 3)), None)), env, 8)
+
+
+def test_a_policy_needs_predict():
+    with pytest.raises(TypeError, match="must have a method predict"):
+        evaluate(object(), SETUP_COST, 8)
+
+
+def test_evaluations_show_mean_error_and_episodes():
+    assert repr(Evaluation(np.array([1.0, 3.0] * 200))) == "2.000 ± 0.050 over 400 episodes"
+    assert repr(Evaluation(np.array([2.0]))) == "2 ± nan over 1 episodes"
