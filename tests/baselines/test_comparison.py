@@ -90,7 +90,7 @@ def test_csv(finished):
     np.testing.assert_allclose(rows.gap_percent, 100 * rows.difference / rows.reference_cost, rtol=1e-4)
     known = rows.loc["hindsight"]
     assert known.gap_percent < -5 * known.gap_se_percent
-    assert known.note == "32 episodes"
+    assert known.note == "64 episodes"
     rows = rows.drop("hindsight")
     np.testing.assert_allclose(rows.difference, rows.mean_cost - rows.mean_cost["optimum"], atol=0.02)
     learned = rows.loc[["mixed", "ppo-level"]]

@@ -126,7 +126,7 @@ def test_a_registered_method(registry, kiosk, tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     model = methods.make("house:wide", KIOSK, 0)
-    assert list(model.hidden) == [99, 99]
+    assert model.settings.hidden == (99, 99)
     assert methods.method("wide") is methods.method("house:wide")
     assert methods.description("house:wide") == "wide nets"
     with pytest.raises(ValueError, match=r"--methods='wide' must be given as package\.module:wide"):
