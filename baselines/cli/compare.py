@@ -79,7 +79,7 @@ def run_compare(args: argparse.Namespace) -> int:
     with usage_errors(TypeError, ValueError):
         runs = plan(
             args.preset,
-            environment_ids(args.env),
+            args.env and environment_ids(args.env),
             args.methods,
             args.seeds,
             args.budget,

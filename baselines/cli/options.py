@@ -75,10 +75,10 @@ def add_set(parser: argparse.ArgumentParser, **keywords: Any) -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", **{**settings, **keywords})
 
 
-def environment_ids(names: Sequence[str] | None) -> list[str] | None:
-    """The ids of environments, from names as ``environment_id`` takes them; None stays None."""
+def environment_ids(names: Sequence[str]) -> list[str]:
+    """The ids of environments, from names as ``environment_id`` takes them."""
     with usage_errors():
-        return None if names is None else [environment_id(name) for name in names]
+        return [environment_id(name) for name in names]
 
 
 def make_environment(name: str, assignments: Sequence[str]) -> Any:

@@ -28,7 +28,7 @@ def run_references(args: argparse.Namespace) -> int:
     from ..studies.references import tabulate
 
     with usage_errors(TypeError, ValueError):
-        failed = tabulate(environment_ids(args.env), args.output, args.command_line)
+        failed = tabulate(args.env and environment_ids(args.env), args.output, args.command_line)
     return 1 if failed else 0
 
 

@@ -61,7 +61,7 @@ def run_tune(args: argparse.Namespace) -> int:
     with usage_errors(NotImplementedError, TypeError, ValueError):
         tune(
             args.method,
-            environment_ids(args.env) or [],
+            environment_ids(args.env),
             args.budget,
             args.trial_seconds,
             seeds=args.seeds,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
 
+from ..policy import FloatArray
 from .bellman import (
     LOWER,
     TOLERANCE,
@@ -17,7 +18,7 @@ from .bellman import (
     refine,
     rows_by_period,
 )
-from .joint_lattice import Decision, FloatArray, ItemLattice, JointProcess
+from .joint_lattice import Decision, ItemLattice, JointProcess
 from .joint_orders import JointProblem, choices, largest_demand, lattice_orders, lattice_steps
 from .lattice import ROUNDING, nearest_index, refuse_traces, standard_deviation
 from .result import Optimum

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from jumpgym.demand import Demand
 
+from ..policy import FloatArray
 from .bellman import LOWER, TOLERANCE, UPPER, cheapest
 from .lattice import demand_matrix, demand_weights, start_weights, stock_costs
-
-FloatArray = NDArray[np.float64]
 
 
 class Orders(NamedTuple):

@@ -15,12 +15,7 @@ from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
 
-from ..policy import Policy
-
-FloatArray = NDArray[np.float64]
-
-ROUNDING = 1e-4
-"""Positions that differ by less, in units, are taken as equal, since observations are float32."""
+from ..policy import ROUNDING, FloatArray, Policy
 
 
 class ItemsPolicy(Policy):

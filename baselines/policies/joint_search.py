@@ -14,10 +14,10 @@ from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
 
 from ..evaluation import draw
+from ..policy import FloatArray
 from .descent import Progress
 from .joint_policies import (
     CanOrderPolicy,
-    FloatArray,
     ItemsPolicy,
     JointFullTruckPolicy,
     PeriodicPolicy,

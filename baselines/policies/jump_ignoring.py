@@ -16,10 +16,10 @@ from jumpgym.problems.switched_lqr import SwitchedLQR
 
 from ..evaluation import draw
 from ..generic import resolve
-from ..policy import Policy
+from ..policy import FloatArray, Policy
 from .descent import Point, best_policy, mean_costs
 from .investment_policies import ConstantFractionPolicy
-from .joint_policies import FloatArray, ItemsPolicy
+from .joint_policies import ItemsPolicy
 from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
 from .stationary import StationaryPolicy, search_steps, stationary_costs
 from .switched_lqr_policies import best_fixed_mode

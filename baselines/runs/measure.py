@@ -120,8 +120,7 @@ class Reference:
         cost = exact_cost(policy)
         if cost is None or self.exactness == "simulated":
             return self._gap(self._on_yardstick(policy), self.yardstick_costs)
-        percent = 100 / abs(self.cost) if self.cost else float("nan")
-        return Gap(cost, 0.0, cost - self.cost, 0.0, percent * (cost - self.cost), 0.0)
+        return Gap(cost, 0.0, cost - self.cost, 0.0, self._percent * (cost - self.cost), 0.0)
 
     def hindsight_gap(self, traces: int) -> Gap:
         """The gap of perfect hindsight, which is negative, on the first ``traces`` of the same sample.
@@ -144,9 +143,13 @@ class Reference:
     def _gap(self, costs: NDArray[np.float64], reference_costs: NDArray[np.float64]) -> Gap:
         """The gap of costs to those of the reference in the same episodes."""
         difference = costs - reference_costs
-        mean, error = float(difference.mean()), standard_error(difference)
-        percent = 100 / abs(self.cost) if self.cost else float("nan")
+        mean, error, percent = float(difference.mean()), standard_error(difference), self._percent
         return Gap(float(costs.mean()), standard_error(costs), mean, error, percent * mean, percent * error)
+
+    @property
+    def _percent(self) -> float:
+        """What turns a difference of costs into per cent of the reference's cost; NaN if that is 0."""
+        return 100 / abs(self.cost) if self.cost else float("nan")
 
     def own_gap(self, episodes: int) -> Gap:
         """The gap of the reference itself, which is 0."""
@@ -155,7 +158,7 @@ class Reference:
 
     @cached_property
     def chart(self) -> Chart:
-        """Where policies are drawn: what the reference visits, see ``charts.chart_around``."""
+        """Where policies are drawn: what the reference visits, see ``decisions.chart_around``."""
         return chart_around(self.optimum, self.problem, self.seed)
 
     @cached_property
