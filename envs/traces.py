@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from . import checks
+from .reading.records import Records as Records
 
 KINDS = (np.ndarray, pd.DataFrame, pd.Series, list, tuple, str, os.PathLike)
 """What ``read`` takes."""
