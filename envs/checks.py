@@ -129,15 +129,16 @@ def determined(name: str, known: Any, why: str) -> None:
 
 def unknown_index(name: str, value: Any, count: int, row: int | None = None) -> ValueError:
     """The error for an index that is none of 0, ..., ``count - 1``, in environment ``row`` of a batch."""
-    return ValueError(f"{_action(row)}: {name}={value!r} must be an integer in [0, {count - 1}]")
+    return ValueError(f"{action_of(row)}: {name}={value!r} must be an integer in [0, {count - 1}]")
 
 
 def nan_quantity(row: int | None = None) -> ValueError:
     """The error for a quantity that is NaN, in environment ``row`` of a batch."""
     return ValueError(
-        f"{_action(row)}: quantity is NaN; it must be a number, it is projected on the regime's interval"
+        f"{action_of(row)}: quantity is NaN; it must be a number, it is projected on the regime's interval"
     )
 
 
-def _action(row: int | None) -> str:
+def action_of(row: int | None) -> str:
+    """What to call an action in an error: that of environment ``row``, of a batch."""
     return "action" if row is None else f"action of environment {row}"

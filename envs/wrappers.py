@@ -24,11 +24,12 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from . import checks
+from .adapters.decisions import Decision
 from .adapters.registry import as_problem
 from .adapters.views import (
     ActionView,
     BoxView,
-    Decision,
     DictView,
     LevelGridView,
     QuantityGridView,
@@ -59,8 +60,6 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
                 f"{type(self).__name__} needs a jumpgym environment with actions (regime, quantity), "
                 f"but the actions of {env} are {env.action_space}"
             )
-        # Lists, not arrays, so that the specification can be written as JSON.
-        parameters = {name: None if p is None else _as_lists(p) for name, p in parameters.items()}
         RecordConstructorArgs.__init__(self, **parameters)
         gym.ActionWrapper.__init__(self, env)
         self.view = view(as_problem(env), **parameters)
@@ -82,17 +81,29 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
 
 
 class BoxAction(ViewWrapper):
-    """One ``Box``: a column for the regime of each gate, rounded to an index, then the quantities."""
+    """One ``Box``: a column for the regime of each gate, rounded to an index, then the quantities.
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env, BoxView)
+    Args:
+        env: a jumpgym environment.
+        normalize: True scales every column linearly to [-1, 1], the range that the Gaussian policies of PPO
+            and others need; a column outside of it is refused. False leaves indices, and quantities in units.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], normalize: bool = True) -> None:
+        super().__init__(env, BoxView, normalize=checks.choice("normalize", normalize, (False, True)))
 
 
 class BoxQuantity(ViewWrapper):
-    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them."""
+    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them.
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env, QuantityView)
+    Args:
+        env: a jumpgym environment.
+        normalize: True scales each quantity linearly to [-1, 1], from the least to the largest that any
+            regime admits; a value outside of it is refused. False leaves units.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], normalize: bool = True) -> None:
+        super().__init__(env, QuantityView, normalize=checks.choice("normalize", normalize, (False, True)))
 
 
 class DiscreteQuantity(ViewWrapper):
@@ -105,7 +116,7 @@ class DiscreteQuantity(ViewWrapper):
     """
 
     def __init__(self, env: gym.Env[Any, Any], quantities: Sequence[Any] | None = None) -> None:
-        super().__init__(env, QuantityGridView, quantities=quantities)
+        super().__init__(env, QuantityGridView, quantities=_as_lists(quantities))
 
 
 class DiscreteLevel(ViewWrapper):
@@ -118,7 +129,7 @@ class DiscreteLevel(ViewWrapper):
     """
 
     def __init__(self, env: gym.Env[Any, Any], levels: Sequence[Any] | None = None) -> None:
-        super().__init__(env, LevelGridView, levels=levels)
+        super().__init__(env, LevelGridView, levels=_as_lists(levels))
 
 
 class DictAction(ViewWrapper):
@@ -129,5 +140,8 @@ class DictAction(ViewWrapper):
 
 
 def _as_lists(values: Any) -> Any:
+    """A grid, or several, as lists instead of arrays, so that the specification can be written as JSON."""
+    if values is None:
+        return None
     nested = [_as_lists(value) if np.ndim(value) else value for value in values]
     return [value.item() if isinstance(value, np.generic) else value for value in nested]

@@ -22,16 +22,17 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
 
 from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym.adapters.decisions import Decision
 from jumpgym.adapters.env import draw_noise
 from jumpgym.adapters.grids import order_quantities
 from jumpgym.adapters.views import (
     ActionView,
     BoxLevelView,
     BoxView,
-    Decision,
     LevelGridView,
     QuantityGridView,
     QuantityView,
+    float_box,
 )
 from jumpgym.agents.networks.perceptrons import Tanh
 
@@ -58,7 +59,7 @@ class UnitQuantityView(ActionView):
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
-        self._quantity = QuantityView(problem)
+        self._quantity = QuantityView(problem, normalize=False)
         self.space = spaces.Box(-1.0, 1.0, self._quantity.space.shape, np.float32)
         grids = order_quantities(problem)
         self._low, self._high = (np.array([grid[end] for grid in grids]) for end in (0, -1))
@@ -79,7 +80,12 @@ class UnitLevelView(BoxLevelView):
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
         ones = np.ones(len(self.layout.quantity_gate))
-        self.space = self._columns(-ones, ones)
+        self.space = float_box(*self._bounds(-ones, ones))
+
+
+def _in_units(problem: HindsightProblem) -> BoxView:
+    """``BoxView`` for ``HybridActorCriticPolicy``, which gives indices of regimes and scales quantities."""
+    return BoxView(problem, normalize=False)
 
 
 @dataclass(frozen=True)
@@ -129,11 +135,11 @@ def _gates(problem: HindsightProblem) -> dict[str, Any]:
 
 LEARNERS: dict[str, Learner] = {
     "ppo-gate": Learner(BudgetedPPO, BoxLevelView, HybridActorCriticPolicy, _levels),
-    "ppo-gate-quantity": Learner(BudgetedPPO, BoxView, HybridActorCriticPolicy, _quantities),
+    "ppo-gate-quantity": Learner(BudgetedPPO, _in_units, HybridActorCriticPolicy, _quantities),
     "ppo-level": Learner(BudgetedPPO, LevelGridView),
     "ppo-quantity": Learner(BudgetedPPO, QuantityGridView),
     "ppo-box": Learner(BudgetedPPO, UnitQuantityView),
-    "ppo-stock": Learner(BudgetedPPO, BoxView, HybridActorCriticPolicy, _quantities, features=False),
+    "ppo-stock": Learner(BudgetedPPO, _in_units, HybridActorCriticPolicy, _quantities, features=False),
     "a2c": Learner(BudgetedA2C, BoxLevelView, HybridActorCriticPolicy, _levels),
     "trpo": Learner(BudgetedTRPO, BoxLevelView, HybridActorCriticPolicy, _levels),
     "ddpg": Learner(BudgetedDDPG, UnitLevelView, TD3Policy),

@@ -6,9 +6,13 @@ for one of 2,000: from the mean and standard deviation of demand, and from the e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..demand import DiscreteDemand
 from ..problem import HindsightProblem
 from ..problems.single_item import SingleItemInventory
@@ -64,6 +68,28 @@ def order_quantities(problem: HindsightProblem) -> list[NDArray[np.float64]]:
     spaced = _in_whole_units(problem, np.linspace(0.0, largest, POINTS))
     grid = np.concatenate([[0.0], spaced, ends_of_regimes[ends_of_regimes <= largest]])
     return [np.unique(regimes.project(regimes.membership(grid), grid))]
+
+
+def checked_grids(problem: HindsightProblem, name: str, values: Sequence[Any]) -> list[NDArray[np.float64]]:
+    """The grids that a user gave: one, or with several quantities one for each.
+
+    Raises:
+        ValueError: if a grid is empty, not ascending or not finite, naming the parameter.
+    """
+    count = len(problem.layout.quantity_gate)
+    each = [values] if count == 1 else list(values)
+    if len(each) != count:
+        raise ValueError(f"{name}: {len(each)} grids must be {count}, one for each quantity")
+    return [_grid(name, grid) for grid in each]
+
+
+def _grid(name: str, values: Any) -> NDArray[np.float64]:
+    grid = checks.real_array(name, values)
+    if grid.ndim != 1 or len(grid) == 0 or not np.all(np.isfinite(grid)) or np.any(np.diff(grid) <= 0):
+        raise ValueError(
+            f"{name}={values!r} must be a list of finite numbers in ascending order, without repetition"
+        )
+    return grid
 
 
 def _admitted(

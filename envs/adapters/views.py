@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from .. import checks
 from ..problem import HindsightProblem
 from ..problems.single_item import SingleItemInventory
-from .grids import OUTPUTS, order_levels, order_quantities
-
-Decision = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Regime of each gate (m, G) and quantities (m, n), in units, of each environment of a batch."""
+from .decisions import Decision, UnitScale, checked_indices, checked_quantities, hybrid_decision
+from .grids import OUTPUTS, checked_grids, order_levels, order_quantities
 
 
 class ActionView(ABC):
@@ -69,10 +67,14 @@ def gate_space(problem: HindsightProblem) -> spaces.Discrete | spaces.MultiDiscr
     return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(list(gates))
 
 
+def float_box(low: NDArray[np.float64], high: NDArray[np.float64]) -> spaces.Box:
+    """A float32 ``Box`` between two arrays."""
+    return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+
 def quantity_space(problem: HindsightProblem) -> spaces.Box:
     """The space of quantities (n,): from the least to the largest that any regime admits."""
-    low, high = problem.layout.quantity_low, problem.layout.quantity_high
-    return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+    return float_box(problem.layout.quantity_low, problem.layout.quantity_high)
 
 
 class TupleView(ActionView):
@@ -90,7 +92,7 @@ class TupleView(ActionView):
             regime, quantity = zip(*action, strict=True) if isinstance(action, list) else action
         except (TypeError, ValueError):
             raise ValueError(f"action={action!r} must be a pair (regime, quantity)") from None
-        return _decision(self.problem, regime, quantity)
+        return hybrid_decision(self.layout, regime, quantity)
 
     def batch_of_one(self, action: Any) -> Any:
         """See ``ActionView.batch_of_one``."""
@@ -109,7 +111,7 @@ class DictView(ActionView):
         """See ``ActionView.decode``; ``action`` maps "regime" to (m,) or (m, G) and "quantity" to (m, n)."""
         if not isinstance(action, Mapping) or set(action) != {"regime", "quantity"}:
             raise ValueError(f"action={action!r} must be a dict with the keys 'regime' and 'quantity'")
-        return _decision(self.problem, action["regime"], action["quantity"])
+        return hybrid_decision(self.layout, action["regime"], action["quantity"])
 
     def batch_of_one(self, action: Any) -> Any:
         """See ``ActionView.batch_of_one``."""
@@ -117,16 +119,23 @@ class DictView(ActionView):
 
 
 class BoxView(ActionView):
-    """``Box`` of G + n columns: the regime of each gate, rounded to the nearest index, and the quantities."""
+    """``Box`` of G + n columns: the regime of each gate, rounded to the nearest index, and the quantities.
 
-    def __init__(self, problem: HindsightProblem) -> None:
+    Args:
+        problem: the problem whose decisions are meant.
+        normalize: True scales every column linearly to [-1, 1], which is the range that Gaussian policies of
+            unit width need; columns outside of it are refused. False leaves indices of regimes, and units.
+    """
+
+    def __init__(self, problem: HindsightProblem, *, normalize: bool) -> None:
         super().__init__(problem)
-        self.space = self._columns(self.layout.quantity_low, self.layout.quantity_high)
+        bounds = self._bounds(self.layout.quantity_low, self.layout.quantity_high)
+        self._scale = UnitScale(*bounds) if normalize else None
+        self.space = self._scale.space if self._scale else float_box(*bounds)
 
-    def _columns(self, low: Any, high: Any) -> spaces.Box:
+    def _bounds(self, low: Any, high: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         gates = np.array(self.layout.gates)
-        lowest, highest = np.concatenate([0 * gates, low]), np.concatenate([gates - 1, high])
-        return spaces.Box(lowest.astype(np.float32), highest.astype(np.float32), dtype=np.float32)
+        return np.concatenate([0.0 * gates, low]), np.concatenate([gates - 1.0, high])
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array (m, G + n)."""
@@ -137,7 +146,9 @@ class BoxView(ActionView):
             raise ValueError(
                 f"action of shape {columns.shape} must have shape (m, {width}): {gates} regimes, quantities"
             )
-        return _decision(self.problem, np.rint(columns[:, :gates]), columns[:, gates:])
+        if self._scale:
+            columns = self._scale.restore(columns)
+        return hybrid_decision(self.layout, np.rint(columns[:, :gates]), columns[:, gates:])
 
 
 class BoxLevelView(BoxView):
@@ -148,9 +159,9 @@ class BoxLevelView(BoxView):
     """
 
     def __init__(self, problem: HindsightProblem) -> None:
-        super().__init__(problem)
+        super().__init__(problem, normalize=False)
         count = len(self.layout.quantity_gate)
-        self.space = self._columns(np.full(count, OUTPUTS[0]), np.full(count, OUTPUTS[1]))
+        self.space = float_box(*self._bounds(np.full(count, OUTPUTS[0]), np.full(count, OUTPUTS[1])))
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array (m, G + n), observation is needed, (m, d)."""
@@ -163,20 +174,28 @@ class BoxLevelView(BoxView):
 class QuantityView(ActionView):
     """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them.
 
+    Args:
+        problem: the problem whose decisions are meant.
+        normalize: as in ``BoxView``.
+
     Raises:
         NotImplementedError: if the problem's regimes do not follow from the quantities.
     """
 
     space: spaces.Box
 
-    def __init__(self, problem: HindsightProblem) -> None:
+    def __init__(self, problem: HindsightProblem, *, normalize: bool) -> None:
         super().__init__(problem)
-        self.space = quantity_space(problem)
+        bounds = self.layout.quantity_low, self.layout.quantity_high
+        self._scale = UnitScale(*bounds) if normalize else None
+        self.space = self._scale.space if self._scale else float_box(*bounds)
         problem.membership(np.zeros(self.space.shape))  # refuses what has none
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array of quantities (m, n)."""
-        asked = _quantities(action, len(self.layout.quantity_gate))
+        asked = checked_quantities(action, len(self.layout.quantity_gate))
+        if self._scale:
+            asked = self._scale.restore(asked)
         return self.problem.membership(asked), asked
 
 
@@ -197,7 +216,7 @@ class GridView(ActionView):
 
     def points(self, action: Any) -> NDArray[np.float64]:
         """The points of the grids (m, n) that indices (m,) or (m, n) stand for."""
-        index = _indices("index", action, [len(grid) for grid in self.grids])
+        index = checked_indices("index", action, [len(grid) for grid in self.grids])
         return np.stack([grid[index[:, j]] for j, grid in enumerate(self.grids)], axis=-1)
 
 
@@ -214,7 +233,11 @@ class QuantityGridView(GridView):
     """
 
     def __init__(self, problem: HindsightProblem, quantities: Sequence[Any] | None = None) -> None:
-        grids = order_quantities(problem) if quantities is None else _grids(problem, "quantities", quantities)
+        grids = (
+            order_quantities(problem)
+            if quantities is None
+            else checked_grids(problem, "quantities", quantities)
+        )
         bounds = zip(problem.layout.quantity_low, problem.layout.quantity_high, strict=True)
         for grid, (low, high) in zip(grids, bounds, strict=True):
             if grid[0] < low or grid[-1] > high:
@@ -245,7 +268,7 @@ class LevelGridView(GridView):
 
     def __init__(self, problem: HindsightProblem, levels: Sequence[Any] | None = None) -> None:
         super().__init__(
-            problem, order_levels(problem) if levels is None else _grids(problem, "levels", levels)
+            problem, order_levels(problem) if levels is None else checked_grids(problem, "levels", levels)
         )
 
     def decode(self, observation: Any, action: Any) -> Decision:
@@ -260,66 +283,3 @@ class LevelGridView(GridView):
             asked = self.problem.quantity_from(seen, output)[:, last]
         asked = np.maximum(asked, self.layout.quantity_low)
         return self.problem.membership(asked), asked
-
-
-def _grids(problem: HindsightProblem, name: str, values: Sequence[Any]) -> list[NDArray[np.float64]]:
-    count = len(problem.layout.quantity_gate)
-    each = [values] if count == 1 else list(values)
-    if len(each) != count:
-        raise ValueError(f"{name}: {len(each)} grids must be {count}, one for each quantity")
-    return [_grid(name, grid) for grid in each]
-
-
-def _grid(name: str, values: Any) -> NDArray[np.float64]:
-    grid = checks.real_array(name, values)
-    if grid.ndim != 1 or len(grid) == 0 or not np.all(np.isfinite(grid)) or np.any(np.diff(grid) <= 0):
-        raise ValueError(
-            f"{name}={values!r} must be a list of finite numbers in ascending order, without repetition"
-        )
-    return grid
-
-
-def _decision(problem: HindsightProblem, regime: Any, quantity: Any) -> Decision:
-    layout = problem.layout
-    index, asked = _indices("regime", regime, layout.gates), _quantities(quantity, len(layout.quantity_gate))
-    if len(index) != len(asked):
-        raise ValueError(f"action: {len(index)} regimes and {len(asked)} quantities must be equally many")
-    return index, asked
-
-
-def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
-    """``values`` of shape (m, width) as they are, of shape (m,) with one column."""
-    if values.ndim == 1 and width == 1:
-        return values[:, None]
-    if values.ndim != 2 or values.shape[1] != width:
-        allowed = "(m,) or (m, 1)" if width == 1 else f"(m, {width})"
-        raise ValueError(f"action: {name} of shape {values.shape} must have shape {allowed}")
-    return values
-
-
-def _indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]:
-    given = checks.array(f"action: {name}", values)
-    if given.dtype.kind not in "iu":
-        given = checks.real_array(f"action: {name}", given)
-    given = _columns(name, given, len(counts))
-    index = given
-    wrong = (given < 0) | (given >= np.array(counts))
-    if given.dtype.kind == "f":
-        wrong |= given != np.rint(given)  # also NaN
-        index = np.where(wrong, 0, given)
-    if wrong.any():
-        row, gate = np.argwhere(wrong)[0].tolist()
-        named = name if len(counts) == 1 else f"{name} {gate}"
-        raise checks.unknown_index(
-            named, given[row, gate].item(), counts[gate], row if len(given) > 1 else None
-        )
-    return index.astype(np.int64, copy=False)
-
-
-def _quantities(values: Any, count: int) -> NDArray[np.float64]:
-    asked = _columns("quantity", checks.real_array("action: quantity", values), count)
-    missing = np.isnan(asked)
-    if missing.any():
-        row, _ = np.argwhere(missing)[0].tolist()
-        raise checks.nan_quantity(row if len(asked) > 1 else None)
-    return asked

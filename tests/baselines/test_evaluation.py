@@ -87,7 +87,7 @@ def test_actions_of_a_wrapper_are_decoded():
         def predict(self, observation, **kwargs):
             return np.stack([np.ones(len(observation)), 30 - observation[:, 0]], -1), None
 
-    env = BoxAction(gym.make(SETUP_COST))
+    env = BoxAction(gym.make(SETUP_COST), normalize=False)
     regime, quantity = decide(Box(), env, np.array([[10.0, 0.0], [40.0, 0.0]], dtype=np.float32))
     assert regime.tolist() == [[1], [1]]
     assert quantity.tolist() == [[20.0], [-10.0]]  # nothing is ordered: see HindsightProblem.carry_out

@@ -14,7 +14,7 @@ COPIES = 3
 
 def make(env_id="jumpgym/SetupCost-v0", **kwargs):
     problem = as_problem(env_id)
-    return ProblemVecEnv(problem, COPIES, BoxView(problem), **kwargs)
+    return ProblemVecEnv(problem, COPIES, BoxView(problem, normalize=False), **kwargs)
 
 
 @pytest.mark.parametrize("env_id", jumpgym.ENVIRONMENTS)
@@ -120,10 +120,10 @@ def test_noise_for_some_copies_only_is_refused():
 def test_a_problem_without_a_horizon_is_refused():
     problem = as_problem(gym.make("jumpgym/SetupCost-v0", horizon=None))
     with pytest.raises(ValueError, match="horizon=None: this batch runs whole episodes"):
-        ProblemVecEnv(problem, COPIES, BoxView(problem))
+        ProblemVecEnv(problem, COPIES, BoxView(problem, normalize=False))
 
 
 def test_a_number_of_copies_below_one_is_refused():
     problem = as_problem("jumpgym/SetupCost-v0")
     with pytest.raises(ValueError, match="num_envs=0"):
-        ProblemVecEnv(problem, 0, BoxView(problem))
+        ProblemVecEnv(problem, 0, BoxView(problem, normalize=False))

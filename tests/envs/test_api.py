@@ -84,7 +84,6 @@ def test_gymnasium_check_env(env_id):
 def test_sb3_check_env_on_the_box_view(env_id, parameters):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*symmetric and normalized")
         check_env_sb3(BoxAction(gym.make(env_id, **parameters)))
 
 

@@ -42,7 +42,7 @@ def test_an_action_in_each_form_that_clients_send(env_id):
         assert equal(first_step(env, form), plain), form
     named = DictAction(env)
     assert equal(first_step(named, {"quantity": quantity, "regime": np.asarray(regime)}), plain)  # TorchRL
-    assert equal(first_step(BoxAction(env), row), plain)  # Stable-Baselines3
+    assert equal(first_step(BoxAction(env, normalize=False), row), plain)  # Stable-Baselines3
 
 
 @every_environment
@@ -112,7 +112,9 @@ def costs_of_episode(env_id, seed):
 
 @every_environment
 def test_rescaled_actions_reach_both_ends(env_id):
-    env = wrappers.RescaleAction(BoxAction(gym.make(env_id)), np.float32(-1.0), np.float32(1.0))
+    env = wrappers.RescaleAction(
+        BoxAction(gym.make(env_id), normalize=False), np.float32(-1.0), np.float32(1.0)
+    )
     layout = env.unwrapped.problem.layout
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -146,7 +148,6 @@ def test_a_time_limit_truncates_what_has_no_horizon(env_id):
 def test_sb3_check_env_on_other_views(env_id, wrapper):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*symmetric and normalized")  # quantities are in units
         check_env(wrapper(gym.make(env_id)))
 
 

@@ -162,7 +162,7 @@ def test_vector_environments_give_an_episode_for_each_copy():
 
 @pytest.mark.parametrize(
     ("wrap", "action"),
-    [(BoxAction, np.array([1.0, 25.0])), (lambda env: DiscreteLevel(env, levels=[0.0, 30.0]), 1)],
+    [(BoxAction, np.array([1.0, -0.75])), (lambda env: DiscreteLevel(env, levels=[0.0, 30.0]), 1)],
 )
 def test_actions_of_a_wrapper_are_decoded(wrap, action):
     env = wrap(gym.make("jumpgym/SetupCost-v0", horizon=HORIZON))

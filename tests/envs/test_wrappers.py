@@ -1,6 +1,7 @@
 """Views of the action, and the wrappers that show them."""
 
 import pickle
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stable_baselines3 import PPO
 from suite import (
     ENVIRONMENTS,
     LAGGED_AND_LOST,
@@ -34,6 +36,7 @@ every_wrapper = pytest.mark.parametrize("wrapper", WRAPPERS)
 NO_MEMBERSHIP = "jumpgym/SwitchedLQR-v0"
 """Its regimes do not follow from the quantity, so only actions with both make sense."""
 DECOMPOSED = [BoxAction, DictAction]
+IN_UNITS = partial(BoxAction, normalize=False)
 
 
 def batch(space, actions):
@@ -75,29 +78,70 @@ def test_wrapper_and_batched_decode_agree(env_id, parameters, wrapper):
 
 @every_environment
 def test_box_and_dict_reach_every_pair(env_id):
-    box, mapping = BoxAction(gym.make(env_id)), DictAction(gym.make(env_id))
+    box, mapping = BoxAction(gym.make(env_id), normalize=False), DictAction(gym.make(env_id))
+    unit = BoxAction(gym.make(env_id))
     layout = box.unwrapped.problem.layout
     regime = np.array(regimes_of(box.unwrapped.problem))
     column = layout.columns(regime)
     quantity = (0.6 * layout.low[column] + 0.4 * layout.high[column]).reshape(len(regime), -1)
     gate = regime if len(layout.gates) > 1 else regime[:, 0]
+    low, high = box.action_space.low.astype(float), box.action_space.high.astype(float)
     for env, action in (
         (box, np.column_stack([regime + 0.4, quantity])),
         (box, np.column_stack([regime - 0.4, quantity])),
+        (unit, 2 * (np.column_stack([regime, quantity]) - low) / (high - low) - 1),
         (mapping, {"regime": gate, "quantity": quantity}),
     ):
         found = env.decode(None, action)
         np.testing.assert_array_equal(found[0], regime)
-        np.testing.assert_array_equal(found[1], quantity)
-    low, high = box.action_space.low, box.action_space.high
+        np.testing.assert_allclose(found[1], quantity, rtol=1e-6)
     assert (high[: len(layout.gates)] + 1).tolist() == list(layout.gates)
     np.testing.assert_array_equal(low[len(layout.gates) :], layout.quantity_low.astype(np.float32))
     np.testing.assert_array_equal(high[len(layout.gates) :], layout.quantity_high.astype(np.float32))
 
 
+@every_environment
+def test_normalised_actions_reach_both_ends_exactly(env_id):
+    env = BoxAction(gym.make(env_id))
+    layout = env.unwrapped.problem.layout
+    assert env.action_space == spaces.Box(-1.0, 1.0, (len(layout.gates) + len(layout.quantity_gate),))
+    ends = np.stack([env.action_space.low, env.action_space.high, 1.0000001 * env.action_space.high])
+    regimes, quantities = env.decode(None, ends)
+    last = np.array(layout.gates) - 1
+    np.testing.assert_array_equal(regimes, [0 * last, last, last])
+    np.testing.assert_array_equal(
+        quantities, [layout.quantity_low, layout.quantity_high, layout.quantity_high]
+    )
+    if env_id != NO_MEMBERSHIP:
+        only = BoxQuantity(gym.make(env_id))
+        assert only.action_space == spaces.Box(-1.0, 1.0, (len(layout.quantity_gate),))
+        np.testing.assert_array_equal(only.decode(None, ends[:, len(layout.gates) :])[1], quantities)
+
+
+@every_environment
+def test_a_gaussian_of_unit_width_tries_every_regime(env_id):
+    """Untrained policies of PPO are such Gaussians; in indices and units nearly all of it is cut off."""
+    env = BoxAction(gym.make(env_id))
+    sampled = np.clip(np.random.default_rng(0).standard_normal((4000, *env.action_space.shape)), -1.0, 1.0)
+    regimes, quantities = env.decode(None, sampled)
+    layout = env.unwrapped.problem.layout
+    for gate, count in enumerate(layout.gates):
+        assert np.bincount(regimes[:, gate], minlength=count).min() > 0.5 * 4000 / count
+    middle = (layout.quantity_low + layout.quantity_high) / 2
+    width = layout.quantity_high - layout.quantity_low
+    np.testing.assert_allclose((quantities.mean(0) - middle) / width, 0, atol=0.03)
+
+
+def test_a_model_of_the_other_form_is_refused(tmp_path):
+    in_units, normalised = (BoxAction(gym.make("jumpgym/SetupCost-v0"), normalize=n) for n in (False, True))
+    PPO("MlpPolicy", in_units, n_steps=8, batch_size=8).save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="Action spaces do not match"):
+        PPO.load(tmp_path / "model.zip", env=normalised)
+
+
 @pytest.mark.parametrize("env_id", sorted(set(ENVIRONMENTS) - {NO_MEMBERSHIP}))
 def test_an_undecomposed_quantity_that_some_regime_admits_is_asked_for_as_it_is(env_id):
-    env = BoxQuantity(gym.make(env_id))
+    env = BoxQuantity(gym.make(env_id), normalize=False)
     problem = env.unwrapped.problem
     layout = problem.layout
     for regimes in regimes_of(problem):
@@ -112,7 +156,7 @@ def test_an_undecomposed_quantity_that_some_regime_admits_is_asked_for_as_it_is(
 
 
 def test_an_undecomposed_quantity_belongs_to_the_regime_that_holds_it():
-    env = BoxQuantity(gym.make("jumpgym/MinOrder-v0", min_order=30.0))
+    env = BoxQuantity(gym.make("jumpgym/MinOrder-v0", min_order=30.0), normalize=False)
     for asked, regime, applied in ((0.0, 0, 0.0), (14.0, 0, 0.0), (16.0, 1, 30.0), (70.0, 1, 70.0)):
         env.reset(seed=0)
         info = env.step(np.array([asked]))[4]
@@ -132,7 +176,11 @@ def test_levels_lift_the_position_and_never_below_it():
 
 @every_wrapper
 def test_specification_and_pickling(wrapper):
-    parameters = {DiscreteLevel: {"levels": np.array([0.0, 9.0])}, DiscreteQuantity: {"quantities": [0, 9.0]}}
+    parameters = {
+        DiscreteLevel: {"levels": np.array([0.0, 9.0])},
+        DiscreteQuantity: {"quantities": [0, 9.0]},
+        BoxQuantity: {"normalize": False},
+    }
     env = wrapper(gym.make("jumpgym/SetupCost-v0"), **parameters.get(wrapper, {}))
     again = gym.make(EnvSpec.from_json(env.spec.to_json()))
     copy = pickle.loads(pickle.dumps(env))
@@ -150,11 +198,14 @@ def test_specification_and_pickling(wrapper):
     ("wrapper", "action", "message"),
     [
         (BoxAction, [np.nan, 1.0], "action: regime=nan must be an integer in"),
-        (BoxAction, [1.6, 1.0], r"action: regime=2\.0 must be an integer in \[0, 1\]"),
+        (BoxAction, [1.0, 30.0], r"action: column 1 is 30, but normalised actions lie in \[-1, 1\]: clip it"),
+        (BoxAction, [-np.inf, 1.0], "action: column 0 is -inf, but normalised"),
+        (IN_UNITS, [1.6, 1.0], r"action: regime=2\.0 must be an integer in \[0, 1\]"),
         (BoxAction, [1.0, np.nan], "quantity is NaN"),
         (BoxAction, [1.0], r"action of shape \(1, 1\) must have shape \(m, 2\)"),
         (BoxAction, "order", "action='order' must be numbers"),
         (BoxQuantity, [np.nan], "quantity is NaN"),
+        (BoxQuantity, [30.0], "action: column 0 is 30, but normalised"),
         (BoxQuantity, [1.0, 2.0], r"quantity of shape \(1, 2\) must have shape"),
         (DictAction, {"regime": 5, "quantity": [1.0]}, "regime=5 must be an integer"),
         (DictAction, {"regime": 1}, "must be a dict with the keys 'regime' and 'quantity'"),
@@ -175,12 +226,13 @@ def test_bad_actions(wrapper, action, message):
 @pytest.mark.parametrize(
     ("wrapper", "action", "message"),
     [
-        (BoxAction, [1.0, np.nan, 1.0, 5.0, 5.0], r"action: regime 1=nan must be an integer in \[0, 1\]"),
-        (BoxAction, [1.0, 7.2, 1.0, 5.0, 5.0], r"action: regime 1=7\.0 must be an integer in \[0, 1\]"),
-        (BoxAction, [4.0, 1.0, 1.0, 5.0, 5.0], r"action: regime 0=4\.0 must be an integer in \[0, 3\]"),
-        (BoxAction, [1.0, 1.0, 1.0, 5.0, np.nan], "quantity is NaN"),
+        (IN_UNITS, [1.0, np.nan, 1.0, 5.0, 5.0], r"action: regime 1=nan must be an integer in \[0, 1\]"),
+        (BoxAction, [1.0, 1.0, 1.0, 5.0, 1.0], "action: column 3 is 5, but normalised"),
+        (IN_UNITS, [1.0, 7.2, 1.0, 5.0, 5.0], r"action: regime 1=7\.0 must be an integer in \[0, 1\]"),
+        (IN_UNITS, [4.0, 1.0, 1.0, 5.0, 5.0], r"action: regime 0=4\.0 must be an integer in \[0, 3\]"),
+        (IN_UNITS, [1.0, 1.0, 1.0, 5.0, np.nan], "quantity is NaN"),
         (BoxAction, [1.0, 1.0, 1.0, 5.0], r"action of shape \(1, 4\) must have shape \(m, 5\): 3 regimes"),
-        (BoxQuantity, [5.0, np.nan], "quantity is NaN"),
+        (BoxQuantity, [0.5, np.nan], "quantity is NaN"),
         (BoxQuantity, [5.0], r"quantity of shape \(1, 1\) must have shape \(m, 2\)"),
         (DictAction, {"regime": [1, 7, 0], "quantity": [5.0, 5.0]}, "regime 1=7 must be an integer"),
         (DictAction, {"regime": 1, "quantity": [5.0, 5.0]}, r"regime of shape \(1,\) must have shape"),
@@ -240,6 +292,12 @@ def test_grids_of_several_quantities():
     info = env.step([2, 1])[4]
     assert info["regime"].tolist() == [2, 1, 1]  # 14 units need two trucks of 10
     assert info["quantity"].tolist() == [8.0, 6.0]
+
+
+def test_normalize_is_true_or_false():
+    for wrapper in (BoxAction, BoxQuantity):
+        with pytest.raises(ValueError, match="normalize='no' must be one of False, True"):
+            wrapper(gym.make("jumpgym/SetupCost-v0"), normalize="no")
 
 
 def test_wrappers_stand_on_the_hybrid_action_only():
