@@ -87,6 +87,7 @@ class HindsightProblem(ABC):
         noise_shape: shape of a period's noise, without batch axes.
         start_shape: shape of the uniforms that ``initial_state`` takes, without batch axes.
         noise_name: what to call the noise, for people.
+        cost_kinds: names of the kinds of cost that ``itemised_step`` tells apart.
         charted: entries of an observation that a chart shows; None for all but the period.
         boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
             from the quantities.
@@ -105,6 +106,7 @@ class HindsightProblem(ABC):
     noise_shape: tuple[int, ...] = ()
     start_shape: tuple[int, ...] = ()
     noise_name: str = "noise"
+    cost_kinds: tuple[str, ...] = ("cost",)
     charted: tuple[int, ...] | None = None
     boundaries: tuple[NDArray[np.float64], ...] | None = None
     coupled: bool = True
@@ -177,6 +179,25 @@ class HindsightProblem(ABC):
             quantity: each quantity in each regime of its gate, within its interval, shape (..., columns).
             noise: noise of this period, shape (..., *noise_shape).
         """
+
+    def itemised_step(
+        self, state: Any, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        """``step``, and beside the cost by component the cost by kind, such as setup or holding.
+
+        By default there is one kind, "cost". A problem that tells kinds apart overrides this method and
+        ``cost_kinds``.
+
+        Args:
+            state, gate, quantity, noise: as in ``step``.
+
+        Returns:
+            The next state and the cost by component, as ``step`` returns them; and for each of
+            ``cost_kinds`` the cost of that kind: shape (..., items) if it arises for each item, otherwise
+            shape (...,). The kinds add up to the cost. What is earned is negative.
+        """
+        following, cost = self.step(state, gate, quantity, noise)
+        return following, cost, {"cost": cost.sum(-1)}
 
     @abstractmethod
     def observe(self, state: Any) -> Any:
@@ -300,7 +321,8 @@ class HindsightProblem(ABC):
 
         They are those given to the constructor, and ``low`` and ``high`` of the layout.
         """
-        key = (type(like), like.dtype, device(like))
+        in_numpy = isinstance(like, (np.ndarray, np.generic))  # ``device`` is slow for single numbers
+        key = (type(like), like.dtype, "cpu" if in_numpy else device(like))
         found = self._constants.get(key)
         if found is None:
             xp = array_namespace(like)

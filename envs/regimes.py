@@ -31,6 +31,10 @@ class RegimeTable:
         unit_cost: cost per unit ordered in the regime, in money per unit; shape (K,).
         lead_time: periods until an order of the regime arrives; 0 is before this period's demand; shape (K,).
         names: what to call the regimes, for people; by default "no order" and "order", or "bracket 1", ...
+        fixed_kind: what the fixed cost is paid for, such as "setup" or "trucks"; a kind of cost, see
+            ``HindsightProblem.itemised_step``.
+        paid_for_units: the part of the fixed cost that is paid for the units ordered, since the first of
+            them are dearer, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
 
     Raises:
         ValueError, TypeError: if columns differ in length, an entry is negative or no finite number, an
@@ -43,6 +47,8 @@ class RegimeTable:
     unit_cost: NDArray[np.float64]
     lead_time: NDArray[np.int64]
     names: tuple[str, ...]
+    fixed_kind: str
+    paid_for_units: NDArray[np.float64]
     boundaries: NDArray[np.float64] = field(init=False)
     """Where membership changes from one regime to the next, shape (K - 1,)."""
 
@@ -54,6 +60,8 @@ class RegimeTable:
         unit_cost: Column,
         lead_time: Column,
         names: Sequence[str] | None = None,
+        fixed_kind: str = "setup",
+        paid_for_units: Column | None = None,
     ) -> None:
         columns = {
             "low": low,
@@ -61,6 +69,7 @@ class RegimeTable:
             "fixed_cost": fixed_cost,
             "unit_cost": unit_cost,
             "lead_time": lead_time,
+            "paid_for_units": [0.0] * len(low) if paid_for_units is None else paid_for_units,
         }
         for name, column in columns.items():
             if name == "lead_time":
@@ -88,6 +97,7 @@ class RegimeTable:
         if len(names) != len(self.low):
             raise ValueError(f"regimes: names={tuple(names)} must be {len(self.low)}, one for each regime")
         object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "fixed_kind", fixed_kind)
         # Between neighbouring floats the middle rounds, so that it may be the upper regime's low end.
         middle = np.minimum((self.high[:-1] + self.low[1:]) / 2, np.nextafter(self.low[1:], -np.inf))
         object.__setattr__(self, "boundaries", np.maximum(middle, self.high[:-1]))
@@ -116,6 +126,8 @@ def brackets(
     fixed_cost: Column,
     unit_cost: Column,
     lead_time: Column,
+    fixed_kind: str = "setup",
+    paid_for_units: Column | None = None,
 ) -> RegimeTable:
     """The table of an order of nothing, regime 0, and of one bracket of order sizes after the other.
 
@@ -127,6 +139,7 @@ def brackets(
         max_order: largest order, in units.
         breakpoint_in: the bracket that an order of exactly a breakpoint belongs to.
         fixed_cost, unit_cost, lead_time: of each bracket, shape (K,); nothing costs nothing.
+        fixed_kind, paid_for_units: see ``RegimeTable``; the latter of each bracket, shape (K,).
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -146,6 +159,8 @@ def brackets(
         fixed_cost=[0.0, *fixed_cost],
         unit_cost=[0.0, *unit_cost],
         lead_time=[lead_time[0], *lead_time],
+        fixed_kind=fixed_kind,
+        paid_for_units=None if paid_for_units is None else [0.0, *paid_for_units],
     )
 
 

@@ -18,6 +18,8 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
+from .problem import HindsightProblem
+
 STEPS = 50
 """Most steps of an episode that a check takes."""
 
@@ -30,10 +32,11 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
     """Check an environment with actions (regime, quantity) against the conventions of jumpgym.
 
     They are: ``Tuple(Discrete, Box)`` or ``Tuple(MultiDiscrete, Box)`` actions, finite float32 spaces;
-    equal seeds give equal episodes; fresh arrays, the same keys of ``info`` at every step, numbers and arrays
-    only; quantities outside their intervals are projected, and ``info`` tells what was applied; clear errors
-    for a regime out of range, NaN and wrong shapes; ``ResetNeeded`` out of order; pickling; rendering. And
-    all that Gymnasium's own ``check_env`` asks for.
+    equal seeds give equal episodes; fresh arrays, the same keys of ``info`` at every step, numbers, arrays
+    and dicts of them only; costs by kind that add up to the cost; quantities outside their intervals are
+    projected, and ``info`` tells what was applied; clear errors for a regime out of range, NaN and wrong
+    shapes; ``ResetNeeded`` out of order; pickling; rendering. And all that Gymnasium's own ``check_env`` asks
+    for.
 
     Args:
         env: an environment id (with ``parameters`` for ``gym.make``), or an environment, which is reset.
@@ -109,8 +112,29 @@ def _steps(env: gym.Env[Any, Any]) -> Iterator[str]:
     if not {"regime", "quantity"} <= keys[0]:
         yield "info lacks 'regime' or 'quantity': tell what was applied"
     for key in sorted(keys[0]):
-        if any(np.asarray(step[4][key]).dtype.kind not in "biuf" for step in steps):
-            yield f"info[{key!r}] is neither a number nor an array of numbers: leave it out"
+        if not all(_numeric(step[4][key]) for step in steps):
+            yield f"info[{key!r}] is neither a number nor an array nor a dict of them: leave it out"
+    problem = getattr(env.unwrapped, "problem", None)
+    if isinstance(problem, HindsightProblem):
+        yield from _costs(problem.cost_kinds, steps)
+
+
+def _numeric(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_numeric(entry) for entry in value.values())
+    return np.asarray(value).dtype.kind in "biuf"
+
+
+def _costs(kinds: tuple[str, ...], steps: list[Any]) -> Iterator[str]:
+    for _, reward, _, _, info in steps:
+        costs = info.get("costs", {})
+        if set(costs) != set(kinds):
+            yield f"info['costs'] has the keys {list(costs)}: make them those of cost_kinds={kinds}"
+            return
+        amounts = [float(amount) for amount in costs.values()]
+        if not np.isclose(sum(amounts), -reward, rtol=1e-9, atol=1e-9 * sum(map(abs, amounts))):
+            yield f"info['costs'] add up to {sum(amounts):g}, but the cost is {-reward:g}: mend itemised_step"
+            return
 
 
 def _seeds(env: gym.Env[Any, Any]) -> Iterator[str]:

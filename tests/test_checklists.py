@@ -62,6 +62,15 @@ def test_the_documentation_has_a_row_for_every_parameter(env_id):
 
 
 @every_environment
+def test_the_documentation_names_every_kind_of_cost(env_id):
+    environment = gym.make(env_id).unwrapped
+    (sentence,) = re.findall(
+        r'`info\["costs"\]` holds the cost .*? by kind: (.*?)\.', type(environment).__doc__
+    )
+    assert tuple(re.split(", | and ", sentence)) == environment.problem.cost_kinds
+
+
+@every_environment
 def test_step_agrees_between_numpy_and_torch_and_its_gradient_with_differences(env_id):
     """At decisions inside their regimes; the cost may have kinks, so a few entries may be off."""
     problem = as_problem(env_id)

@@ -51,6 +51,13 @@ def test_its_batch_and_its_gradient_follow():
     assert quantity.grad.tolist() == [0.0, 1.0 - 10.0]  # fuel, less what is unserved
 
 
+def test_its_cost_is_of_one_kind():
+    env = gym.make("Generator-v0")
+    env.reset(seed=0)
+    _, reward, *_, info = env.step((1, [5.0]))
+    assert info["costs"] == {"cost": -reward}
+
+
 def test_agents_learn_it():
     env = gym.make("Generator-v0")
     always, never = (evaluate(Constant(gate), env, episodes=512).mean for gate in (1, 0))

@@ -21,6 +21,8 @@ from .views import TupleView
 
 NOISE_OPTION = "noise"
 
+_total = np.add.reduce  # faster than ``sum`` for few numbers
+
 
 def check_options(
     options: Mapping[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)
@@ -82,7 +84,9 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
 
     Actions are ``Tuple(Discrete(K), Box((n,)))``, with several gates ``Tuple(MultiDiscrete, Box((n,)))``.
     Quantities are projected on the intervals of the regimes chosen. ``info`` tells what was carried out, the
-    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, numbers or arrays.
+    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, numbers or arrays; and ``"costs"``,
+    a dict with the cost of the period by kind, such as setup, holding and shortage (``problem.cost_kinds``),
+    which add up to minus the reward.
 
     A stationary problem (``horizon=None``) never terminates; ``gym.make``'s ``max_episode_steps`` truncates.
 
@@ -158,16 +162,17 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             self._noise, self._place = draw_noise(problem, self.np_random), 0
         regime, applied, gate, quantity = self._carry_out(before, action)
         noise = self._noise[self._place]
-        self._state, costs = problem.step(before, gate, quantity, noise)
+        self._state, costs, by_kind = problem.itemised_step(before, gate, quantity, noise)
         self._place += 1
         self._period += 1
-        cost = float(costs.sum())
+        cost = costs.item() if costs.size == 1 else float(_total(costs))
         if self.render_mode is not None:
             self._trajectory.append(problem, before, regime, applied, noise, cost)
         info = {
             "regime": regime,
             "quantity": applied,
             "noise": noise.copy() if problem.noise_shape else float(noise),
+            "costs": {kind: _total(cost) if cost.ndim else cost for kind, cost in by_kind.items()},
         }
         return self.observation, -cost, self._period == horizon, False, info
 

@@ -40,8 +40,9 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
 
     Actions are pairs of regimes (num_envs,), with several gates (num_envs, G), and quantities (num_envs, n),
     checked as in ``HybridEnv``; an error names the environment. ``info`` holds arrays (num_envs, ...)
-    ``"regime"``, ``"quantity"`` and ``"noise"`` and for each key a mask ``"_key"`` of the environments that
-    were stepped, the same keys at every step. A subclass sets ``make_problem``.
+    ``"regime"``, ``"quantity"`` and ``"noise"``, and ``"costs"``, a dict of arrays (num_envs,) by kind; for
+    each key there is a mask ``"_key"`` of the environments that were stepped. The keys are the same at every
+    step. A subclass sets ``make_problem``.
 
     Args:
         num_envs: number of copies, at least 1.
@@ -154,7 +155,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         regime, quantity = without_single_axes(problem.layout, result)
         place = np.minimum(self._place, len(self._noise) - 1)  # those that are over have no noise left
         noise = self._flat_noise.take(place * self.num_envs + self._rows, axis=0)
-        self._state, costs = problem.step(before, result.gate, result.columns, noise)
+        self._state, costs, by_kind = problem.itemised_step(before, result.gate, result.columns, noise)
         cost = costs.sum(axis=-1)
         self._place, self._period = self._place + 1, self._period + 1
         stepped = ~over
@@ -163,15 +164,17 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
                 self._trajectories[row].append(
                     problem, _row(before, row), regime[row], quantity[row], noise[row], cost[row]
                 )
+        totals = {kind: amount.sum(-1) if amount.ndim > 1 else amount for kind, amount in by_kind.items()}
+        told = {"regime": regime, "quantity": quantity, "noise": noise, "costs": totals}
         if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
             self._restart(over)
             cost[over] = 0.0
-            regime, quantity, noise = (_where(stepped, values) for values in (regime, quantity, noise))
+            told = _where(stepped, told)
 
         terminations = self._period >= (problem.horizon or math.inf)
         truncations = self._period >= self._limit
         self._over = terminations | truncations
-        infos = _with_masks({"regime": regime, "quantity": quantity, "noise": noise}, stepped)
+        infos = _with_masks(told, stepped)
         observations = self._observe()
         if self._autoreset is AutoresetMode.SAME_STEP and self._over.any():
             infos = self._final(observations, infos, self._over)
@@ -225,8 +228,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         self, observations: NDArray[np.float32], infos: dict[str, Any], over: NDArray[np.bool_]
     ) -> dict[str, Any]:
         """The infos of a step that ended the episodes ``over``, as Gymnasium's SAME_STEP wants them."""
-        final = {key: _where(over, values) for key, values in infos.items() if not key.startswith("_")}
-        going = {key: _where(~over, values) for key, values in infos.items() if not key.startswith("_")}
+        final, going = _where(over, infos), _where(~over, infos)
         rows = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(over):
             rows[row] = observations[row]
@@ -255,16 +257,22 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
 
 def _with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """``infos`` and beside each key its mask, as Gymnasium's vector environments give them."""
+    masked: dict[str, Any] = {}
+    for key, values in infos.items():
+        masked[key] = _with_masks(values, mask) if isinstance(values, dict) else values
+        masked[f"_{key}"] = mask.copy()
+    return masked
+
+
+def _where(mask: NDArray[np.bool_], infos: dict[str, Any]) -> dict[str, Any]:
+    """``infos`` without its masks; values (num_envs, ...) where the mask (num_envs,) is True, else 0."""
     return {
-        name: value
+        key: _where(mask, values)
+        if isinstance(values, dict)
+        else values * mask.reshape(-1, *[1] * (values.ndim - 1))
         for key, values in infos.items()
-        for name, value in ((key, values), (f"_{key}", mask.copy()))
+        if not key.startswith("_")
     }
-
-
-def _where(mask: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
-    """``values`` (num_envs, ...) where the mask (num_envs,) is True, else 0."""
-    return values * mask.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _row(state: Any, row: Any) -> Any:

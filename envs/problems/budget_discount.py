@@ -58,6 +58,7 @@ class BudgetDiscount(HindsightProblem):
 
     quantity_names = ("order",)
     noise_name = "demand"
+    cost_kinds = ("holding", "shortage", "leftover")
 
     def __init__(
         self,
@@ -164,23 +165,39 @@ class BudgetDiscount(HindsightProblem):
 
     def step(self, state: BudgetState, gate: Any, quantity: Any, noise: Any) -> tuple[BudgetState, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
-        c = self.constants(quantity)
         gate, quantity = self.admit(state, gate, quantity)
-        inventory, pipeline, money, period = state
-        after, cost = self.stock.step(InventoryState(inventory, pipeline, period), gate, quantity, noise)
-        left = c.xp.maximum(money - (gate * quantity) @ c.unit_cost, c.zero) + self.income
+        after, cost = self.stock.step(_stocks(state), gate, quantity, noise)
+        following, leftover = self._money_after(state, after, gate, quantity)
+        return following, cost if leftover is None else cost - leftover[..., None]
+
+    def itemised_step(
+        self, state: BudgetState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[BudgetState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; purchases are paid from the budget and are no cost."""
+        gate, quantity = self.admit(state, gate, quantity)
+        after, cost, by_kind = self.stock.itemised_step(_stocks(state), gate, quantity, noise)
+        following, leftover = self._money_after(state, after, gate, quantity)
+        by_kind = {kind: by_kind[kind] for kind in ("holding", "shortage")}
+        if leftover is None:
+            return following, cost, {**by_kind, "leftover": 0.0 * following.money}
+        return following, cost - leftover[..., None], {**by_kind, "leftover": -leftover}
+
+    def _money_after(
+        self, state: BudgetState, after: InventoryState, gate: Any, quantity: Any
+    ) -> tuple[BudgetState, Any]:
+        """The next state, and the value (...,) of leftover money if it has one, else None."""
+        c = self.constants(quantity)
+        left = c.xp.maximum(state.money - (gate * quantity) @ c.unit_cost, c.zero) + self.income
+        leftover = None
         if self.leftover_value > 0 and self.horizon is not None:
-            ended = c.xp.astype(after.period >= self.horizon, cost.dtype)
-            cost = cost - (self.leftover_value * ended * left)[..., None]
-        return BudgetState(after.inventory, after.pipeline, left, after.period), cost
+            ended = c.xp.astype(after.period >= self.horizon, left.dtype)
+            leftover = self.leftover_value * ended * left
+        return BudgetState(after.inventory, after.pipeline, left, after.period), leftover
 
     def infer_noise(self, state: BudgetState, gate: Any, quantity: Any, following: BudgetState) -> Any:
         """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
         gate, quantity = self.admit(state, gate, quantity)
-        before, after = (
-            InventoryState(each.inventory, each.pipeline, each.period) for each in (state, following)
-        )
-        return self.stock.infer_noise(before, gate, quantity, after)
+        return self.stock.infer_noise(_stocks(state), gate, quantity, _stocks(following))
 
     def observe(self, state: BudgetState) -> Any:
         """Observation (..., L + 3): net stock, orders under way by arrival, money, elapsed periods."""
@@ -200,6 +217,11 @@ class BudgetDiscount(HindsightProblem):
     def quantity_from(self, observation: Any, output: Any) -> Any:
         """Orders (..., K) up to levels ``level_scale * (1 + output)``; see ``HindsightProblem``."""
         return self.level_scale * (1 + output) - self.position(observation)[..., None]
+
+
+def _stocks(state: BudgetState) -> InventoryState:
+    """The state without the money."""
+    return InventoryState(state.inventory, state.pipeline, state.period)
 
 
 def _brackets(
@@ -273,6 +295,8 @@ class BudgetDiscountEnv(HybridEnv):
     `- leftover_value * money`, with the last income. Purchases are no cost beside. With
     `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
     factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: holding, shortage and leftover.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way; money: `budget`.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
-from .several_items import ItemsState, MultiItemInventory
+from .several_items import MultiItemInventory
 
 
 class CapacitatedLotSizing(MultiItemInventory):
@@ -71,14 +71,12 @@ class CapacitatedLotSizing(MultiItemInventory):
         shares = np.stack([self.setup_times, self.unit_times * self.demand.mean], -1) / self.capacity
         return np.concatenate([super().item_parameters, shares], -1)
 
-    def step(self, state: ItemsState, gate: Any, quantity: Any, noise: Any) -> tuple[ItemsState, Any]:
-        """One period; see ``HindsightProblem.step``. ``noise`` is the demand of each item in units."""
-        c = self.constants(quantity)
+    def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:
+        """Weights (..., n) of the setups, and the lots (..., n); see ``MultiItemInventory.placed``."""
         setup = gate[..., 1::2]
-        state, cost = self.after_orders(state, setup * self._made(setup, quantity[..., 1::2]), noise)
-        return state, cost + c.item_costs * setup
+        return setup, setup * self._made(setup, quantity[..., 1::2])
 
-    def admit(self, state: ItemsState, gate: Any, quantity: Any) -> tuple[Any, Any]:
+    def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """Lots cut to the time that setups leave; the setups are carried out as chosen."""
         c = self.constants(quantity)
         setup = gate[..., 1::2]
@@ -136,6 +134,8 @@ class CapacitatedLotSizingEnv(HybridEnv):
     `setup_costs * [set up] + unit_costs * quantity + holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`.
     With `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
     factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly, each item for itself, if it is a pair), nothing under

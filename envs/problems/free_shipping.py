@@ -33,6 +33,7 @@ def free_shipping(
         fixed_cost=[shipping_fee, 0.0],
         unit_cost=[unit_cost] * 2,
         lead_time=[lead_time] * 2,
+        fixed_kind="shipping",
     )
 
 
@@ -77,6 +78,8 @@ class FreeShippingEnv(HybridEnv):
     Minus the cost of the period, with `x` the net stock after demand: the cost of the order, and
     `holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`. With `unmet_demand="lost"` the stock is cut at 0
     after that. Rewards are not discounted; `discount` is the factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: shipping, purchase, holding and shortage.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.

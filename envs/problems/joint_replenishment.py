@@ -13,7 +13,7 @@ from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
 from ..regimes import truck_names
-from .several_items import ItemsState, MultiItemInventory, economic_cycles
+from .several_items import MultiItemInventory, economic_cycles
 
 
 class JointReplenishment(MultiItemInventory):
@@ -29,6 +29,8 @@ class JointReplenishment(MultiItemInventory):
     the items ordered, in proportion to their mean demand; if none is ordered the trucks travel empty. With 0
     trucks nothing is ordered, whatever the items' gates say, and no item cost is due.
     """
+
+    cost_kinds = ("trucks", "setup", "purchase", "holding", "shortage")
 
     def __init__(
         self,
@@ -115,17 +117,17 @@ class JointReplenishment(MultiItemInventory):
         total = self.demand.mean.sum()
         return np.maximum(alone, np.minimum(joint, self.truck_capacity / total if total > 0 else np.inf))
 
-    def step(self, state: ItemsState, gate: Any, quantity: Any, noise: Any) -> tuple[ItemsState, Any]:
-        """One period; see ``HindsightProblem.step``. ``noise`` is the demand of each item in units."""
-        c = self.constants(quantity)
+    def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:
+        """Weights (..., n) and orders (..., n) of the items; see ``MultiItemInventory.placed``."""
         trucks = gate[..., : self.max_trucks + 1]
         active = gate[..., self.max_trucks + 2 :: 2] * (1 - trucks[..., :1])
-        ordered = active * self._loaded(trucks, active, quantity[..., 1::2])
-        state, cost = self.after_orders(state, ordered, noise)
-        shared = trucks @ c.truck_costs
-        return state, c.xp.concat([cost + c.item_costs * active, shared[..., None]], axis=-1)
+        return active, active * self._loaded(trucks, active, quantity[..., 1::2])
 
-    def admit(self, state: ItemsState, gate: Any, quantity: Any) -> tuple[Any, Any]:
+    def shared_costs(self, gate: Any) -> dict[str, Any]:
+        """The cost of the trucks, shape (...,)."""
+        return {"trucks": gate[..., : self.max_trucks + 1] @ self.constants(gate).truck_costs}
+
+    def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """What fits the trucks chosen: no items ordered without a truck, and orders cut to the capacity."""
         c = self.constants(quantity)
         trucks, first = gate[..., : self.max_trucks + 1], self.max_trucks + 1
@@ -206,6 +208,8 @@ class JointReplenishmentEnv(HybridEnv):
     `item_costs * [ordered] + unit_costs * quantity + holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`.
     With `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
     factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: trucks, setup, purchase, holding and shortage.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly, each item for itself, if it is a pair), nothing under

@@ -45,6 +45,7 @@ class LoanBrackets(HindsightProblem):
 
     quantity_names = ("loan",)
     noise_name = "cash need"
+    cost_kinds = ("fee", "interest", "shortfall", "deposit")
 
     def __init__(
         self,
@@ -138,14 +139,36 @@ class LoanBrackets(HindsightProblem):
 
     def step(self, state: LoanState, gate: Any, quantity: Any, noise: Any) -> tuple[LoanState, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the net cash needed."""
+        following, fees, interest, deposit = self._period(state, gate, quantity, noise)
+        return following, self._cost(following.cash, fees, interest, deposit)
+
+    def itemised_step(
+        self, state: LoanState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[LoanState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; the interest of a deposit is earned."""
+        following, fees, interest, deposit = self._period(state, gate, quantity, noise)
+        by_kind = {
+            "fee": fees,
+            "interest": interest,
+            "shortfall": self.shortfall_cost * (deposit - following.cash),
+            "deposit": -self.deposit_rate * deposit,
+        }
+        return following, self._cost(following.cash, fees, interest, deposit), by_kind
+
+    def _cost(self, cash: Any, fees: Any, interest: Any, deposit: Any) -> Any:
+        cost = fees + interest + self.shortfall_cost * (deposit - cash)
+        return (cost - self.deposit_rate * deposit)[..., None]
+
+    def _period(
+        self, state: LoanState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[LoanState, Any, Any, Any]:
+        """The next state, and fees and interest of the loan and cash in hand at the end, all (...,)."""
         c = self.constants(quantity)
         borrowed, fees = gate * quantity, gate @ c.fee
         due = c.xp.concat([state.due, 0 * state.due[..., :1]], axis=-1) + borrowed @ c.repayment
-        cash = state.cash + c.xp.sum(borrowed, axis=-1) - fees - due[..., 0] - noise
-        deposit = c.xp.maximum(cash, c.zero)
-        cost = fees + borrowed @ c.interest + self.shortfall_cost * (deposit - cash)
-        cost = cost - self.deposit_rate * deposit
-        return LoanState(cash, due[..., 1:], state.period + 1), cost[..., None]
+        cash = state.cash + borrowed.sum(-1) - fees - due[..., 0] - noise
+        following = LoanState(cash, due[..., 1:], state.period + 1)
+        return following, fees, borrowed @ c.interest, c.xp.maximum(cash, c.zero)
 
     def infer_noise(self, state: LoanState, gate: Any, quantity: Any, following: LoanState) -> Any:
         """Net cash needed (...,): the cash that is missing; see ``HindsightProblem.infer_noise``."""
@@ -250,6 +273,8 @@ class LoanBracketsEnv(HybridEnv):
     interest are paid out of the cash, the penalty of a shortfall (lost orders, lost trust) and the deposit's
     interest are booked elsewhere. As no rate is below `deposit_rate`, borrowing without need never pays.
     Rewards are not discounted; `discount` is the factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: fee, interest, shortfall and deposit.
 
     ## Starting State
     `initial_cash` (drawn uniformly if it is a pair), no debt.

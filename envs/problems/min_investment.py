@@ -43,6 +43,7 @@ class MinInvestment(HindsightProblem):
 
     horizon: int
     noise_name = "return"
+    cost_kinds = ("utility",)
 
     def __init__(
         self,
@@ -169,6 +170,13 @@ class MinInvestment(HindsightProblem):
         value = xp.log(xp.maximum(wealth, c.least)) if self.utility == "log" else wealth
         last = xp.astype(state.period + 1 >= self.horizon, wealth.dtype)
         return InvestmentState(wealth, state.period + 1), (c.zero - last * value)[..., None]
+
+    def itemised_step(
+        self, state: InvestmentState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[InvestmentState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; utility, which is earned, is the only kind."""
+        following, cost = self.step(state, gate, quantity, noise)
+        return following, cost, {"utility": cost.sum(-1)}
 
     def infer_noise(
         self, state: InvestmentState, gate: Any, quantity: Any, following: InvestmentState
@@ -309,6 +317,8 @@ class MinInvestmentEnv(HybridEnv):
     In the last period the utility of wealth at its end, `log(wealth)` or `wealth`; 0 before. In the logarithm
     wealth counts as at least 1e-9 of the largest initial wealth. Rewards are not discounted; `discount` is
     the factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: utility.
 
     ## Starting State
     `initial_wealth` (drawn uniformly if it is a pair).

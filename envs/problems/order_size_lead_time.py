@@ -89,6 +89,8 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     `holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`. With `unmet_demand="lost"` the stock is cut at 0
     after that. Rewards are not discounted; `discount` is the factor that agents and references apply.
 
+    `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
+
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
 

@@ -43,6 +43,7 @@ def quantity_discount(
         fixed_cost=fixed_cost + offsets,
         unit_cost=prices,
         lead_time=[lead_time] * len(prices),
+        paid_for_units=offsets,
     )
 
 
@@ -91,6 +92,8 @@ class QuantityDiscountEnv(HybridEnv):
     Minus the cost of the period, with `x` the net stock after demand: the cost of the order, and
     `holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`. With `unmet_demand="lost"` the stock is cut at 0
     after that. Rewards are not discounted; `discount` is the factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.

@@ -67,6 +67,8 @@ class SetupCostEnv(HybridEnv):
     With `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
     factor that agents and references apply.
 
+    `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
+
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
 

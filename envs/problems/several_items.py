@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -78,6 +79,7 @@ class MultiItemInventory(HindsightProblem):
     """
 
     noise_name = "demand"
+    cost_kinds = ("setup", "purchase", "holding", "shortage")
 
     def __init__(
         self,
@@ -195,6 +197,7 @@ class MultiItemInventory(HindsightProblem):
                 "smallest": np.array(SMALLEST),
                 "item_costs": _compact(self.item_costs),
                 "unit_costs": _compact(self.unit_costs),
+                "holding_cost": _compact(self.holding_cost),
                 "shortage_cost": _compact(self.shortage_cost),
                 "holding_and_shortage": _compact(self.holding_cost + self.shortage_cost),
                 "start_low": low,
@@ -263,9 +266,60 @@ class MultiItemInventory(HindsightProblem):
         # In this form there is no 0/0, nor a branch not taken whose gradient is infinite.
         return capacity / (c.xp.maximum(needed, capacity) + c.smallest)
 
-    def after_orders(self, state: ItemsState, ordered: Any, demand: Any) -> tuple[ItemsState, Any]:
-        """The next state, and cost of units and stock by item, (..., n), of the orders (..., n) placed."""
-        c = self.constants(ordered)
+    @abstractmethod
+    def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:
+        """Weights (..., n) of the items that are ordered, and the orders (..., n) in units, cut to fit.
+
+        Args:
+            gate: weights of the regimes, shape (..., options).
+            quantity: shape (..., columns).
+        """
+
+    def shared_costs(self, gate: Any) -> dict[str, Any]:
+        """Costs (...,) by kind that no single item causes, in the order of their components; none by default.
+
+        Args:
+            gate: weights of the regimes, shape (..., options).
+        """
+        return {}
+
+    def step(self, state: ItemsState, gate: Any, quantity: Any, noise: Any) -> tuple[ItemsState, Any]:
+        """One period; see ``HindsightProblem.step``. ``noise`` is the demand of each item in units."""
+        c, (weights, ordered) = self.constants(quantity), self.placed(gate, quantity)
+        following, net, on_hand = self._after(c, state, ordered, noise)
+        return following, self._cost(c, self.shared_costs(gate), weights, ordered, net, on_hand)
+
+    def itemised_step(
+        self, state: ItemsState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[ItemsState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; all kinds but those of ``shared_costs`` are by item."""
+        c, (weights, ordered) = self.constants(quantity), self.placed(gate, quantity)
+        following, net, on_hand = self._after(c, state, ordered, noise)
+        shared = self.shared_costs(gate)
+        by_kind = {
+            **shared,
+            "setup": c.item_costs * weights,
+            "purchase": c.unit_costs * ordered,
+            "holding": c.holding_cost * on_hand,
+            "shortage": c.shortage_cost * (on_hand - net),
+        }
+        return following, self._cost(c, shared, weights, ordered, net, on_hand), by_kind
+
+    def _cost(
+        self, c: Any, shared: dict[str, Any], weights: Any, ordered: Any, net: Any, on_hand: Any
+    ) -> Any:
+        """Cost by component: of each item, then each of the shared costs."""
+        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
+        cost = c.holding_and_shortage * on_hand - c.shortage_cost * net
+        if self.unit_costs.any():
+            cost = cost + c.unit_costs * ordered
+        cost = cost + c.item_costs * weights
+        if not shared:
+            return cost
+        return c.xp.concat([cost, *(amount[..., None] for amount in shared.values())], axis=-1)
+
+    def _after(self, c: Any, state: ItemsState, ordered: Any, demand: Any) -> tuple[ItemsState, Any, Any]:
+        """The next state, and net stock and stock on hand (..., n) after demand, of orders (..., n)."""
         inventory, pipeline, period = state
         arrivals = ordered
         if self.lead_time > 0:
@@ -273,12 +327,8 @@ class MultiItemInventory(HindsightProblem):
             pipeline = c.xp.concat([pipeline[..., 1:, :], ordered[..., None, :]], axis=-2)
         net = inventory + arrivals - demand
         on_hand = c.xp.maximum(net, c.zero)
-        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
-        cost = c.holding_and_shortage * on_hand - c.shortage_cost * net
-        if self.unit_costs.any():
-            cost = cost + c.unit_costs * ordered
         left = net if self.unmet_demand == "backlog" else on_hand
-        return ItemsState(left, pipeline, period + 1), cost
+        return ItemsState(left, pipeline, period + 1), net, on_hand
 
     def infer_noise(self, state: ItemsState, gate: Any, quantity: Any, following: ItemsState) -> Any:
         """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""

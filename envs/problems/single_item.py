@@ -74,6 +74,7 @@ class SingleItemInventory(HindsightProblem):
         discount: float = 1.0,
     ) -> None:
         self.regimes = regimes
+        self._fixed_pays_for_units = bool(regimes.paid_for_units.any())
         self.holding_cost = checks.number("holding_cost", holding_cost, low=0)
         self.shortage_cost = checks.number("shortage_cost", shortage_cost, low=0)
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
@@ -106,12 +107,14 @@ class SingleItemInventory(HindsightProblem):
         self.layout = ActionLayout((len(regimes),), (0,), regimes.low, regimes.high)
         self.boundaries = (regimes.boundaries,)
         self.regime_names = (regimes.names,)
+        self.cost_kinds = (regimes.fixed_kind, "purchase", "holding", "shortage")
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
         self.quantity_scale = np.full(len(regimes), self.level_scale)
         self.state_scale = (self.level_scale, self.level_scale, None)
         super().__init__(
             {
                 "fixed_cost": regimes.fixed_cost,
+                "paid_for_units": regimes.paid_for_units,
                 "unit_cost": regimes.unit_cost,
                 "every_regime": np.ones(len(regimes)),
                 "arrives_in": np.eye(self.max_lead_time + 1)[regimes.lead_time],
@@ -136,6 +139,35 @@ class SingleItemInventory(HindsightProblem):
 
     def step(self, state: InventoryState, gate: Any, quantity: Any, noise: Any) -> tuple[InventoryState, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
+        following, fixed, units, net, on_hand = self._period(state, gate, quantity, noise)
+        return following, self._cost(fixed, units, net, on_hand)
+
+    def itemised_step(
+        self, state: InventoryState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[InventoryState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; the kinds are fixed, purchase, holding and shortage."""
+        following, fixed, units, net, on_hand = self._period(state, gate, quantity, noise)
+        cost = self._cost(fixed, units, net, on_hand)
+        if self._fixed_pays_for_units:
+            part = gate @ self.constants(quantity).paid_for_units
+            fixed, units = fixed - part, units + part
+        by_kind = {
+            self.regimes.fixed_kind: fixed,
+            "purchase": units,
+            "holding": self.holding_cost * on_hand,
+            "shortage": self.shortage_cost * (on_hand - net),
+        }
+        return following, cost, by_kind
+
+    def _cost(self, fixed: Any, units: Any, net: Any, on_hand: Any) -> Any:
+        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
+        stock_cost = (self.holding_cost + self.shortage_cost) * on_hand - self.shortage_cost * net
+        return (fixed + units + stock_cost)[..., None]
+
+    def _period(
+        self, state: InventoryState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[InventoryState, Any, Any, Any, Any]:
+        """The next state, fixed cost, cost of the units, and net stock and stock on hand after demand."""
         c = self.constants(quantity)
         inventory, pipeline, period = state
         ordered = gate * quantity
@@ -147,11 +179,9 @@ class SingleItemInventory(HindsightProblem):
             arrivals, pipeline = under_way[..., 0], under_way[..., 1:]
         net = inventory + arrivals - noise
         on_hand = c.xp.maximum(net, c.zero)
-        # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
-        stock_cost = (self.holding_cost + self.shortage_cost) * on_hand - self.shortage_cost * net
-        cost = gate @ c.fixed_cost + ordered @ c.unit_cost + stock_cost
         left = net if self.unmet_demand == "backlog" else on_hand
-        return InventoryState(left, pipeline, period + 1), cost[..., None]
+        following = InventoryState(left, pipeline, period + 1)
+        return following, gate @ c.fixed_cost, ordered @ c.unit_cost, net, on_hand
 
     def infer_noise(self, state: InventoryState, gate: Any, quantity: Any, following: InventoryState) -> Any:
         """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""

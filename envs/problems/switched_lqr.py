@@ -46,6 +46,7 @@ class SwitchedLQR(HindsightProblem):
 
     horizon: int
     noise_name = "disturbance"
+    cost_kinds = ("state", "control", "mode", "terminal")
 
     def __init__(
         self,
@@ -135,20 +136,43 @@ class SwitchedLQR(HindsightProblem):
         self, state: SwitchedLQRState, gate: Any, quantity: Any, noise: Any
     ) -> tuple[SwitchedLQRState, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the disturbance (..., n)."""
+        following, of_state, of_control, terminal = self._period(state, gate, quantity, noise)
+        return following, self._cost(gate, of_state, of_control, terminal)
+
+    def itemised_step(
+        self, state: SwitchedLQRState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[SwitchedLQRState, Any, dict[str, Any]]:
+        """See ``HindsightProblem.itemised_step``; kinds are state, control, mode and terminal state."""
+        following, of_state, of_control, terminal = self._period(state, gate, quantity, noise)
+        by_kind = {
+            "state": (gate * of_state).sum(-1),
+            "control": (gate * of_control).sum(-1),
+            "mode": gate @ self.constants(quantity).mode_costs,
+            "terminal": terminal,
+        }
+        return following, self._cost(gate, of_state, of_control, terminal), by_kind
+
+    def _cost(self, gate: Any, of_state: Any, of_control: Any, terminal: Any) -> Any:
+        mode_costs = self.constants(gate).mode_costs
+        return ((gate * (of_state + of_control + mode_costs)).sum(-1) + terminal)[..., None]
+
+    def _period(
+        self, state: SwitchedLQRState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[SwitchedLQRState, Any, Any, Any]:
+        """The next state, cost of state and of control by mode (..., m), and terminal cost (...,)."""
         c = self.constants(quantity)
         xp, (modes, n), p = c.xp, self.A.shape[:2], len(self.max_control)
         x, period = state
         batch = quantity.shape[:-1]
         by_mode = xp.reshape(x @ c.free, (*batch, modes, n))
         weighted = xp.reshape(quantity, (*batch, p, modes)) * gate[..., None, :]
-        after = xp.sum(gate[..., None] * by_mode, axis=-2)
+        after = (gate[..., None] * by_mode).sum(-2)
         after = after + xp.reshape(weighted, (*batch, p * modes)) @ c.driven + noise
-        state_cost = xp.sum(xp.reshape((x @ c.state_root) ** 2, (*batch, modes, n)), axis=-1)
-        control_cost = xp.sum(xp.reshape((quantity @ c.control_root) ** 2, (*batch, modes, p)), axis=-1)
-        cost = xp.sum(gate * (state_cost + control_cost + c.mode_costs), axis=-1)
+        state_cost = xp.reshape((x @ c.state_root) ** 2, (*batch, modes, n)).sum(-1)
+        control_cost = xp.reshape((quantity @ c.control_root) ** 2, (*batch, modes, p)).sum(-1)
         last = xp.astype(period + 1 >= self.horizon, quantity.dtype)
-        cost = cost + last * xp.sum((after @ c.terminal_root) ** 2, axis=-1)
-        return SwitchedLQRState(after, period + 1), cost[..., None]
+        terminal = last * ((after @ c.terminal_root) ** 2).sum(-1)
+        return SwitchedLQRState(after, period + 1), state_cost, control_cost, terminal
 
     def infer_noise(
         self, state: SwitchedLQRState, gate: Any, quantity: Any, following: SwitchedLQRState
@@ -283,6 +307,8 @@ class SwitchedLQREnv(HybridEnv):
     `x' Q[k] x + u' R[k] u + mode_costs[k]`, in the last period plus `y' terminal_cost y` for the state `y`
     after it. The next state is `A[k] x + B[k] u + w`, with a normal disturbance `w`, cut at 7.3 standard
     deviations. Rewards are not discounted; `discount` is the factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: state, control, mode and terminal.
 
     ## Starting State
     `initial_state`, drawn uniformly from a box if it is a pair of states.

@@ -37,6 +37,7 @@ def truck_capacity(
         unit_cost=[unit_cost] * len(trucks),
         lead_time=[lead_time] * len(trucks),
         names=truck_names(max_trucks),
+        fixed_kind="trucks",
     )
 
 
@@ -77,6 +78,8 @@ class TruckCapacityEnv(HybridEnv):
     `truck_cost * trucks + unit_cost * quantity + holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`.
     With `unmet_demand="lost"` the stock is cut at 0 after that. Rewards are not discounted; `discount` is the
     factor that agents and references apply.
+
+    `info["costs"]` holds the cost of the period by kind: trucks, purchase, holding and shortage.
 
     ## Starting State
     `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.

@@ -50,14 +50,14 @@ def variant(env_id, **wanted):
 
 
 def with_variants(*variants, environments=ENVIRONMENTS):
-    """Parametrise by environment and parameters, leaving out what is the same in an environment."""
-    cases = []
-    for env_id in environments:
-        for wanted in variants:
-            found = variant(env_id, **wanted)
-            if not wanted or found:
-                cases.append((env_id, found))
-    return pytest.mark.parametrize(("env_id", "parameters"), cases)
+    """Parametrise by environment and parameters; see ``cases``."""
+    return pytest.mark.parametrize(("env_id", "parameters"), cases(*variants, environments=environments))
+
+
+def cases(*variants, environments=ENVIRONMENTS):
+    """Environments with their parameters, leaving out what is the same in an environment."""
+    found = [(env_id, wanted, variant(env_id, **wanted)) for env_id in environments for wanted in variants]
+    return [(env_id, known) for env_id, wanted, known in found if known or not wanted]
 
 
 def certain(env_id, horizon):

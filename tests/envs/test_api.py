@@ -112,7 +112,7 @@ def test_the_horizon_terminates_and_observations_stay_in_bounds(env_id):
         assert type(reward) is float
         assert reward <= 0 or env_id not in COSTS_ONLY
         assert (terminated, truncated) == (period == 7, False)
-        assert set(info) == {"regime", "quantity", "noise"}
+        assert set(info) == {"regime", "quantity", "noise", "costs"}
 
 
 @pytest.mark.parametrize("env_id", STATIONARY)
