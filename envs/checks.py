@@ -17,10 +17,22 @@ MAX_HORIZON = 100_000
 """Longest horizon, in periods; an episode's noise is drawn at once."""
 
 
+MOST_SHOWN = 80
+"""Most characters of a value in an error."""
+
+
+def shown(value: Any) -> str:
+    """The ``repr`` of a value for an error, which long lists and texts do not lengthen."""
+    if isinstance(value, (list, tuple)) and len(value) > MOST_SHOWN:  # to write all of it could take long
+        value = value[:MOST_SHOWN]
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
 def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> float:
     """Return ``value`` as a finite float in ``[low, high]``; otherwise raise, naming ``name``."""
     if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
+        raise TypeError(f"{name}={shown(value)} must be a number, not {type(value).__name__}")
     try:
         found = float(value)
     except OverflowError:
@@ -33,17 +45,17 @@ def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGES
 def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
     """Return ``value`` as an int in ``[low, high]``; otherwise raise, naming ``name``."""
     if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
+        raise TypeError(f"{name}={shown(value)} must be an integer, not {type(value).__name__}")
     value = int(value)
     if not low <= value <= high:
-        raise ValueError(f"{name}={value!r} must be an integer{_range(low, high)}")
+        raise ValueError(f"{name}={shown(value)} must be an integer{_range(low, high)}")
     return value
 
 
 def choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     """Return ``value`` if it is one of ``allowed``, all of one type; otherwise raise, naming ``name``."""
     if not isinstance(value, type(allowed[0])) or value not in allowed:
-        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
+        raise ValueError(f"{name}={shown(value)} must be one of {', '.join(map(repr, allowed))}")
     return value
 
 
@@ -59,17 +71,17 @@ def sequence(name: str, value: Any) -> list[Any]:
             return list(value)
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return list(value)
-    raise TypeError(f"{name}={value!r} must be a sequence, such as a tuple or a list")
+    raise TypeError(f"{name}={shown(value)} must be a sequence, such as a tuple or a list")
 
 
 def array(name: str, value: Any) -> NDArray[Any]:
     """Return ``value`` as an array of any type; raise, naming ``name``, if it is none or is masked."""
     if np.ma.is_masked(value):  # NumPy would take what lies under the mask
-        raise ValueError(f"{name}={value!r} must be numbers: entries are masked")
+        raise ValueError(f"{name}={shown(value)} must be numbers: entries are masked")
     try:
         return np.asarray(value)
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise ValueError(f"{name}={value!r} must be numbers: {error}") from None
+        raise ValueError(f"{name}={shown(value)} must be numbers: {str(error)[:MOST_SHOWN]}") from None
 
 
 def real_array(name: str, value: Any) -> NDArray[np.float64]:
@@ -80,7 +92,7 @@ def real_array(name: str, value: Any) -> NDArray[np.float64]:
             raise TypeError(f"real ones, not {given.dtype}")
         return given.astype(np.float64)
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise ValueError(f"{name}={value!r} must be numbers: {error}") from None
+        raise ValueError(f"{name}={shown(value)} must be numbers: {str(error)[:MOST_SHOWN]}") from None
 
 
 def horizon(value: Any) -> int | None:
@@ -100,10 +112,10 @@ def interval(name: str, value: Any, *, low: float = -LARGEST, high: float = LARG
     """Return a number, or a pair (low, high) to draw from, as a pair in ``[low, high]``; otherwise raise."""
     pair = value if isinstance(value, (tuple, list)) else (value,) * 2
     if len(pair) != 2:
-        raise ValueError(f"{name}={value!r} must be a number or a pair (low, high)")
+        raise ValueError(f"{name}={shown(value)} must be a number or a pair (low, high)")
     lower, upper = (number(name, end, low=low, high=high) for end in pair)
     if lower > upper:
-        raise ValueError(f"{name}={value!r} must be a pair (low, high), low <= high")
+        raise ValueError(f"{name}={shown(value)} must be a pair (low, high), low <= high")
     return lower, upper
 
 
@@ -129,7 +141,7 @@ def determined(name: str, known: Any, why: str) -> None:
 
 def unknown_index(name: str, value: Any, count: int, row: int | None = None) -> ValueError:
     """The error for an index that is none of 0, ..., ``count - 1``, in environment ``row`` of a batch."""
-    return ValueError(f"{action_of(row)}: {name}={value!r} must be an integer in [0, {count - 1}]")
+    return ValueError(f"{action_of(row)}: {name}={shown(value)} must be an integer in [0, {count - 1}]")
 
 
 def nan_quantity(row: int | None = None) -> ValueError:

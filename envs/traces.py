@@ -1,99 +1,19 @@
-"""Recorded data: reading it, refusing gaps, splitting it in time, and cutting it into episodes."""
+"""Recorded data: reading it, splitting it in time, and cutting it into episodes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from . import checks
-from .reading.records import Records as Records
+from .reading.arrays import check_values
+from .reading.read import read
+from .reading.recorded import KINDS, recorded
+from .reading.records import Records
 
-KINDS = (np.ndarray, pd.DataFrame, pd.Series, list, tuple, str, os.PathLike)
-"""What ``read`` takes."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Recorded numbers, not yet checked.
-
-    Attributes:
-        name: what errors call them.
-        values: the numbers, rows in order of time.
-        where: from a row's index to the words that help to find it, or None.
-    """
-
-    name: str
-    values: NDArray[np.float64]
-    where: Callable[[int], str] | None
-
-    def check(self, low: float, axes: tuple[str, ...]) -> None:
-        """Raise a ValueError that names the first entry that is missing, not finite, or below ``low``."""
-        below = "is negative" if low == 0 else f"is less than {low:g}"
-        for problem, wrong in (
-            ("is missing or not finite", ~np.isfinite(self.values)),
-            (below, self.values < low),
-        ):
-            if wrong.any():
-                place = np.argwhere(wrong)[0]
-                named = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=False))
-                found = f" ({self.where(int(place[0]))})" if self.where else ""
-                value = self.values[tuple(place)]
-                raise ValueError(f"{self.name}: {named} {problem}: {value}{found}")
-
-
-def read(data: Any, name: str) -> Table:
-    """The numbers of an array, a list, a pandas Series or DataFrame, or a CSV file.
-
-    The first line of a CSV file names the columns. A first column without a name, or with words or dates and
-    no numbers, names the rows and is no data. Empty lines at the end are ignored; elsewhere they are gaps.
-
-    Args:
-        data: one of ``KINDS``.
-        name: what errors call it.
-
-    Raises:
-        ValueError: if it is not a file that can be read, or not made of numbers.
-    """
-    where: Callable[[int], str] | None = None
-    if isinstance(data, (str, os.PathLike)):
-        name = f"{name}={str(data)!r}"
-        data = _read_csv(data, name)
-        where = _line
-    elif isinstance(data, (pd.DataFrame, pd.Series)) and not isinstance(data.index, pd.RangeIndex):
-        index = data.index
-        where = lambda row: f"index {index[row]}"  # noqa: E731
-    try:
-        return Table(name, checks.real_array(name, data), where)
-    except ValueError as error:
-        raise ValueError(f"{name}: traces must be numbers, of equally many in each row: {error}") from error
-
-
-def _line(row: int) -> str:
-    return f"line {row + 2} of the file"
-
-
-def _read_csv(path: Any, name: str) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, skip_blank_lines=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{name}: cannot be read as a CSV file: {error}") from error
-    header = pd.to_numeric(table.columns.to_series(), errors="coerce").to_numpy()
-    if not np.isnan(header).any() and not (header[0] in (0, 1) and np.all(np.diff(header) == 1)):
-        raise ValueError(f"{name}: the first line must name the columns, it is {list(table.columns)}")
-    last = table.notna().any(axis=1)
-    table = table.loc[: last[last].index.max()] if last.any() else table
-    if table.shape[1] > 1 and len(table):
-        first = table.iloc[:, 0]
-        words = first.notna().all() and pd.to_numeric(first, errors="coerce").isna().all()
-        if words or str(table.columns[0]).startswith("Unnamed: 0"):
-            table = table.iloc[:, 1:]
-    return table
+__all__ = ["KINDS", "Records", "check_length", "episodes", "read", "recorded", "split_series"]
 
 
 def check_length(name: str, periods: int, horizon: int | None) -> None:
@@ -106,19 +26,19 @@ def check_length(name: str, periods: int, horizon: int | None) -> None:
         )
 
 
-def split_series(series: Any, evaluate_share: float = 0.3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def split_series(series: Any, evaluate_share: float = 0.3) -> tuple[Any, Any]:
     """Cut recorded data in time: the earlier part to train on, the later part to evaluate on.
 
     No period is in both, so no window of one shares a period with a window of the other.
 
     Args:
         series: rows in order of time: a series of shape (periods,) or (periods, items), or whole episodes of
-            shape (episodes, horizon) or (episodes, horizon, items); or a pandas object or CSV path, see
+            shape (episodes, horizon) or (episodes, horizon, items); or a pandas object or path, see
             ``read``. A single column becomes 1-D.
         evaluate_share: share of the rows in the later part, in (0, 1); each part has at least one row.
 
     Returns:
-        The two parts.
+        The two parts: ``Records`` if they were given, otherwise arrays.
 
     Raises:
         ValueError: if numbers are missing or not finite, or there are fewer than two rows.
@@ -130,18 +50,16 @@ def split_series(series: Any, evaluate_share: float = 0.3) -> tuple[NDArray[np.f
     share = checks.number("evaluate_share", evaluate_share, low=0, high=1)
     if not isinstance(series, KINDS):
         raise TypeError(
-            f"series={series!r} must be an array, a pandas Series or DataFrame, or a CSV path, "
-            f"not {type(series).__name__}"
+            f"series={checks.shown(series)} must be an array, a pandas Series or DataFrame, records, or a "
+            f"path, not {type(series).__name__}"
         )
     if share in (0, 1):
         raise ValueError(f"evaluate_share={evaluate_share!r} must be a number in (0, 1)")
-    table = read(series, "series")
-    table.check(-np.inf, ("row", "column"))
-    values = table.values
+    if isinstance(series, Records):
+        return series.split(share=1 - share)
+    values = _values(series)
     if values.ndim == 0 or len(values) < 2:
-        raise ValueError(f"{table.name}: of shape {values.shape}, it must have at least 2 rows to split")
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
+        raise ValueError(f"series: of shape {values.shape}, it must have at least 2 rows to split")
     first = len(values) - min(max(round(share * len(values)), 1), len(values) - 1)
     return values[:first], values[first:]
 
@@ -152,7 +70,7 @@ def episodes(series: Any, horizon: int, windows: str = "rolling") -> NDArray[np.
     ``demand=series`` itself gives the rolling windows.
 
     Args:
-        series: of shape (periods,), or (periods, items); or a pandas object or CSV path, see ``read``.
+        series: of shape (periods,), or (periods, items); or records, a pandas object or a path, see ``read``.
         horizon: periods in an episode.
         windows: "rolling", one window from each period on, or "whole", consecutive episodes that do not
             overlap; periods at the end that do not fill one are left out.
@@ -169,13 +87,17 @@ def episodes(series: Any, horizon: int, windows: str = "rolling") -> NDArray[np.
     """
     horizon = checks.integer("horizon", horizon, low=1)
     checks.choice("windows", windows, ("rolling", "whole"))
-    table = read(series, "series")
-    table.check(-np.inf, ("row", "column"))
-    values = table.values
+    values = _values(series)
     if values.ndim not in (1, 2):
-        raise ValueError(f"{table.name}: of shape {values.shape}, it must be (periods,) or (periods, items)")
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    check_length(table.name, len(values), horizon)
+        raise ValueError(f"series: of shape {values.shape}, it must be (periods,) or (periods, items)")
+    check_length("series", len(values), horizon)
     cut = np.lib.stride_tricks.sliding_window_view(values, horizon, axis=0)
     return np.ascontiguousarray(np.moveaxis(cut[:: horizon if windows == "whole" else 1], -1, 1))
+
+
+def _values(series: Any) -> NDArray[np.float64]:
+    """Recorded data as an array, in which a single column is 1-D."""
+    data = recorded(series, "series")
+    values = data.values if isinstance(data, Records) else data
+    check_values(values, "series", -np.inf, ("row", "column"))
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values

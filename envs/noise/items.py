@@ -11,6 +11,9 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .. import traces
+from ..checks import shown
+from ..reading.arrays import check_values
+from ..reading.records import shortened
 from .single import (
     ContinuousNoise,
     DiscreteNoise,
@@ -28,8 +31,11 @@ class ItemNoise(ABC):
 
     Attributes:
         items: the noise of each item by itself.
+        names: names of the items; None if they have none.
         mean, min, max, max_total: as in ``Noise``, of each item; shape (n,).
     """
+
+    names: tuple[str, ...] | None = None
 
     def __init__(self, items: Sequence[Noise]) -> None:
         self.items = list(items)
@@ -73,16 +79,33 @@ class ItemTraces(ItemNoise):
 
     Args:
         series: recorded values by period; shape (periods, n).
-        horizon, stride: as in ``TraceNoise``.
+        horizon, stride, records: as in ``TraceNoise``.
     """
 
-    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int = 1) -> None:
+    def __init__(
+        self,
+        series: NDArray[np.float64],
+        horizon: int | None,
+        stride: int = 1,
+        records: traces.Records | None = None,
+    ) -> None:
         super().__init__([TraceNoise(column, horizon, stride) for column in series.T])
+        self.records = records
+        self.names = None if records is None or records.unnamed else records.items
         self._replay = Replay(series, horizon, stride)
 
     def sample(self, uniforms: Any) -> Any:
         """See ``ItemNoise.sample``."""
         return self._replay.sample(uniforms)
+
+    @property
+    def first_periods(self) -> NDArray[np.int64]:
+        """Index in the series of the first period of each window that an episode can be; shape (windows,)."""
+        return self._replay.first_periods
+
+    def first_period(self, uniforms: Any) -> Any:
+        """Index in the series of the first period of each episode, see ``Replay.first_period``."""
+        return self._replay.first_period(uniforms)
 
 
 def _stack(items: Sequence[Noise]) -> Tables:
@@ -113,7 +136,8 @@ def as_item_noise(
             - episodes, of shape (episodes, horizon, items), each replayed whole.
 
             In traces the items keep their correlation. Two axes are always periods by items. Traces are an
-            array, a list, a pandas DataFrame, or the path of a CSV file, see ``jumpgym.traces.read``.
+            array, a list, ``Records``, a pandas DataFrame, or the path of a file; tables and files are read
+            if they leave no doubt, see ``jumpgym.traces.read``.
         items: number of items.
         horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
@@ -139,7 +163,7 @@ def as_item_noise(
         return _from_traces(noise, items, horizon, name, low)
     else:
         raise TypeError(
-            f"{name}={noise!r} must be a frozen scipy.stats distribution, a list of {items} of them, or "
+            f"{name}={shown(noise)} must be a frozen scipy.stats distribution, a list of {items} of them, or "
             "traces: an array of shape (episodes, horizon, items) or (periods, items), a pandas DataFrame, "
             "or the path of a CSV file"
         )
@@ -167,7 +191,7 @@ def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> l
             made[key] = from_distribution(one, horizon, which, low, cells)
         else:
             raise TypeError(
-                f"{which}: {one!r} must be a frozen scipy.stats distribution, as for the other items"
+                f"{which}: {shown(one)} must be a frozen scipy.stats distribution, as for the other items"
             )
     return [made[key] for key in keys]
 
@@ -186,20 +210,28 @@ def _key(distribution: Any) -> Any:
 
 
 def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: float) -> ItemTraces:
-    table = traces.read(noise, name)
-    values = table.values[:, None] if table.values.ndim == 1 else table.values
+    data = traces.recorded(noise, name, low)
+    if isinstance(data, traces.Records):
+        if len(data.items) != items:
+            raise ValueError(
+                f"{name}: {len(data.items)} items in the records, {shortened(data.items)}, must be as many "
+                f"as those of the problem, {items}"
+            )
+        traces.check_length(name, len(data), horizon)
+        return ItemTraces(data.values.copy(), horizon, records=data)
+    values = data[:, None] if data.ndim == 1 else data
     if values.ndim not in (2, 3) or values.shape[-1] != items:
         raise ValueError(
-            f"{table.name}: traces of shape {values.shape} must have shape (periods, items) = (any, {items}) "
+            f"{name}: traces of shape {values.shape} must have shape (periods, items) = (any, {items}) "
             f"or (episodes, horizon, items) = (any, {horizon}, {items})"
         )
-    table.check(low, ("row", "item") if values.ndim == 2 else ("episode", "period", "item"))
+    check_values(values, name, low, ("row", "item") if values.ndim == 2 else ("episode", "period", "item"))
     if values.ndim == 2:
-        traces.check_length(table.name, len(values), horizon)
+        traces.check_length(name, len(values), horizon)
         return ItemTraces(values, horizon)
     if horizon is None or values.shape[1] != horizon or len(values) == 0:
         raise ValueError(
-            f"{table.name}: traces of shape {values.shape} must have shape (episodes, horizon, items) = "
+            f"{name}: traces of shape {values.shape} must have shape (episodes, horizon, items) = "
             f"(any, {horizon}, {items})"
             + ("; horizon=None takes one series of shape (periods, items)" if horizon is None else "")
         )

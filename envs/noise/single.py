@@ -14,6 +14,8 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .. import traces
+from ..checks import shown
+from ..reading.arrays import check_values
 from .tables import MAX_CELLS, GuideTables, LogitTables
 
 TAIL = 1e-13
@@ -129,9 +131,17 @@ class TraceNoise(Noise):
         horizon: periods in an episode; None for an infinite horizon. An episode then starts in any period,
             and after the last period goes on with the first.
         stride: periods from one start to the next: 1 for rolling windows, ``horizon`` for whole episodes.
+        records: what the series was taken from, if it was; with the dates of the periods.
     """
 
-    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int = 1) -> None:
+    def __init__(
+        self,
+        series: NDArray[np.float64],
+        horizon: int | None,
+        stride: int = 1,
+        records: traces.Records | None = None,
+    ) -> None:
+        self.records = records
         self._replay = Replay(series, horizon, stride)
         self.mean, self.max_total = float(self._replay.mean), float(self._replay.max_total)
         self.min, self.max = float(series.min()), float(series.max())
@@ -139,6 +149,15 @@ class TraceNoise(Noise):
     def sample(self, uniforms: Any) -> Any:
         """See ``Noise.sample``."""
         return self._replay.sample(uniforms)
+
+    @property
+    def first_periods(self) -> NDArray[np.int64]:
+        """Index in the series of the first period of each window that an episode can be; shape (windows,)."""
+        return self._replay.first_periods
+
+    def first_period(self, uniforms: Any) -> Any:
+        """Index in the series of the first period of each episode, see ``Replay.first_period``."""
+        return self._replay.first_period(uniforms)
 
 
 class Replay:
@@ -163,12 +182,32 @@ class Replay:
             totals = episodes.sum(axis=-1)
             self.mean, self.max_total = totals.mean(axis=0) / horizon, totals.max(axis=0)
 
+    @property
+    def first_periods(self) -> NDArray[np.int64]:
+        """Index in the series of the first period of each window; shape (starts,)."""
+        return self.stride * np.arange(self.starts, dtype=np.int64)
+
+    def first_period(self, uniforms: Any) -> Any:
+        """Index in the series of the first period of the episodes that ``sample`` returns for these uniforms.
+
+        With records, ``records.dates[first_period]`` is its date, so the phase of a season follows from it.
+
+        Args:
+            uniforms: shape (..., horizon, *columns), those that ``sample`` takes.
+
+        Returns:
+            Integers of shape (...,).
+        """
+        xp = array_namespace(uniforms)
+        columns = self.series.ndim - 1
+        return self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, xp.int64)
+
     def sample(self, uniforms: Any) -> Any:
         """Values of each period, from uniforms of shape (..., horizon, *columns)."""
         xp = array_namespace(uniforms)
         series = xp.asarray(self.series, dtype=uniforms.dtype, device=device(uniforms))
         columns = self.series.ndim - 1
-        start = self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, xp.int64)
+        start = self.first_period(uniforms)
         period = xp.arange(uniforms.shape[-1 - columns], dtype=xp.int64, device=device(uniforms))
         row = (start[..., None] + period) % len(self.series)
         return xp.reshape(xp.take(series, xp.reshape(row, (-1,)), axis=0), uniforms.shape)
@@ -186,8 +225,8 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
               ``horizon=None`` it starts in any period and after the last goes on with the first;
             - episodes, of shape (episodes, horizon): each is replayed whole.
 
-            Traces are an array, a list, a pandas Series or DataFrame, or the path of a CSV file, see
-            ``jumpgym.traces.read``.
+            Traces are an array, a list, ``Records`` of one item, a pandas Series or DataFrame, or the path of
+            a file; tables and files are read if they leave no doubt, see ``jumpgym.traces.read``.
         horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
         low: the least value allowed.
@@ -202,27 +241,35 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
         return from_distribution(noise, horizon, name, low)
     if not isinstance(noise, traces.KINDS):
         raise TypeError(
-            f"{name}={noise!r} must be a frozen scipy.stats distribution such as scipy.stats.poisson(20), "
-            "or traces: an array of shape (episodes, horizon) or (periods,), a pandas DataFrame or Series, "
-            "or the path of a CSV file"
+            f"{name}={shown(noise)} must be a frozen scipy.stats distribution such as "
+            "scipy.stats.poisson(20), or traces: an array of shape (episodes, horizon) or (periods,), a "
+            "pandas DataFrame or Series, or the path of a CSV file"
         )
-    table = traces.read(noise, name)
-    values = table.values
+    data = traces.recorded(noise, name, low)
+    if isinstance(data, traces.Records):
+        if len(data.items) > 1:
+            raise ValueError(
+                f"{name}: records of {len(data.items)} items, and there is one; choose it by "
+                f"records.select({data.items[0]!r}), or by value= of jumpgym.traces.read"
+            )
+        traces.check_length(name, len(data), horizon)
+        return TraceNoise(data.values[:, 0].copy(), horizon, records=data)
+    values = data
     if values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1 != horizon):
-        table.check(low, ("row", "column"))
+        check_values(values, name, low, ("row", "column"))
         series = values.reshape(-1)
-        traces.check_length(table.name, len(series), horizon)
+        traces.check_length(name, len(series), horizon)
         return TraceNoise(series, horizon)
     if horizon is not None and values.ndim == 2 and values.shape[1] == horizon and len(values):
-        table.check(low, ("row", "period"))
+        check_values(values, name, low, ("row", "period"))
         return TraceNoise(values.reshape(-1), horizon, horizon)
     if horizon is None:
         raise ValueError(
-            f"{table.name}: traces of shape {values.shape} must be one series of shape (periods,), "
+            f"{name}: traces of shape {values.shape} must be one series of shape (periods,), "
             "since horizon=None has no episodes"
         )
     raise ValueError(
-        f"{table.name}: traces of shape {values.shape} must have shape (episodes, horizon) = (any, {horizon})"
+        f"{name}: traces of shape {values.shape} must have shape (episodes, horizon) = (any, {horizon})"
         "; set horizon= to the number of columns, or give one long series of shape (periods,)"
     )
 

@@ -78,6 +78,15 @@ class Records:
         source = f", source={self.source!r}" if self.source else ""
         return f"Records({periods:,} period{'s' * (periods > 1)}{when}, items: {names}{source})"
 
+    @property
+    def unnamed(self) -> bool:
+        """Whether the items have no names but those that are given to items without one."""
+        return self.items == tuple(f"item {k + 1}" for k in range(len(self.items)))
+
+    def period_name(self, period: int) -> str:
+        """What to call a period, counted from 0: its date if there is one."""
+        return f"period {period}" if self.dates is None else day(self.dates[period])
+
     def select(self, *items: str) -> Records:
         """Return the records of some of the items, in the order given.
 
