@@ -9,11 +9,23 @@ from numpy.typing import NDArray
 
 from . import checks
 from .reading.arrays import check_values
-from .reading.read import read
+from .reading.read import FILES, TABLES, read
 from .reading.recorded import KINDS, recorded
 from .reading.records import Records
 
-__all__ = ["KINDS", "Records", "check_length", "episodes", "read", "recorded", "split_series"]
+__all__ = [
+    "KINDS",
+    "TABLES_AND_FILES",
+    "Records",
+    "check_length",
+    "episodes",
+    "read",
+    "recorded",
+    "split_series",
+]
+
+TABLES_AND_FILES = (*TABLES, *FILES)
+"""What ``read`` reads by the names of its columns."""
 
 
 def check_length(name: str, periods: int, horizon: int | None) -> None:

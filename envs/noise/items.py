@@ -120,6 +120,26 @@ def _stack(items: Sequence[Noise]) -> Tables:
     return LogitTables(quantiles, ContinuousNoise.REACH, rows)
 
 
+def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
+    """Noise as it is given, but what a table or a file holds in its place, so that it tells how many items.
+
+    Args:
+        noise: what ``as_item_noise`` takes.
+        name: of the parameter, for errors.
+        low: the least value allowed.
+    """
+    return traces.recorded(noise, name, low) if isinstance(noise, traces.TABLES_AND_FILES) else noise
+
+
+def count_items(noise: Any) -> int | None:
+    """The number of items that noise tells: by a list of distributions, records, or episodes of items."""
+    if isinstance(noise, traces.Records):
+        return len(noise.items)
+    if isinstance(noise, (list, tuple)) and all(hasattr(entry, "ppf") for entry in noise):
+        return len(noise)
+    return noise.shape[-1] if getattr(noise, "ndim", 0) == 3 else None
+
+
 def as_item_noise(
     noise: Any, items: int, horizon: int | None, *, name: str = "noise", low: float = -np.inf
 ) -> ItemNoise:

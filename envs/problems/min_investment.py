@@ -13,7 +13,7 @@ from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
 from ..layout import ActionLayout
-from ..noise.items import as_item_noise
+from ..noise.items import as_item_noise, count_items, item_records
 from ..problem import HindsightProblem
 
 RUIN = 1e-9
@@ -68,6 +68,7 @@ class MinInvestment(HindsightProblem):
             "entry_costs": entry_costs,
             "max_investment": max_investment,
         }
+        returns = item_records(returns, "returns", low=-1.0)
         count = _vehicles(returns, amounts)
         self.min_investment = _by_vehicle("min_investment", min_investment, count)
         self.entry_costs = _by_vehicle("entry_costs", entry_costs, count)
@@ -104,8 +105,9 @@ class MinInvestment(HindsightProblem):
         self.observation_low = np.zeros(2)
         self.observation_high = np.array([self.largest_wealth, float(self.horizon)])
         self.observation_names = ("wealth", "period")
-        self.quantity_names = tuple(f"invested in {i + 1}" for i in range(count))
-        self.regime_names = tuple(("", f"vehicle {i + 1}") for i in range(count))
+        named = self.returns.names
+        self.quantity_names = tuple(f"invested in {name}" for name in named or range(1, count + 1))
+        self.regime_names = tuple(("", name) for name in named or [f"vehicle {i + 1}" for i in range(count)])
         mean = sum(self.initial_wealth) / 2
         self.observation_scale = np.array([mean, float(self.horizon)])
         self.quantity_scale = np.full(2 * count, mean / count)
@@ -262,8 +264,9 @@ class MinInvestment(HindsightProblem):
 def _vehicles(returns: Any, amounts: dict[str, Any]) -> int:
     """The number of vehicles, which all vectors must have; 1 if there are only numbers."""
     lengths = {name: len(value) for name, value in amounts.items() if checks.is_vector(value)}
-    if isinstance(returns, (list, tuple)) and all(hasattr(entry, "ppf") for entry in returns):
-        lengths["returns"] = len(returns)
+    from_returns = count_items(returns)
+    if from_returns is not None:
+        lengths["returns"] = from_returns
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise ValueError(f"the number of vehicles must be the same in all parameters, at least 1, not {told}")

@@ -17,6 +17,7 @@ from .. import checks
 from ..checks import MAX_HORIZON
 from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
 from ..layout import ActionLayout
+from ..noise.items import count_items, item_records
 from ..problem import HindsightProblem
 from ..regimes import MAX_LEAD_TIME
 
@@ -104,6 +105,7 @@ class MultiItemInventory(HindsightProblem):
             "shortage_cost": shortage_cost,
             **more,
         }
+        demand = item_records(demand, "demand", low=0.0)
         self.items = _number_of_items(items, vectors, demand)
         self.noise_shape = self.start_shape = (self.items,)
         self.item_costs: NDArray[np.float64]
@@ -129,6 +131,11 @@ class MultiItemInventory(HindsightProblem):
         own = list(inspect.signature(cls.__init__).parameters.values())[1:-1]
         common = list(inspect.signature(MultiItemInventory.__init__).parameters.values())[4:]
         cls.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+
+    @property
+    def item_names(self) -> tuple[str, ...]:
+        """Names of the items: those of the columns of recorded demand, else "item 1", "item 2", ..."""
+        return self.demand.names or tuple(f"item {i + 1}" for i in range(self.items))
 
     def _start(self, initial_inventory: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lowest = 0.0 if self.unmet_demand == "lost" else -checks.LARGEST
@@ -170,14 +177,14 @@ class MultiItemInventory(HindsightProblem):
         self.observation_high = np.concatenate([highest, pipeline, period])
         self.charted = tuple(range(items))
         self.item_entries = np.arange(items)[:, None] + items * np.arange(self.lead_time + 1)
-        numbers = range(1, items + 1)
+        named = self.demand.names or tuple(map(str, range(1, items + 1)))
         self.observation_names = (
-            *(f"stock {i}" for i in numbers),
-            *(f"item {i} arrives in {delay}" for delay in range(self.lead_time) for i in numbers),
+            *(f"stock {name}" for name in named),
+            *(f"{item} arrives in {delay}" for delay in range(self.lead_time) for item in self.item_names),
             *("period" for _ in period),
         )
-        self.quantity_names = tuple(f"order {i}" for i in numbers)
-        self.regime_names = tuple(("", f"item {i}") for i in numbers)
+        self.quantity_names = tuple(f"order {name}" for name in named)
+        self.regime_names = tuple(("", item) for item in self.item_names)
         self.observation_scale = np.concatenate([np.tile(self.level_scale, self.lead_time + 1), period])
         self.quantity_scale = np.repeat(self.level_scale, 2)
         self.state_scale = (self.level_scale, self.level_scale, None)
@@ -370,8 +377,9 @@ class MultiItemInventory(HindsightProblem):
         over = total > self.demand.max_total * (1 + ROUNDING)
         if np.any(over):
             item = int(over.argmax())
+            called = repr(self.demand.names[item]) if self.demand.names else str(item)
             raise ValueError(
-                f"noise: a total demand of {total[item]:g} of item {item} exceeds "
+                f"noise: a total demand of {total[item]:g} of item {called} exceeds "
                 f"{self.demand.max_total[item]:g}, the most that the bounds of the observation allow"
             )
         return demand
@@ -398,10 +406,9 @@ def economic_cycles(
 
 def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any) -> int:
     lengths = {name: len(value) for name, value in vectors.items() if checks.is_vector(value)}
-    if isinstance(demand, (list, tuple)) and all(hasattr(entry, "ppf") for entry in demand):
-        lengths["demand"] = len(demand)
-    elif getattr(demand, "ndim", 0) == 3:
-        lengths["demand"] = demand.shape[-1]
+    from_demand = count_items(demand)
+    if from_demand is not None:
+        lengths["demand"] = from_demand
     if items is not None:
         lengths["items"] = checks.integer("items", items, low=1, high=MAX_ITEMS)
     if len(set(lengths.values())) > 1:

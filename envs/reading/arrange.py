@@ -52,8 +52,8 @@ def arranged(
         periods, values = periods[order], values[order]
     grid = full_grid(table, periods)
     if len(grid) > len(periods):
-        check_gaps(table, periods, grid, "")
-        filled = np.full((len(grid), len(items)), options.fill)
+        _check_gaps(table, periods, grid)
+        filled = np.full((len(grid), len(items)), options.filling)
         filled[pd.Index(grid).get_indexer(pd.Index(periods))] = values
         values = filled
     return as_records(table, values, items, grid)
@@ -67,7 +67,7 @@ def full_grid(table: Table, periods: Axis) -> Axis:
         raise table.fault(str(error)) from None
 
 
-def check_gaps(table: Table, periods: Axis, grid: Axis, of: str) -> None:
+def _check_gaps(table: Table, periods: Axis, grid: Axis) -> None:
     """Raise an error that names the first period of the grid that is missing, unless it is to be filled."""
     missing = ~np.isin(np.asarray(grid), np.asarray(periods))
     if missing.any() and table.options.fill is None:
@@ -75,7 +75,7 @@ def check_gaps(table: Table, periods: Axis, grid: Axis, of: str) -> None:
         freq = f" at freq={grid.freqstr!r}" if isinstance(grid, pd.DatetimeIndex) else ""
         also = f", and {count - 1:,} more" if count > 1 else ""
         raise table.fault(
-            f"{said(grid[missing.argmax()])}{of} is missing{also}{freq}; fill=0 takes 0 there, freq= says "
+            f"{said(grid[int(missing.argmax())])} is missing{also}{freq}; fill=0 takes 0 there, freq= says "
             "which periods there are"
         )
 

@@ -96,7 +96,7 @@ def headed_by_dates(labels: Sequence[Any]) -> tuple[list[int], pd.DatetimeIndex]
     """
     places = [j for j, label in enumerate(labels) if _may_be_date(label)]
     parsed = _parse([labels[j] for j in places], None) if len(places) > 1 else None
-    if parsed is None or parsed.notna().sum() < 2:
+    if parsed is None or np.count_nonzero(parsed.notna()) < 2:
         return None
     return [j for j, date in zip(places, parsed, strict=True) if date is not pd.NaT], parsed.dropna()
 
@@ -136,7 +136,7 @@ def _parse(tokens: list[Any], date_format: str | None) -> pd.DatetimeIndex | Non
         ]
         if not readings:
             return None
-    counts = [int(reading.notna().sum()) for reading in readings]
+    counts = [np.count_nonzero(reading.notna()) for reading in readings]
     if 2 * max(counts) < len(given):
         return None
     best = readings[int(np.argmax(counts))]

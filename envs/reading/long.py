@@ -119,6 +119,4 @@ def _by_period(
             f"{said(grid[row])} of item {items[item]!r} is missing{also}; fill=0 takes 0 there, freq= says "
             "which periods there are"
         )
-    return as_records(
-        table, np.where(missing, table.options.fill, filled) if missing.any() else filled, items, grid
-    )
+    return as_records(table, np.where(missing, table.options.filling, filled), items, grid)

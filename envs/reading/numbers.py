@@ -42,7 +42,7 @@ class Notation:
     """How numbers are written in text.
 
     Attributes:
-        decimal: the decimal sign, "." or ","; None for ".", unless that leaves doubt.
+        decimal: the decimal sign, "." or ","; None for ".", or "," if thousands have the point.
         thousands: the sign between thousands, or None.
     """
 
@@ -60,7 +60,7 @@ class Notation:
     @property
     def point(self) -> str:
         """The decimal sign."""
-        return self.decimal or "."
+        return self.decimal or ("," if self.thousands == "." else ".")
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -84,7 +84,7 @@ def _of_frequency(periods: pd.DatetimeIndex, freq: Any) -> pd.DatetimeIndex:
     outside = ~periods.isin(grid)
     if outside.any():
         raise ValueError(
-            f"{day(periods[outside.argmax()])} is no date of freq={freq!r} from {day(periods[0])}"
+            f"{day(periods[int(outside.argmax())])} is no date of freq={freq!r} from {day(periods[0])}"
         )
     return grid
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
@@ -45,6 +45,11 @@ class Options:
     date_format: str | None = None
     sheet: str | int | None = None
     low: float = 0.0
+
+    @property
+    def filling(self) -> float:
+        """What to take where a number is missing; NaN if nothing is said."""
+        return np.nan if self.fill is None else self.fill
 
     @cached_property
     def notation(self) -> Notation:
@@ -158,7 +163,7 @@ class Table:
             row, j = (int(index) for index in np.argwhere(missing)[0])
             count = f", and {missing.sum() - 1:,} more" if missing.sum() > 1 else ""
             raise self.fault(f"is missing{count}; fill=0 takes 0 there", row, columns[j])
-        return np.where(missing, self.options.fill, values) if missing.any() else values
+        return np.where(missing, self.options.filling, values)
 
     def dates(self, column: int) -> pd.DatetimeIndex | None:
         """A column as dates; None if most of its entries are none."""
@@ -187,13 +192,8 @@ class Table:
         """Some of the rows."""
         index = np.arange(len(self))[keep]
         place = self.place
-        return Table(
-            **{
-                **vars(self),
-                "columns": tuple(column.iloc[index].reset_index(drop=True) for column in self.columns),
-                "place": lambda row: place(int(index[row])),
-            }
-        )
+        columns = tuple(column.iloc[index].reset_index(drop=True) for column in self.columns)
+        return replace(self, columns=columns, place=lambda row: place(int(index[row])))
 
 
 def kind_of(sample: Sequence[Any]) -> str:
