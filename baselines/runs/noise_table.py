@@ -16,8 +16,8 @@ def noise_table(env: Any, episodes: int, seed: int = 0) -> pd.DataFrame:
     """Return the noise that ``evaluate`` draws for as many episodes from the same seed.
 
     If the noise of a period is one number, such as the demand for one item, the table has a row for each
-    episode and a column for each period; as a CSV file, ``demand=`` can replay it. Otherwise it has a row for
-    each episode and period, with the columns ``episode`` and ``period``, and a column for each number.
+    episode and a column for each period. Otherwise it has a row for each episode and period, with the columns
+    ``episode`` and ``period``, and a column for each number. As a CSV file, ``demand=`` can replay both.
 
     Args:
         env: environment id, environment or problem with a horizon.

@@ -38,13 +38,19 @@ def read_reference(problem: Problem, folder: Path) -> Reference | None:
     return Reference.from_bytes(problem.make(), content, problem.identity)
 
 
-@functools.lru_cache(maxsize=32)
 def reference(problem: Problem, folder: Path) -> Reference:
     """Read the reference of a problem, or make and write it if there is none; cached in each process."""
+    return _reference(problem, folder, json.dumps(problem.files))
+
+
+@functools.lru_cache(maxsize=32)
+def _reference(problem: Problem, folder: Path, files: str) -> Reference:
+    """``reference``; ``files``, the digests of the files that parameters name, keeps what is cached valid."""
     with alone(problem.name, folder):
         measure = read_reference(problem, folder)
         if measure is None:
             remove_partial(problem.reference_path(folder).name, folder)
+            identity = problem.identity  # of the files as they are before they are read
             try:
                 measure = Reference(problem.make())
             except NotApplicable as error:
@@ -54,7 +60,7 @@ def reference(problem: Problem, folder: Path) -> Reference:
                 ) from error
             for number in {problem.episodes, CURVE_EPISODES}:
                 measure.costs(number)
-            replace_file(problem.reference_path(folder), measure.to_bytes(problem.identity))
+            replace_file(problem.reference_path(folder), measure.to_bytes(identity))
     return measure
 
 
@@ -84,6 +90,7 @@ def perform(run: Run, folder: Path, command: str, checkpoint_seconds: float) -> 
 
 def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> dict[str, Any]:
     """Do a run; returns its record without the command."""
+    identity = run.identity
     curve: list[dict[str, float]] = []
     row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
     row |= {"status": Status.OK, "note": ""}
@@ -96,8 +103,10 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     except NotApplicable as error:
         gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
         row |= {"status": Status.NOT_APPLICABLE, "note": str(error)}
+    if run.identity != identity:
+        raise RuntimeError("a file that a parameter names was changed during the run; start it again")
     return {
-        **run.identity,
+        **identity,
         "row": {**dataclasses.asdict(gap), **row},
         "curve": curve,
         "drawn": drawn,

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 import jumpgym
+from jumpgym import environment_id
 
 from .method import Method
 
@@ -81,6 +83,36 @@ def _sources(module: str) -> set[Path]:
 def _of_folder(folder: Path) -> list[Path]:
     """The sources and data in YAML of a folder, in a fixed order."""
     return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".yml", ".yaml"))
+
+
+def named_files(env: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digest of the content of each file that a parameter of an environment names.
+
+    Args:
+        env: id of the environment; parameters that it was registered with count, too.
+        parameters: its parameters. Any text in them, also in lists and mappings, that is the path of a file
+            names it.
+    """
+    registered = gym.spec(environment_id(env).rpartition(":")[2]).kwargs
+    paths = sorted(set(_paths_in({**registered, **parameters})))
+    return {path: _digest(path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths}
+
+
+def _paths_in(value: Any) -> Iterator[str]:
+    if isinstance(value, (str, os.PathLike)):
+        path = os.fsdecode(value)
+        if "\0" not in path and os.path.isfile(path):
+            yield path
+    elif isinstance(value, (Mapping, list, tuple)):
+        for entry in value.values() if isinstance(value, Mapping) else value:
+            yield from _paths_in(entry)
+
+
+@functools.cache
+def _digest(path: str, changed_ns: int, size: int) -> str:
+    """Digest of a file, computed again when it has changed."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @functools.cache

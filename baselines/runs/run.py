@@ -16,7 +16,7 @@ from jumpgym.adapters.registry import make_env
 
 from .measure import EVALUATION_SEED
 from .methods import REFERENCES, method
-from .provenance import code_version
+from .provenance import code_version, named_files
 from .training import CURVE_EPISODES
 
 EPISODES = 8192
@@ -66,9 +66,10 @@ class Run:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Settings and code; a record with another identity does not count."""
+        """Settings, code, and content of files; a record with another identity does not count."""
         learned = None if self.method in REFERENCES else method(self.method)
-        return {"settings": self.settings, "code": code_version(self.env, learned)}
+        code = {"settings": self.settings, "code": code_version(self.env, learned)}
+        return {**code, **self.problem.files}
 
     def record_path(self, folder: Path) -> Path:
         """Path of the record."""
@@ -110,10 +111,16 @@ class Problem:
         return folder / f"reference_{self.name}.npz"
 
     @property
+    def files(self) -> dict[str, dict[str, str]]:
+        """The key ``files`` with the digests of files that parameters name; nothing if they name none."""
+        digests = named_files(self.env, dict(self.parameters))
+        return {"files": digests} if digests else {}
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What defines the reference; one with another identity does not count."""
         fixed = {"curve_episodes": CURVE_EPISODES, "seed": EVALUATION_SEED, "code": code_version(self.env)}
-        return _as_json({**dataclasses.asdict(self), **fixed})
+        return _as_json({**dataclasses.asdict(self), **fixed, **self.files})
 
 
 def short(env: str) -> str:

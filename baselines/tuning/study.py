@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runs.provenance import named_files
 from .report import Candidate, objective
 from .search_spaces import Range, default_values, hyperparameters, space_of
 
@@ -81,6 +82,7 @@ class MethodStudy:
             "--seeds": seeds,
             "--seed": seed,
             DEFAULTS: default_values(method, envs[0], trial_seconds),
+            **{f"content of {path}": digest for env in envs for path, digest in named_files(env, {}).items()},
         }
         self.study = optuna.create_study(
             storage=f"sqlite:///{path}",

@@ -34,6 +34,21 @@ def test_it_is_replayed_as_demand(tmp_path):
     assert met in table.to_numpy().tolist()
 
 
+@pytest.mark.parametrize("env_id", ["jumpgym/JointReplenishment-v0", "jumpgym/CapacitatedLotSizing-v0"])
+def test_items_are_replayed_as_demand(env_id, tmp_path):
+    path = tmp_path / "demand.csv"
+    arguments = ["traces", env_id, "--episodes", "7", "--set", "items=3", "horizon=4", "--output", str(path)]
+    assert main(arguments) == 0
+    _, noise = draw(gym.make(env_id, items=3, horizon=4).unwrapped.problem, 7, 0)
+    problem = gym.make(env_id, demand=str(path), horizon=4).unwrapped.problem
+    assert problem.items == 3
+    replayed = problem.noise(np.random.default_rng(0).random((200, 4, 3)))
+    assert {episode.tobytes() for episode in replayed} == {np.ascontiguousarray(e).tobytes() for e in noise}
+    pd.read_csv(path).drop(index=5).to_csv(path, index=False)
+    with pytest.raises(ValueError, match="must be ordered by episode and period"):
+        gym.make(env_id, demand=str(path), horizon=4)
+
+
 def test_refusals(tmp_path, capsys):
     path = str(tmp_path / "noise.csv")
     for arguments, message in (

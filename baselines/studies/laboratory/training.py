@@ -14,6 +14,7 @@ from ...report.formatting import counted, markdown_of
 from ...report.styles import style
 from ...runs.measure import Reference
 from ...runs.methods import AgentMethod
+from ...runs.provenance import named_files
 from ...runs.run import EPISODES, short
 from ..outcome import Outcome
 from ..records import Record, read_record, train_and_record
@@ -75,6 +76,7 @@ def _record(
     command: str,
 ) -> Record:
     """The record of a training, read if there is one."""
+    files = named_files(env.spec.id, env.spec.kwargs)
     settings = {
         "env": str(env.spec.id),
         "parameters": repr(sorted(env.spec.kwargs.items())),
@@ -82,6 +84,7 @@ def _record(
         "agent": keywords,
         "seed": seed,
         "budget": budget,
+        **({"files": files} if files else {}),
     }
     estimator = name.replace(", ", "-").replace(" ", "-")
     path = folder / f"{short(env.spec.id)}_{estimator}_seed{seed}_{budget:g}s.json"
