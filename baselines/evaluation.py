@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,7 +105,7 @@ def decide(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> D
     answer = policy.predict(observation, deterministic=True)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise TypeError(f"{name}.predict must return a pair (action, state), not {_summary(answer)}")
-    decode = getattr(env, "decode", None) or TupleView(as_problem(env)).decode
+    decode = _decoder(env)
     try:
         regime, quantity = decode(observation, answer[0])
     except (TypeError, ValueError) as error:
@@ -117,6 +119,13 @@ def decide(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> D
             f"{len(regime)}: it returned {_summary(answer[0])}"
         )
     return regime, quantity
+
+
+def _decoder(env: Any) -> Callable[[Any, Any], Decision]:
+    """How an environment, under any wrappers, or a problem reads actions."""
+    if isinstance(env, gym.Wrapper):
+        return cast(Callable[[Any, Any], Decision], env.get_wrapper_attr("decode"))
+    return getattr(env, "decode", None) or TupleView(as_problem(env)).decode
 
 
 def _summary(answer: Any) -> str:

@@ -32,11 +32,11 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
     """Check an environment with actions (regime, quantity) against the conventions of jumpgym.
 
     They are: ``Tuple(Discrete, Box)`` or ``Tuple(MultiDiscrete, Box)`` actions, finite float32 spaces;
-    equal seeds give equal episodes; fresh arrays, the same keys of ``info`` at every step, numbers, arrays
-    and dicts of them only; costs by kind that add up to the cost; quantities outside their intervals are
-    projected, and ``info`` tells what was applied; clear errors for a regime out of range, NaN and wrong
-    shapes; ``ResetNeeded`` out of order; pickling; rendering. And all that Gymnasium's own ``check_env`` asks
-    for.
+    equal seeds give equal episodes; fresh arrays, the same keys of ``info`` at every step, NumPy scalars and
+    arrays of fixed type and shape, and dicts of them only; costs by kind that add up to the cost; quantities
+    outside their intervals are projected, and ``info`` tells what was applied; clear errors for a regime out
+    of range, NaN and wrong shapes; ``ResetNeeded`` out of order; pickling; rendering. And all that
+    Gymnasium's own ``check_env`` asks for.
 
     Args:
         env: an environment id (with ``parameters`` for ``gym.make``), or an environment, which is reset.
@@ -112,17 +112,23 @@ def _steps(env: gym.Env[Any, Any]) -> Iterator[str]:
     if not {"regime", "quantity"} <= keys[0]:
         yield "info lacks 'regime' or 'quantity': tell what was applied"
     for key in sorted(keys[0]):
-        if not all(_numeric(step[4][key]) for step in steps):
-            yield f"info[{key!r}] is neither a number nor an array nor a dict of them: leave it out"
+        yield from _values(f"info[{key!r}]", [step[4][key] for step in steps])
     problem = getattr(env.unwrapped, "problem", None)
     if isinstance(problem, HindsightProblem):
         yield from _costs(problem.cost_kinds, steps)
 
 
-def _numeric(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_numeric(entry) for entry in value.values())
-    return np.asarray(value).dtype.kind in "biuf"
+def _values(name: str, values: list[Any]) -> Iterator[str]:
+    """What is wrong with an entry of ``info`` at all steps."""
+    if all(isinstance(value, dict) for value in values):
+        for key in values[0]:
+            yield from _values(f"{name}[{key!r}]", [value.get(key) for value in values])
+    elif any(np.asarray(value).dtype.kind not in "biuf" for value in values):
+        yield f"{name} is neither a number nor an array nor a dict of them: leave it out"
+    elif not all(isinstance(value, (np.generic, np.ndarray)) for value in values):
+        yield f"{name} is a number of Python: return a NumPy scalar, such as numpy.float64"
+    elif len({(value.dtype, value.shape) for value in values}) > 1:
+        yield f"{name} changes its type or shape: return the same ones at every step"
 
 
 def _costs(kinds: tuple[str, ...], steps: list[Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ see ``jumpgym.adapters.views``.
 >>> env = DiscreteLevel(gym.make("jumpgym/SetupCost-v0"), levels=[0, 30, 60])
 >>> observation, info = env.reset(seed=0)
 >>> observation, reward, terminated, truncated, info = env.step(2)
->>> info["quantity"]
+>>> print(info["quantity"])
 60.0
 """
 
@@ -71,8 +71,8 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
         Raises:
             ValueError: if the action is NaN, out of range or of the wrong shape.
         """
-        observation = self.unwrapped.observation  # type: ignore[attr-defined]
-        regime, quantity = self.decode(observation[None], self.view.batch_of_one(action))
+        seen = self.unwrapped.observation[None]  # type: ignore[attr-defined]
+        regime, quantity = self.decode(seen, self.view.batch_of_one(action))
         return regime[0], quantity[0]
 
     def decode(self, observation: Any, action: Any) -> Decision:
@@ -133,7 +133,7 @@ class DiscreteLevel(ViewWrapper):
 
 
 class DictAction(ViewWrapper):
-    """``Dict(regime=..., quantity=...)`` of the two entries of the Tuple, for TorchRL and others."""
+    """``Dict(discrete=..., continuous=...)``: regimes and quantities by name, for TorchRL and others."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env, DictView)

@@ -17,7 +17,7 @@ from ..layout import ActionLayout
 from ..problem import CarriedOut, HindsightProblem
 from .registry import build_problem
 from .rendering import Trajectory, draw
-from .views import TupleView
+from .views import Decision, make_view
 
 NOISE_OPTION = "noise"
 
@@ -69,29 +69,43 @@ def draw_noise(
 def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:
     """Regimes and quantities that were carried out, as ``info`` shows them.
 
-    A single gate has no axis, and neither has its quantity if it has only one. Regimes are ints where no axis
-    is left.
+    A single gate has no axis, and neither has its quantity if it has only one; where no axis is left they are
+    NumPy scalars.
     """
     regime, quantity = result.regime, result.quantity
     if len(layout.gates) == 1:
         regime = regime[..., 0]
         quantity = quantity[..., 0] if len(layout.quantity_gate) == 1 else quantity
-    return regime if np.ndim(regime) else int(regime), quantity
+    return regime[()], quantity[()]
 
 
-class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
+def _is_masked(value: Any) -> bool:
+    """``numpy.ma.is_masked``, which is slow for what has no mask."""
+    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
+
+
+class HybridEnv(gym.Env[NDArray[np.float32], Any]):
     """A hindsight problem with actions (regime, quantity).
 
-    Actions are ``Tuple(Discrete(K), Box((n,)))``, with several gates ``Tuple(MultiDiscrete, Box((n,)))``.
+    Actions are ``Tuple(Discrete(K), Box((n,)))``, with several gates ``Tuple(MultiDiscrete, Box((n,)))``,
+    unless ``action`` names another view of them, for libraries without Tuple actions.
     Quantities are projected on the intervals of the regimes chosen. ``info`` tells what was carried out, the
-    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, numbers or arrays; and ``"costs"``,
-    a dict with the cost of the period by kind, such as setup, holding and shortage (``problem.cost_kinds``),
-    which add up to minus the reward.
+    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, NumPy scalars or arrays of fixed
+    type and shape; and ``"costs"``, a dict with the cost of the period by kind, such as setup, holding and
+    shortage (``problem.cost_kinds``), which add up to minus the reward.
 
     A stationary problem (``horizon=None``) never terminates; ``gym.make``'s ``max_episode_steps`` truncates.
 
     A subclass sets ``make_problem``, a function from keyword parameters to a ``HindsightProblem``; its
     docstring is the documentation of the environment.
+
+    Args:
+        config: parameters as a dict in place of keywords, as RLlib passes them; they take precedence.
+        render_mode: ``"ansi"``, ``"rgb_array"`` or None.
+        action: ``"tuple"``; ``"dict"``, ``"box"``, ``"quantity"``, ``"grid"`` or ``"levels"`` for the actions
+            of ``DictAction``, ``BoxAction``, ``BoxQuantity``, ``DiscreteQuantity`` or ``DiscreteLevel`` of
+            ``jumpgym.wrappers``, with their defaults.
+        parameters: those of ``make_problem``.
 
     Attributes:
         problem: the hindsight problem that is simulated.
@@ -100,16 +114,31 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012 (declared by gym.Env)
     make_problem: Callable[..., HindsightProblem]
 
-    def __init__(self, render_mode: str | None = None, **parameters: Any) -> None:
-        self.render_mode = check_render_mode(render_mode, self.metadata)
+    def __init__(
+        self,
+        config: Mapping[str, Any] | None = None,
+        /,
+        *,
+        render_mode: str | None = None,
+        action: str = "tuple",
+        **parameters: Any,
+    ) -> None:
+        if not isinstance(config, (Mapping, NoneType)):
+            raise TypeError(
+                f"{type(self).__name__}: {config!r} must be a dict of parameters; give one by its name"
+            )
+        parameters = {"render_mode": render_mode, "action": action, **parameters, **(config or {})}
+        self.render_mode = check_render_mode(parameters.pop("render_mode"), self.metadata)
+        action = parameters.pop("action")
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         self.observation_space = observation_box(problem)
-        self._view = TupleView(problem)
+        self._view = make_view(action, problem)
         self.action_space = self._view.space
         layout = problem.layout
-        self._single = len(layout.gates) == len(layout.quantity_gate) == 1
+        self._pairs = action == "tuple"
+        self._single = self._pairs and len(layout.gates) == len(layout.quantity_gate) == 1
         self._low, self._high = layout.low.tolist(), layout.high.tolist()
-        self._one_hot = np.eye(layout.gates[0])
+        self._one_hot, self._indices = np.eye(layout.gates[0]), np.arange(layout.gates[0])
         self._state: Any = None
         self._period = 0
         self._trajectory = Trajectory()
@@ -143,9 +172,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         self._trajectory = Trajectory()
         return self.observation, {}
 
-    def step(
-        self, action: tuple[Any, NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Simulate one period; see the class for what an action is.
 
         Raises:
@@ -171,7 +198,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
         info = {
             "regime": regime,
             "quantity": applied,
-            "noise": noise.copy() if problem.noise_shape else float(noise),
+            "noise": noise.copy(),
             "costs": {kind: _total(cost) if cost.ndim else cost for kind, cost in by_kind.items()},
         }
         return self.observation, -cost, self._period == horizon, False, info
@@ -187,21 +214,27 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             raise ResetNeeded("the environment has no state before reset()")
         return self.problem.observe(self._state).astype(np.float32)
 
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """Regimes (m, G) and quantities (m, n) of a batch of actions; see ``ActionView.decode``."""
+        return self._view.decode(observation, action)
+
     def _carry_out(self, state: Any, action: Any) -> tuple[Any, Any, Any, Any]:
         """What becomes of an action: as ``info`` shows it (2 values), and as ``step`` takes it (2 values)."""
         problem = self.problem
         if not self._single:
-            regimes, quantities = self._view.decode(None, self._as_batch(action))
+            batch = self._as_batch(action) if self._pairs else self._view.batch_of_one(action)
+            seen = self.observation[None] if self._view.needs_observation else None
+            regimes, quantities = self._view.decode(seen, batch)
             result = problem.carry_out(state, regimes[0], quantities[0])
             return (*without_single_axes(problem.layout, result), result.gate, result.columns)
         regime, quantity = self._parse(action)
         if not problem.admits_all:
             result = problem.carry_out(state, np.array([regime]), np.array([quantity]))
-            return result.regime.item(), result.quantity.item(), result.gate, result.columns
+            return result.regime[0], result.quantity[0], result.gate, result.columns
         # As ``carry_out`` does, without arrays, which are slow for single numbers.
         applied = min(max(quantity, self._low[regime]), self._high[regime])
         gate = self._one_hot[regime]
-        return regime, applied, gate, applied * gate
+        return self._indices[regime], np.float64(applied), gate, applied * gate
 
     def _as_batch(self, action: Any) -> Any:
         try:
@@ -224,7 +257,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], tuple[Any, NDArray[np.float32]]]):
             index = regime if type(regime) is int else np.asarray(regime).item()
             known = 0 <= index < count and index == int(index)
             # NumPy would drop the imaginary part, and the mask.
-            if np.iscomplexobj(quantity) or np.ma.is_masked(quantity) or np.ma.is_masked(regime):
+            if np.iscomplexobj(quantity) or _is_masked(quantity) or _is_masked(regime):
                 raise TypeError
             asked = np.asarray(quantity, dtype=np.float64).item()
         except (TypeError, ValueError, ArithmeticError):

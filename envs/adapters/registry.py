@@ -15,24 +15,30 @@ from ..problem import HindsightProblem
 
 NAMESPACE = "jumpgym"
 
+VARIANTS = {"-box": {"action": "box"}, "-dict": {"action": "dict"}}
+"""What follows the name in ids for libraries that take an id only, and the keywords that it stands for."""
+
 
 def register(environment: type[Any]) -> str:
     """Register a class ``NameEnv``, whose module also holds ``NameVectorEnv``, and return its id.
 
-    Registering an environment again changes nothing.
+    With it the ids of ``VARIANTS`` are registered, such as ``jumpgym/Name-box-v0``. Registering an
+    environment again changes nothing.
     """
     name = environment.__name__.removesuffix("Env")
-    env_id = f"{NAMESPACE}/{name}-v0"
-    if env_id not in gym.registry:
-        # The environments check actions and the order of calls themselves, with clearer errors.
-        gym.register(
-            id=env_id,
-            entry_point=f"{environment.__module__}:{name}Env",
-            vector_entry_point=f"{environment.__module__}:{name}VectorEnv",
-            disable_env_checker=True,
-            order_enforce=False,
-        )
-    return env_id
+    for suffix, keywords in {"": {}, **VARIANTS}.items():
+        env_id = f"{NAMESPACE}/{name}{suffix}-v0"
+        if env_id not in gym.registry:
+            # The environments check actions and the order of calls themselves, with clearer errors.
+            gym.register(
+                id=env_id,
+                entry_point=f"{environment.__module__}:{name}Env",
+                vector_entry_point=f"{environment.__module__}:{name}VectorEnv",
+                disable_env_checker=True,
+                order_enforce=False,
+                kwargs=keywords,
+            )
+    return f"{NAMESPACE}/{name}-v0"
 
 
 def environment_id(name: str) -> str:
@@ -57,13 +63,13 @@ def environment_id(name: str) -> str:
     if rest in full_ids:
         env_id = full_ids[rest]
         return f"{module}:{env_id}" if module not in ("", NAMESPACE) else env_id
-    lower = {alias.lower(): env_id for alias, env_id in full_ids.items()}
+    lower = {alias.lower(): env_id for alias, env_id in full_ids.items() if not _is_variant(env_id)}
     close = difflib.get_close_matches(rest.lower(), lower, n=3)
     suggestions = list(dict.fromkeys(lower[alias] for alias in close))
     if suggestions:
         advice = f"did you mean {' or '.join(suggestions)}?"
     else:
-        own = [env_id for env_id in gym.registry if env_id.startswith(f"{NAMESPACE}/")]
+        own = [i for i in gym.registry if i.startswith(f"{NAMESPACE}/") and not _is_variant(i)]
         advice = (
             f"there are {', '.join(own)}; give those of other packages as package.module:Id-v0, "
             "where the module registers the id"
@@ -75,6 +81,11 @@ def _aliases(env_id: str) -> list[str]:
     """All names of an environment, its id first."""
     namespace, _, versioned = env_id.rpartition("/")
     return [env_id, versioned, versioned.rpartition("-v")[0]] if namespace == NAMESPACE else [env_id]
+
+
+def _is_variant(env_id: str) -> bool:
+    namespace, _, name = env_id.rpartition("/")
+    return namespace == NAMESPACE and name.partition("-v")[0].endswith(tuple(VARIANTS))
 
 
 def make_env(env_id: str, parameters: Mapping[str, Any] | None = None) -> gym.Env[Any, Any]:
@@ -133,4 +144,7 @@ def _check_names(make_problem: Callable[..., HindsightProblem], parameters: Mapp
     allowed = inspect.signature(make_problem).parameters
     for name, value in parameters.items():
         if name not in allowed:
-            raise TypeError(f"unknown parameter {name}={value!r}; allowed are {', '.join(allowed)}")
+            # TorchRL probes keywords, and looks for these words of Python's own error.
+            raise TypeError(
+                f"got an unexpected keyword argument {name!r}={value!r}; allowed are {', '.join(allowed)}"
+            )

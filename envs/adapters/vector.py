@@ -26,7 +26,7 @@ from .env import (
 )
 from .registry import build_problem
 from .rendering import Trajectory, draw
-from .views import TupleView
+from .views import Decision, make_view
 
 MASK_OPTION = "reset_mask"
 
@@ -35,14 +35,14 @@ Step = tuple[
 ]  # observations, rewards, terminations, truncations, infos
 
 
-class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[Any]]):
+class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
     """``num_envs`` copies of a hindsight problem, stepped together by array operations.
 
     Actions are pairs of regimes (num_envs,), with several gates (num_envs, G), and quantities (num_envs, n),
-    checked as in ``HybridEnv``; an error names the environment. ``info`` holds arrays (num_envs, ...)
-    ``"regime"``, ``"quantity"`` and ``"noise"``, and ``"costs"``, a dict of arrays (num_envs,) by kind; for
-    each key there is a mask ``"_key"`` of the environments that were stepped. The keys are the same at every
-    step. A subclass sets ``make_problem``.
+    unless ``action`` names another view of them. They are checked as in ``HybridEnv``; an error names the
+    environment. ``info`` holds arrays (num_envs, ...) ``"regime"``, ``"quantity"`` and ``"noise"``, and
+    ``"costs"``, a dict of arrays (num_envs,) by kind; for each key there is a mask ``"_key"`` of the
+    environments that were stepped. The keys are the same at every step. A subclass sets ``make_problem``.
 
     Args:
         num_envs: number of copies, at least 1.
@@ -52,6 +52,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
             NEXT_STEP: the next step resets it and ignores its action. SAME_STEP: it is reset at once,
             and ``info["final_obs"]`` and ``info["final_info"]`` tell how it ended. DISABLED: nothing, until
             ``reset(options={"reset_mask": mask})``.
+        action: the view of the actions, as in ``HybridEnv``; a batch of ``"box"`` is (num_envs, G + n).
         parameters: those of the environment.
 
     Attributes:
@@ -75,6 +76,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        action: str = "tuple",
         **parameters: Any,
     ) -> None:
         self.num_envs = checks.integer("num_envs", num_envs, low=1)
@@ -88,7 +90,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         if max_episode_steps is not None:
             self._limit = checks.integer("max_episode_steps", max_episode_steps, low=1)
 
-        self._view = TupleView(problem)
+        self._view = make_view(action, problem)
         self.single_observation_space = observation_box(problem)
         self.single_action_space = self._view.space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -129,7 +131,7 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
         self._restart(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, noise)
         return self._observe(), {}
 
-    def step(self, actions: tuple[Any, Any]) -> Step:
+    def step(self, actions: Any) -> Step:
         """Simulate one period of every copy.
 
         Raises:
@@ -144,7 +146,8 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
                 f"step() after the end of environment {int(over.argmax())}: "
                 'autoreset is disabled, call reset(options={"reset_mask": mask})'
             )
-        regime, quantity = self._view.decode(None, actions)
+        seen = self._observe() if self._view.needs_observation else None
+        regime, quantity = self._view.decode(seen, actions)
         if len(regime) != self.num_envs:
             raise ValueError(f"action: {len(regime)} actions for num_envs={self.num_envs} environments")
 
@@ -190,6 +193,10 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], tuple[Any, Any], NDArray[An
             draw(self.render_mode, self.problem, _row(self._state, row), self._trajectories[row])
             for row in range(self.num_envs)
         )
+
+    def decode(self, observation: Any, action: Any) -> Decision:
+        """Regimes (m, G) and quantities (m, n) of a batch of actions; see ``ActionView.decode``."""
+        return self._view.decode(observation, action)
 
     def _restart(self, mask: NDArray[np.bool_], noise: NDArray[np.float64] | None = None) -> None:
         """Begin an episode in the copies of the mask, with noise (num_envs, horizon) if it is given."""

@@ -7,7 +7,8 @@ A view holds a ``space`` for one action and a pure method ``decode`` for a batch
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,11 @@ class ActionView(ABC):
 
     Attributes:
         space: the space of one action.
+        needs_observation: whether ``decode`` needs the observation; otherwise it may be None.
     """
 
     space: spaces.Space[Any]
+    needs_observation = False
 
     def __init__(self, problem: HindsightProblem) -> None:
         self.problem = problem
@@ -44,8 +47,7 @@ class ActionView(ABC):
         The quantities are what was asked for; the environment projects them on the intervals of the regimes.
 
         Args:
-            observation: what the actions answer to, shape (m, d); only levels depend on it, elsewhere it may
-                be None.
+            observation: what the actions answer to, shape (m, d), or None, see ``needs_observation``.
             action: actions of ``space`` with a leading batch axis m.
 
         Raises:
@@ -100,18 +102,26 @@ class TupleView(ActionView):
 
 
 class DictView(ActionView):
-    """``Dict(regime=..., quantity=...)`` of the two spaces of ``TupleView``."""
+    """``Dict(discrete=..., continuous=...)`` of the two spaces of ``TupleView``.
+
+    The names are not those of ``info``, since some libraries keep actions and infos in one dict: ``info``
+    reports the regime and the quantity that were carried out.
+    """
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem)
         regime, quantity = TupleView(problem).space
-        self.space = spaces.Dict(regime=regime, quantity=quantity)
+        self.space = spaces.Dict(discrete=regime, continuous=quantity)
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` maps "regime" to (m,) or (m, G) and "quantity" to (m, n)."""
-        if not isinstance(action, Mapping) or set(action) != {"regime", "quantity"}:
-            raise ValueError(f"action={action!r} must be a dict with the keys 'regime' and 'quantity'")
-        return hybrid_decision(self.layout, action["regime"], action["quantity"])
+        """See ``ActionView.decode``; ``action`` maps "discrete" to regimes (m,) or (m, G) and "continuous" to
+        quantities (m, n).
+        """
+        if not isinstance(action, Mapping) or set(action) != {"discrete", "continuous"}:
+            raise ValueError(
+                f"action={action!r} must be a dict of regimes, 'discrete', and quantities, 'continuous'"
+            )
+        return hybrid_decision(self.layout, action["discrete"], action["continuous"])
 
     def batch_of_one(self, action: Any) -> Any:
         """See ``ActionView.batch_of_one``."""
@@ -158,13 +168,15 @@ class BoxLevelView(BoxView):
     the order up to ``level_scale * (1 + level)``. Levels run over ``grids.OUTPUTS``.
     """
 
+    needs_observation = True
+
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__(problem, normalize=False)
         count = len(self.layout.quantity_gate)
         self.space = float_box(*self._bounds(np.full(count, OUTPUTS[0]), np.full(count, OUTPUTS[1])))
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is an array (m, G + n), observation is needed, (m, d)."""
+        """See ``ActionView.decode``; ``action`` is an array (m, G + n)."""
         regime, level = super().decode(observation, action)
         _, output = self.layout.flat(regime, level)
         quantity = self.problem.quantity_from(np.asarray(observation, dtype=np.float64), output)
@@ -266,13 +278,15 @@ class LevelGridView(GridView):
         ValueError: if a grid is empty, not ascending or not finite.
     """
 
+    needs_observation = True
+
     def __init__(self, problem: HindsightProblem, levels: Sequence[Any] | None = None) -> None:
         super().__init__(
             problem, order_levels(problem) if levels is None else checked_grids(problem, "levels", levels)
         )
 
     def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is as in ``QuantityGridView``; the observation is needed."""
+        """See ``ActionView.decode``; ``action`` is as in ``QuantityGridView``."""
         level, seen = self.points(action), np.asarray(observation, dtype=np.float64)
         if isinstance(self.problem, SingleItemInventory):
             asked = level - self.problem.position(seen)[:, None]
@@ -283,3 +297,24 @@ class LevelGridView(GridView):
             asked = self.problem.quantity_from(seen, output)[:, last]
         asked = np.maximum(asked, self.layout.quantity_low)
         return self.problem.membership(asked), asked
+
+
+VIEWS: dict[str, Callable[[HindsightProblem], ActionView]] = {
+    "tuple": TupleView,
+    "dict": DictView,
+    "box": partial(BoxView, normalize=True),
+    "quantity": partial(QuantityView, normalize=True),
+    "grid": QuantityGridView,
+    "levels": LevelGridView,
+}
+"""The views by the names that ``gym.make(id, action=...)`` takes."""
+
+
+def make_view(action: str, problem: HindsightProblem) -> ActionView:
+    """The view of that name, one of ``VIEWS``.
+
+    Raises:
+        ValueError: if there is none of that name.
+        NotApplicable: if the problem's regimes do not follow from the quantities, and the view needs that.
+    """
+    return VIEWS[checks.choice("action", action, tuple(VIEWS))](problem)

@@ -328,8 +328,8 @@ class BudgetDiscountEnv(HybridEnv):
     >>> env = BudgetDiscountEnv(budget=30.0)
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((3, np.array([40.0])))  # costs 32
-    >>> info["regime"], info["quantity"]
-    (2, 33.333333333333336)
+    >>> print(info["regime"], info["quantity"])
+    2 33.333333333333336
 
     ## References
     - E. L. Porteus (1990), Stochastic inventory theory, Handbooks in Operations Research and Management

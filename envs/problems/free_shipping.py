@@ -109,8 +109,8 @@ class FreeShippingEnv(HybridEnv):
     >>> env = gym.make("jumpgym/FreeShipping-v0", free_from=40.0)
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((2, [35.0]))
-    >>> info["regime"], info["quantity"]
-    (2, 40.0)
+    >>> print(info["regime"], info["quantity"])
+    2 40.0
 
     ## References
     - B. Zhou, M. N. Katehakis and Y. Zhao (2009), Managing stochastic inventory systems with free shipping

@@ -302,8 +302,8 @@ class LoanBracketsEnv(HybridEnv):
     >>> env = LoanBracketsEnv(initial_cash=-150_000.0)
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((1, np.array([300_000.0])))
-    >>> info["regime"], info["quantity"]
-    (1, 100000.0)
+    >>> print(info["regime"], info["quantity"])
+    1 100000.0
 
     ## References
     - N. M. Girgis (1968), Optimal cash balance levels, Management Science 15(3).

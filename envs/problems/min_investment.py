@@ -350,8 +350,8 @@ class MinInvestmentEnv(HybridEnv):
     ...                returns=scipy.stats.uniform(-0.2, 0.6))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((1, [25.0]))
-    >>> info["regime"], info["quantity"]
-    (1, 9.0)
+    >>> print(info["regime"], info["quantity"])
+    1 9.0
 
     ## References
     - S. Mossin (1968), Optimal multiperiod portfolio policies, Journal of Business 41(2).

@@ -103,8 +103,8 @@ class MinOrderEnv(HybridEnv):
     >>> env = gym.make("jumpgym/MinOrder-v0", min_order=16.0, demand=scipy.stats.gamma(4, scale=2))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((1, [5.0]))
-    >>> info["regime"], info["quantity"]
-    (1, 16.0)
+    >>> print(info["regime"], info["quantity"])
+    1 16.0
 
     ## References
     - Y. Zhao and M. N. Katehakis (2006), On the structure of optimal ordering policies for stochastic

@@ -124,8 +124,8 @@ class QuantityDiscountEnv(HybridEnv):
     >>> env = gym.make("jumpgym/QuantityDiscount-v0", breakpoints=(50.0,), unit_costs=(2.0, 1.5))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((2, [45.0]))
-    >>> info["regime"], info["quantity"]
-    (2, 50.0)
+    >>> print(info["regime"], info["quantity"])
+    2 50.0
 
     ## References
     - G. Hadley and T. M. Whitin (1963), Analysis of Inventory Systems: both schedules.

@@ -96,8 +96,8 @@ class SetupCostEnv(HybridEnv):
     >>> env = gym.make("jumpgym/SetupCost-v0", fixed_cost=100.0, demand=scipy.stats.gamma(4, scale=5))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((1, [35.0]))
-    >>> info["regime"], info["quantity"]
-    (1, 35.0)
+    >>> print(info["regime"], info["quantity"])
+    1 35.0
 
     ## References
     - H. Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem.

@@ -109,8 +109,8 @@ class TruckCapacityEnv(HybridEnv):
     >>> env = gym.make("jumpgym/TruckCapacity-v0", truck_capacity=10.0, demand=scipy.stats.poisson(12))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step((3, [25.0]))
-    >>> info["regime"], info["quantity"]
-    (3, 25.0)
+    >>> print(info["regime"], info["quantity"])
+    3 25.0
 
     ## References
     - S. A. Lippman (1969), Optimal inventory policy with multiple set-up costs, Management Science 16(1).

@@ -233,7 +233,12 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
         ("solve", "setupcost"): "did you mean jumpgym/SetupCost-v0?",
         ("solve", "no.such.module:Id-v0"): "cannot import no.such.module",
         ("compare", "--env", "SetupCots"): "did you mean jumpgym/SetupCost-v0?",
-        ("solve", SETUP_COST, "--set", "K=1"): "unknown parameter K=1; allowed are fixed_cost",
+        (
+            "solve",
+            SETUP_COST,
+            "--set",
+            "K=1",
+        ): "got an unexpected keyword argument 'K'=1; allowed are fixed_cost",
         ("solve", SETUP_COST, "--set", "fixed_cost"): "--set 'fixed_cost' must be name=value",
         ("solve", SETUP_COST, "--set", "holding_cost=-1"): "holding_cost=-1",
         ("solve", SETUP_COST, "--set", "lead_time=3", "unmet_demand=lost"): "lead_time must be at most 2",

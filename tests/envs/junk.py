@@ -197,6 +197,14 @@ def carried_out(problem, state, action):
     return layout.chosen(*problem.admit(state, gate, quantity))
 
 
+def all_finite(info):
+    """Whether all numbers of an info are finite, also those of a dict in it."""
+    values = [
+        entry for value in info.values() for entry in (value.values() if isinstance(value, dict) else [value])
+    ]
+    return all(np.isfinite(np.asarray(value, dtype=np.float64)).all() for value in values)
+
+
 def in_order(env, before, step):
     """Check all that a step from the state ``before`` returned."""
     observation, reward, terminated, truncated, info = step
@@ -205,8 +213,8 @@ def in_order(env, before, step):
     assert type(reward) is float
     assert np.isfinite(reward)
     assert (type(terminated), truncated) == (bool, False)
-    assert set(info) == {"regime", "quantity", "noise"}
-    assert all(np.isfinite(np.asarray(value, dtype=np.float64)).all() for value in info.values())
+    assert set(info) == {"regime", "quantity", "noise", "costs"}
+    assert all_finite(info)
     low, high = env.action_space[1].low, env.action_space[1].high
     applied = np.atleast_1d(info["quantity"])
     assert applied.shape == low.shape

@@ -41,7 +41,9 @@ def test_an_action_in_each_form_that_clients_send(env_id):
     ):
         assert equal(first_step(env, form), plain), form
     named = DictAction(env)
-    assert equal(first_step(named, {"quantity": quantity, "regime": np.asarray(regime)}), plain)  # TorchRL
+    assert equal(
+        first_step(named, {"continuous": quantity, "discrete": np.asarray(regime)}), plain
+    )  # TorchRL
     assert equal(first_step(BoxAction(env, normalize=False), row), plain)  # Stable-Baselines3
 
 

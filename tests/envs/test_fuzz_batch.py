@@ -8,7 +8,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from junk import NUMBERS, attempted, carried_out, in_order, junk, junk_action, mutated, no_hang, pick
+from junk import (
+    NUMBERS,
+    all_finite,
+    attempted,
+    carried_out,
+    in_order,
+    junk,
+    junk_action,
+    mutated,
+    no_hang,
+    pick,
+)
 from suite import STATIONARY, class_of, defaults_of, every_environment
 
 from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
@@ -31,10 +42,10 @@ def junk_wrapped(rng, space):
     if kind == 0:
         return junk(rng, sample if isinstance(sample, np.ndarray) else None), None
     if isinstance(space, spaces.Dict):
-        action, allowed = junk_action(rng, spaces.Tuple((space["regime"], space["quantity"])))
+        action, allowed = junk_action(rng, spaces.Tuple((space["discrete"], space["continuous"])))
         if kind == 1 or not isinstance(action, (tuple, list)) or len(action) != 2:
-            return {**sample, pick(rng, ["regime", "quantity", "other"]): junk(rng)}, None
-        return dict(zip(("regime", "quantity"), action, strict=True)), allowed
+            return {**sample, pick(rng, ["discrete", "continuous", "other"]): junk(rng)}, None
+        return dict(zip(("discrete", "continuous"), action, strict=True)), allowed
     array = np.atleast_1d(np.array(sample, dtype=np.float64))
     if kind == 1:
         return mutated(rng, array), None
@@ -133,8 +144,9 @@ def batch_in_order(envs, step):
     assert envs.observation_space.contains(observations)
     assert rewards.shape == terminations.shape == truncations.shape == (COPIES,)
     assert np.isfinite(rewards).all()
-    assert set(infos) == {"regime", "quantity", "noise", "_regime", "_quantity", "_noise"}
-    assert all(np.isfinite(values).all() for values in infos.values())
+    keys = {"regime", "quantity", "noise", "costs"}
+    assert set(infos) == keys | {f"_{key}" for key in keys}
+    assert all_finite(infos)
 
 
 def try_batch(envs, rng):

@@ -49,7 +49,7 @@ class ForeignEnv(gym.Env):
             raise ValueError(f"action={action!r} must be a pair") from None
         if regime not in (0, 1) or quantity.shape != (2,) or np.isnan(quantity).any():
             raise ValueError(f"action={action!r} must be a regime 0 or 1 and 2 quantities")
-        return int(regime), np.clip(quantity, 0, 2)
+        return np.int64(regime), np.clip(quantity, 0, 2)
 
 
 def test_a_foreign_environment_conforms():
@@ -93,10 +93,22 @@ class TextInInfo(SetupCostEnv):
         return *step, {**info, "message": "hello"}
 
 
+class NumbersOfPython(SetupCostEnv):
+    def step(self, action):
+        *step, info = super().step(action)
+        return *step, {**info, "noise": float(info["noise"])}
+
+
+class ChangesTypes(SetupCostEnv):
+    def step(self, action):
+        *step, info = super().step(action)
+        return *step, {**info, "noise": np.float32(info["noise"]) if action[0] else info["noise"]}
+
+
 class NoProjection(SetupCostEnv):
     def step(self, action):
         *step, info = super().step(action)
-        return *step, {**info, "quantity": float(action[1][0])}
+        return *step, {**info, "quantity": np.float64(action[1][0])}
 
 
 class AcceptsEverything(ForeignEnv):
@@ -104,7 +116,7 @@ class AcceptsEverything(ForeignEnv):
         try:
             return super().parse(action)
         except ValueError:
-            return 0, np.zeros(2)
+            return np.int64(0), np.zeros(2)
 
 
 class CrashesOnNaN(ForeignEnv):
@@ -154,6 +166,8 @@ class TextOnly(SetupCostEnv):
         (IgnoresSeeds, "episodes with different seeds are equal"),
         (ForgetsKeys, "return the same keys at every step"),
         (TextInInfo, r"info\['message'\] is neither a number nor an array"),
+        (NumbersOfPython, r"info\['noise'\] is a number of Python: return a NumPy scalar"),
+        (ChangesTypes, r"info\['noise'\] changes its type or shape"),
         (NoProjection, "project quantities"),
         (AcceptsEverything, "a NaN quantity is accepted: raise a ValueError"),
         (CrashesOnNaN, "a NaN quantity raises KeyError"),
