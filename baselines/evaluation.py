@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.views import TupleView
+from jumpgym.problem import CarriedOut
 
 from .policy import BatchPolicy, Decision
 
@@ -26,9 +27,17 @@ class Evaluation:
     Attributes:
         costs: cost of each episode, shape (episodes,): its discounted total cost; for a stationary problem at
             discount 1 its mean cost per period.
+        costs_by_kind: the same of each kind of cost, such as setup and holding, arrays of shape (episodes,);
+            they add up to ``costs``. The kinds are those of ``problem.cost_kinds``.
+
+    >>> from jumpgym.baselines import best_ss
+    >>> result = evaluate(best_ss("jumpgym/SetupCost-v0"), "jumpgym/SetupCost-v0", episodes=1024)
+    >>> {kind: round(mean) for kind, mean in result.mean_by_kind.items()}
+    {'setup': 1113, 'purchase': 0, 'holding': 1177, 'shortage': 199}
     """
 
     costs: NDArray[np.float64]
+    costs_by_kind: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -39,6 +48,16 @@ class Evaluation:
     def standard_error(self) -> float:
         """Standard error of the mean."""
         return standard_error(self.costs)
+
+    @property
+    def mean_by_kind(self) -> dict[str, float]:
+        """Mean cost of an episode by kind."""
+        return {kind: float(costs.mean()) for kind, costs in self.costs_by_kind.items()}
+
+    @property
+    def standard_error_by_kind(self) -> dict[str, float]:
+        """Standard error of each of these means."""
+        return {kind: standard_error(costs) for kind, costs in self.costs_by_kind.items()}
 
     def __repr__(self) -> str:
         return f"{plus_minus(self.mean, self.standard_error)} over {len(self.costs)} episodes"
@@ -82,7 +101,7 @@ def draw(
     return start, problem.noise(rng.random((episodes, length, *problem.noise_shape)))
 
 
-def decide(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> Decision:
+def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> Decision:
     """The regimes (m, G) and quantities (m, n) that a policy asks for at observations (m, d).
 
     ``HindsightProblem.carry_out`` says what the environment makes of them.
@@ -140,10 +159,28 @@ def _summary(answer: Any) -> str:
     return f"{type(answer).__name__} {text if len(text) <= 80 else text[:77] + '...'}"
 
 
-def simulate(
-    policy: BatchPolicy, env: Any, state: Any, noise: NDArray[np.float64], warm_up: int = 0
-) -> NDArray[np.float64]:
-    """Simulate a policy on given noise.
+class Period(NamedTuple):
+    """One simulated period of all episodes.
+
+    Attributes:
+        state: at the start of the period, with one batch axis (episodes,).
+        decision: what was carried out.
+        noise: shape (episodes, *noise_shape).
+        cost: of each episode, shape (episodes,).
+        by_kind: cost by kind, shape (episodes,) or (episodes, items); see ``HindsightProblem.itemised_step``.
+    """
+
+    state: Any
+    decision: CarriedOut
+    noise: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    by_kind: dict[str, NDArray[np.float64]]
+
+
+def simulated_periods(
+    policy: BatchPolicy, env: Any, state: Any, noise: NDArray[np.float64]
+) -> Iterator[Period]:
+    """Simulate a policy on given noise, and yield one period after the other.
 
     Args:
         policy: see ``BatchPolicy``.
@@ -151,24 +188,39 @@ def simulate(
             are those of the wrapper.
         state: initial states, with one batch axis.
         noise: shape (episodes, periods, *noise_shape).
-        warm_up: number of first periods whose cost does not count.
-
-    Returns:
-        The cost of each episode, shape (episodes,): its discounted total cost; for a stationary problem at
-        discount 1 its mean cost per period after the warm-up.
     """
     problem = as_problem(env)
     env = problem if isinstance(env, str) else env
-    costs = np.zeros(len(noise))
-    periods = noise.shape[1]
-    for period in range(periods):
+    for period in range(noise.shape[1]):
         observation = problem.observe(state).astype(np.float32)
-        carried_out = problem.carry_out(state, *decide(policy, env, observation))
-        state, cost = problem.step(state, carried_out.gate, carried_out.columns, noise[:, period])
+        decision = problem.carry_out(state, *requested(policy, env, observation))
+        before, faced = state, noise[:, period]
+        state, costs, by_kind = problem.itemised_step(before, decision.gate, decision.columns, faced)
+        yield Period(before, decision, faced, costs.sum(-1), by_kind)
+
+
+def simulated_costs(
+    policy: BatchPolicy, env: Any, state: Any, noise: NDArray[np.float64], warm_up: int = 0
+) -> Evaluation:
+    """The costs of a policy on given noise.
+
+    Args:
+        policy, env, state, noise: see ``simulated_periods``.
+        warm_up: number of first periods whose cost does not count.
+    """
+    problem = as_problem(env)
+    costs = np.zeros(len(noise))
+    costs_by_kind = {kind: np.zeros(len(noise)) for kind in problem.cost_kinds}
+    for period, simulated in enumerate(simulated_periods(policy, env, state, noise)):
         if period >= warm_up:
-            costs += problem.discount**period * cost.sum(-1)
-    average = problem.horizon is None and problem.discount == 1
-    return costs / (periods - warm_up) if average else costs
+            factor = problem.discount**period
+            costs += factor * simulated.cost
+            for kind, amount in simulated.by_kind.items():
+                costs_by_kind[kind] += factor * (amount.sum(-1) if amount.ndim > 1 else amount)
+    if problem.horizon is None and problem.discount == 1:
+        counted = noise.shape[1] - warm_up
+        return Evaluation(costs / counted, {kind: total / counted for kind, total in costs_by_kind.items()})
+    return Evaluation(costs, costs_by_kind)
 
 
 def evaluate(
@@ -190,7 +242,7 @@ def evaluate(
 
     Args:
         policy: an agent, an SB3 model, a classical policy, the optimum, or any other ``BatchPolicy``.
-        env: environment id, environment or problem; see ``simulate``.
+        env: environment id, environment or problem; see ``simulated_periods``.
         episodes: number of episodes, at least 1.
         seed: seed of the noise.
         warm_up: only for a stationary problem at discount 1; default ``WARM_UP``.
@@ -209,7 +261,7 @@ def evaluate(
                 f"{warm_up=} and {periods=} are for problems without a horizon; this one has "
                 f"{problem.horizon} periods, all of which count"
             )
-        return Evaluation(simulate(policy, env, *draw(problem, episodes, seed)))
+        return simulated_costs(policy, env, *draw(problem, episodes, seed))
     counted = checks.integer("periods", PERIODS if periods is None else periods, low=1)
     skipped = 0
     if problem.discount == 1:
@@ -217,4 +269,4 @@ def evaluate(
     elif warm_up is not None:
         raise ValueError(f"{warm_up=} must be left out at discount={problem.discount:g}: all periods count")
     start, noise = draw(problem, episodes, seed, skipped + counted)
-    return Evaluation(simulate(policy, env, start, noise, skipped))
+    return simulated_costs(policy, env, start, noise, skipped)

@@ -129,7 +129,7 @@ def hindsight_cost(problem: Any, noise: Any, state: Any = None, gap: float = GAP
     Returns:
         Discounted total cost, shape (episodes,), or () for a single trace. An infinite-horizon problem takes
         traces of any length, after which nothing is charged; at discount 1 the cost is per period, as in
-        ``evaluation.simulate``.
+        ``evaluation.simulated_costs``.
 
     Raises:
         ValueError: if the problem does not admit the noise, if the initial state is random but not given, or

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation import simulate
+from ..evaluation import simulated_costs
 from ..policy import Policy
 
 Point = tuple[int, ...]
@@ -95,7 +95,7 @@ def best_policy(
 
 def mean_costs(policies: Iterable[Policy], state: Any, noise: NDArray[np.float64]) -> list[float]:
     """Mean cost of an episode of each policy, on the same simulated episodes; see ``evaluation.draw``."""
-    return [float(simulate(policy, policy.problem, state, noise).mean()) for policy in policies]
+    return [simulated_costs(policy, policy.problem, state, noise).mean for policy in policies]
 
 
 def _moves(steps: Point, multiples: Sequence[int]) -> list[Point]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jumpgym import NotApplicable, SingleItemInventory, checks
 from jumpgym.demand import DiscreteDemand
 
-from ..evaluation import draw, simulate
+from ..evaluation import draw, simulated_costs
 from ..exact.lattice import common_step
 from ..policy import ROUNDING, Policy, require
 from .descent import Point, Progress, descend
@@ -96,7 +96,7 @@ def best_two_index(problem: Any, progress: Progress | None = None) -> TwoIndexPo
         if policy is None:
             return np.inf
         state = type(start)(*(entry[:episodes] for entry in start))
-        return float(simulate(policy, inventory, state, noise[:episodes]).mean())
+        return simulated_costs(policy, inventory, state, noise[:episodes]).mean
 
     first = _coarse_grid(inventory, unit, noise)
     coarse = sorted(first, key=lambda point: mean_cost(point, EPISODES // 8))[:4]

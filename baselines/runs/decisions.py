@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem
 
-from ..evaluation import decide, evaluate
+from ..evaluation import evaluate, requested
 
 Chart = dict[str, Any]
 """``names`` and ``axes`` (values) of one or two entries of the observation, ``entries`` (their indices), and
@@ -80,7 +80,7 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
     drawn: Drawn = {"regime": [], "quantity": []}
     for period in chart["periods"]:
         observation[:, -1] = period
-        decision = decide(policy, env, observation.astype(np.float32))
+        decision = requested(policy, env, observation.astype(np.float32))
         carried_out = problem.carry_out_at(observation, *decision)
         drawn["regime"].append(carried_out.regime.T.tolist())
         if len(chart["axes"]) == 1:

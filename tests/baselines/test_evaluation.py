@@ -9,7 +9,7 @@ import pytest
 import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines import Evaluation, best_classical, evaluate, solve
-from jumpgym.baselines.evaluation import decide, draw
+from jumpgym.baselines.evaluation import draw, requested
 from jumpgym.baselines.ppo import make_ppo
 from jumpgym.baselines.runs.measure import Reference
 from jumpgym.wrappers import BoxAction
@@ -69,8 +69,11 @@ def test_costs_are_those_of_the_environment(env):
     policy, scalar = First(env), gym.make(env, discount=0.9)
     problem = scalar.unwrapped.problem
     start, noise = draw(problem, 3, seed=2)
-    costs = evaluate(policy, problem, 3, seed=2).costs
+    result = evaluate(policy, problem, 3, seed=2)
+    costs = result.costs
     assert len(set(costs)) == 3
+    np.testing.assert_allclose(sum(result.costs_by_kind.values()), costs)
+    assert tuple(result.mean_by_kind) == tuple(result.standard_error_by_kind) == problem.cost_kinds
     for i in range(3):
         scalar.reset(options={"noise": noise[i]})
         scalar.unwrapped._state = type(start)(*(entry[i] for entry in start))
@@ -88,7 +91,7 @@ def test_actions_of_a_wrapper_are_decoded():
             return np.stack([np.ones(len(observation)), 30 - observation[:, 0]], -1), None
 
     env = BoxAction(gym.make(SETUP_COST), normalize=False)
-    regime, quantity = decide(Box(), env, np.array([[10.0, 0.0], [40.0, 0.0]], dtype=np.float32))
+    regime, quantity = requested(Box(), env, np.array([[10.0, 0.0], [40.0, 0.0]], dtype=np.float32))
     assert regime.tolist() == [[1], [1]]
     assert quantity.tolist() == [[20.0], [-10.0]]  # nothing is ordered: see HindsightProblem.carry_out
 

@@ -8,7 +8,7 @@ import scipy.stats
 
 from jumpgym import InventoryState, RegimeTable, SingleItemInventory
 from jumpgym.baselines import SSPolicy, solve
-from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.evaluation import draw, simulated_costs
 from jumpgym.baselines.hindsight import HindsightTimeout
 from jumpgym.baselines.hindsight import cost as hindsight
 from jumpgym.baselines.hindsight.cost import hindsight_cost, hindsight_plan
@@ -256,9 +256,9 @@ def test_no_policy_costs_less():
     state, noise = draw(problem, 200, 0)
     bound = hindsight_cost(problem, noise, state)
     optimum = solve(problem)
-    costs = simulate(optimum, problem, state, noise)
+    costs = simulated_costs(optimum, problem, state, noise).costs
     assert np.all(bound <= costs + 1e-9)
-    assert np.all(bound <= simulate(SSPolicy(problem, 2, 25), problem, state, noise) + 1e-9)
+    assert np.all(bound <= simulated_costs(SSPolicy(problem, 2, 25), problem, state, noise).costs + 1e-9)
     assert bound.mean() < optimum.expected_cost
 
 

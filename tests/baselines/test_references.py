@@ -10,7 +10,7 @@ import jumpgym
 from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
 from jumpgym.baselines import best_classical, evaluate, solve
 from jumpgym.baselines.cli import main
-from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.evaluation import draw, simulated_costs
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
@@ -80,7 +80,7 @@ def test_the_best_levels_of_two_items(make):
     state, noise = draw(problem, 2048, 0, 350)  # the episodes of the search
 
     def cost(levels):
-        return simulate(ItemsOrderUpToPolicy(problem, levels), problem, state, noise).mean()
+        return simulated_costs(ItemsOrderUpToPolicy(problem, levels), problem, state, noise).mean
 
     best = min(cost(levels) for levels in product(range(8), range(7)))
     policy = jump_ignoring(problem)

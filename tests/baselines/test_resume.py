@@ -14,7 +14,7 @@ import torch
 
 from jumpgym import as_problem
 from jumpgym.agents.training import checkpoint
-from jumpgym.baselines.evaluation import draw, simulate
+from jumpgym.baselines.evaluation import draw, simulated_costs
 from jumpgym.baselines.runs import methods
 from jumpgym.baselines.sb3.learners import hyperparameters_of
 from jumpgym.problems.setup_cost import setup_cost
@@ -64,7 +64,7 @@ class Training:
         if number not in self.costs:
             start = draw(as_problem(self.env), 8, seed=1, periods=10)
             with model.clock.pause():
-                self.costs[number] = simulate(model, model.get_env(), *start)
+                self.costs[number] = simulated_costs(model, model.get_env(), *start).costs
 
     def train(self, stops=(), change=None):
         for stop in stops:
@@ -269,7 +269,7 @@ def test_a_learner_that_is_saved_when_it_is_not_at_rest_does_not_go_on_bit_by_bi
 
 
 def costs(model):
-    return simulate(model, model.get_env(), *draw(as_problem(model.get_env()), 64, seed=1))
+    return simulated_costs(model, model.get_env(), *draw(as_problem(model.get_env()), 64, seed=1)).costs
 
 
 def go_on(name, path, total=TOTAL):
