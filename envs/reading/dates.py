@@ -88,23 +88,29 @@ def as_dates(entries: Sequence[Any], date_format: str | None = None) -> pd.Datet
     return parsed[codes]
 
 
-def headed_by_dates(labels: Sequence[Any]) -> tuple[list[int], pd.DatetimeIndex] | None:
+def headed_by_dates(
+    labels: Sequence[Any], date_format: str | None
+) -> tuple[list[int], pd.DatetimeIndex] | None:
     """Which of the names of columns are dates, and these dates; None if fewer than two are.
 
     Raises:
         NotADate: if the notation leaves doubt.
     """
-    places = [j for j, label in enumerate(labels) if _may_be_date(label)]
-    parsed = _parse([labels[j] for j in places], None) if len(places) > 1 else None
+    places = [j for j, label in enumerate(labels) if _may_be_date(label, date_format)]
+    parsed = _parse([labels[j] for j in places], date_format) if len(places) > 1 else None
     if parsed is None or np.count_nonzero(parsed.notna()) < 2:
         return None
     return [j for j, date in zip(places, parsed, strict=True) if date is not pd.NaT], parsed.dropna()
 
 
-def _may_be_date(label: Any) -> bool:
+def _may_be_date(label: Any, date_format: str | None) -> bool:
     if not isinstance(label, str):
         return hasattr(label, "year")
     token = label.strip()
+    if date_format is not None:
+        return not _strict([token], date_format).hasnans
+    if COMPACT.fullmatch(token):
+        return True
     return any(map(str.isdigit, token)) and (
         not NUMBER_LIKE.fullmatch(token) or bool(DOTTED.fullmatch(token))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from .dates import COMPACT
 from .numbers import is_missing
 from .records import shortened
 from .table import SAMPLE, Options, Table, fault, kind_of
@@ -17,6 +19,9 @@ from .text import read_rows
 
 PARQUET = (".parquet", ".pq")
 EXCEL = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+NO_NAME = re.compile(r"\W*|[\W\d].*|(?:n\.?/?a\.?|nan|none|null|missing)", re.IGNORECASE)
+"""What is rather a number that is missing or misspelt than the name of a column."""
+
 SURELY_NUMBERED = 8
 """From so many columns on, a first line of 0, 1, 2, ... surely names them."""
 
@@ -98,21 +103,23 @@ def _excel_rows(path: Path, sheet: str | int | None) -> tuple[list[list[Any]], l
 def _from_rows(
     rows: list[list[Any]], lines: list[int], name: str, options: Options, source: str | None
 ) -> Table:
-    columns = [pd.Series(list(column), dtype=object) for column in zip(*rows, strict=True)]
+    start = next(i for i, row in enumerate(rows) if not all(map(is_missing, row)))
+    below = [pd.Series(list(column), dtype=object) for column in zip(*rows[start + 1 :], strict=True)]
+    columns = below or [pd.Series([], dtype=object) for _ in rows[start]]
     header = options.header
     if header is None:
-        header = _has_header(rows[0], [column.iloc[1:] for column in columns], name, lines[0])
+        header = _has_header(rows[start], columns, name, lines[start])
     if header:
-        columns = [column.iloc[1:].reset_index(drop=True) for column in columns]
-        lines = lines[1:]
-        labels = [pd.Timestamp(cell) if hasattr(cell, "year") else cell for cell in rows[0]]
+        lines = lines[start + 1 :]
+        labels = [pd.Timestamp(cell) if hasattr(cell, "year") else cell for cell in rows[start]]
         empty = [is_missing(label) for label in labels]
         kept = [
             j for j, column in enumerate(columns) if not (empty[j] and all(map(is_missing, column.tolist())))
         ]
         labels = ["" if empty[j] and j == 0 else f"column {j + 1}" if empty[j] else labels[j] for j in kept]
         columns = [columns[j] for j in kept]
-    else:
+    else:  # empty lines before the first are gaps
+        columns = [pd.Series(list(column), dtype=object) for column in zip(*rows, strict=True)]
         labels = [f"column {j + 1}" for j in range(len(columns))]
     return Table(
         name,
@@ -134,19 +141,26 @@ def _has_header(first: Sequence[Any], below: Sequence[pd.Series], name: str, lin
     numbered = [str(cell).strip() for cell, kind in zip(first, here, strict=True) if kind == "numbers"]
     counts = [str(count + start) for start in (0, 1) for count in range(len(numbered))]
     names_periods = len(numbered) > 1 and numbered in (counts[: len(numbered)], counts[len(numbered) :])
-    names = any(above in ("text", "nothing") and under in ("numbers", "dates") for above, under in pairs)
+    dated = len(numbered) > 1 and all(map(COMPACT.fullmatch, numbered))
+    names = [
+        str(cell).strip()
+        for cell, (above, under) in zip(first, pairs, strict=True)
+        if above in ("text", "nothing") and under in ("numbers", "dates")
+    ]
     data = any(above == "numbers" and under in ("numbers", "nothing") for above, under in pairs) or any(
         above == under == "dates" for above, under in pairs
     )
     unclear = fault(name, f"line {line} may name the columns or be data; give header=True or header=False")
+    if here[0] == "nothing" and len(here) > 1 and numbered == counts[: len(here) - 1]:
+        return True  # an index and columns without names, as pandas writes them
     if names:
-        if data and not names_periods:
+        if (data and not names_periods and not dated) or all(map(NO_NAME.fullmatch, names)):
             raise unclear
         return True
     if here.count("dates") > 1 and all(under != "dates" for _, under in pairs):
         return True
-    if names_periods:
-        if len(numbered) < SURELY_NUMBERED:
+    if names_periods or dated:
+        if len(numbered) < SURELY_NUMBERED and not dated:
             raise unclear
         return True
     return not data

@@ -72,7 +72,7 @@ def _other_steps(periods: pd.DatetimeIndex) -> list[Any]:
 
 
 def _weekends(periods: pd.DatetimeIndex) -> bool:
-    return bool(periods.dayofweek.max() > 4)
+    return bool(periods.day_of_week.max() > 4)
 
 
 def _of_frequency(periods: pd.DatetimeIndex, freq: Any) -> pd.DatetimeIndex:
@@ -110,7 +110,7 @@ def _step(periods: pd.DatetimeIndex) -> Any:
         days = int(np.gcd.reduce(np.diff(periods.normalize()).astype("timedelta64[D]").astype(np.int64)))
         if days % 7 == 0:
             weeks = days // 7 if days in DAYS else 1
-            return pd.offsets.Week(weeks, weekday=int(periods[0].dayofweek))
+            return pd.offsets.Week(weeks, weekday=int(periods.day_of_week[0]))
         return pd.offsets.Day(1)
     step = pd.Timedelta(int(np.gcd.reduce(np.diff(periods.as_unit("ns").asi8))), unit="ns")
     return pd.tseries.frequencies.to_offset(step) if step in USUAL else None

@@ -49,7 +49,7 @@ class Options:
     @property
     def filling(self) -> float:
         """What to take where a number is missing; NaN if nothing is said."""
-        return np.nan if self.fill is None else self.fill
+        return np.nan if self.fill is None else float(self.fill)
 
     @cached_property
     def notation(self) -> Notation:

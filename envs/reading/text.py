@@ -46,7 +46,8 @@ def read_rows(
     else:
         rows, lines = _parse(text, separator)
     _check_widths(rows, lines, separator)
-    return [row or [""] * len(rows[0]) for row in rows], lines, separator
+    width = max(map(len, rows))
+    return [row or [""] * width for row in rows], lines, separator
 
 
 def _decompress(path: Path) -> bytes:
@@ -98,9 +99,6 @@ def _parse(text: str, separator: str) -> tuple[list[list[str]], list[int]]:
         raise ValueError(f"line {reader.line_num} cannot be split into fields: {error}") from error
     while rows and not rows[-1]:
         rows.pop()
-    while rows and not rows[0]:
-        rows.pop(0)
-        lines.pop(0)
     return rows, lines[: len(rows)]
 
 
@@ -113,7 +111,10 @@ def _find_separator(text: str) -> tuple[str, tuple[list[list[str]], list[int]]]:
     possible, ragged = {}, {}
     for separator in SEPARATORS:
         if separator in first:
-            rows, lines = _parse(text, separator)
+            try:
+                rows, lines = _parse(text, separator)
+            except ValueError:  # quotation marks do not stand at the ends of such fields
+                continue
             widths = {len(row) for row in rows if row}
             if len(widths) > 1:
                 ragged[separator] = rows, lines
@@ -124,18 +125,19 @@ def _find_separator(text: str) -> tuple[str, tuple[list[list[str]], list[int]]]:
             f"fields may be separated by {' or '.join(map(repr, possible))}; give sep=, and decimal=',' if "
             "the comma is the decimal sign"
         )
-    for separator, parsed in (possible or ragged).items():
-        return separator, parsed
+    if possible or ragged:
+        return next(iter((possible or ragged).items()))
     # A file of one column is the same whatever the separator, unless a decimal comma would split it.
     unused = next((sign for sign in ("\t", "|", ";") if sign not in text), ",")
     return unused, _parse(text, unused)
 
 
 def _check_widths(rows: list[list[str]], lines: list[int], separator: str) -> None:
-    width = len(rows[0])
-    for row, line in zip(rows, lines, strict=True):
-        if row and len(row) != width:
+    full = [(row, line) for row, line in zip(rows, lines, strict=True) if row]
+    width, first = len(full[0][0]), full[0][1]
+    for row, line in full:
+        if len(row) != width:
             raise ValueError(
-                f"line {line} has {len(row)} fields and line {lines[0]} has {width}, separated by "
+                f"line {line} has {len(row)} fields and line {first} has {width}, separated by "
                 f"{separator!r}; if the comma is the decimal sign, give sep= and decimal=','"
             )

@@ -41,7 +41,7 @@ def is_row_number(table: Table, column: int) -> bool:
 def period_columns(table: Table) -> tuple[list[int], Axis] | None:
     """The columns whose names are periods, dates or numbers, and these periods; None if there are none."""
     try:
-        dated = headed_by_dates(table.labels)
+        dated = headed_by_dates(table.labels, table.options.date_format)
     except NotADate as error:
         raise table.fault(f"names of columns {error.advice}") from None
     if dated is not None:
@@ -66,7 +66,7 @@ def period_columns(table: Table) -> tuple[list[int], Axis] | None:
 def read_transposed(table: Table, columns: list[int], periods: Axis) -> Records:
     """Records of a table with a row per item and a column per period."""
     others = [j for j in range(len(table.labels)) if j not in columns and not is_row_number(table, j)]
-    for column in others:
+    for column in others if table.options.item is None else ():
         if table.kind(column) == "dates" or is_time(table.title(column)):
             raise table.fault(
                 "holds times, and so do the names of other columns; bring the table into the form of a row "
