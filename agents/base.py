@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import io
-import sys
+import os
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from typing import Any, ClassVar, Self
+from math import gcd
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.predict import checked_observation, format_action
 
+from . import arrays
+from .arrays import Array
 from .gradients.estimators import cost_unit
 from .gradients.rollout import Limits, Rollout, draw
 from .networks.policies import HybridPolicy
@@ -25,11 +28,17 @@ from .settings import AgentSettings
 from .training import checkpoint
 from .training.callbacks import Callbacks
 from .training.clock import CpuClock
-from .training.copies import Copies
-from .training.device import one_thread, single_precision, usable_device
-from .training.logger import Logger, ProgressBar, run_folder
+from .training.device import one_thread, usable_device
+from .training.engines import ENGINES, chosen_engine, first_key, usable_engine
+from .training.logger import Logger, ProgressBar
 from .training.schedules import cosine
 from .training.training_state import restore_tensors, signature, training_tensors
+
+if TYPE_CHECKING:
+    from .compiled.engine import Engine
+
+Advance: TypeAlias = Callable[[int, int | None, float | None], None]
+"""Runs at most so many iterations of a training with a budget of time steps and of CPU seconds."""
 
 
 class Agent(ABC):
@@ -45,11 +54,16 @@ class Agent(ABC):
 
     Args:
         env: environment id, environment or problem.
-        device: torch device of the networks and the simulation; "auto" for a GPU if there is one.
+        device: torch device of the networks and the simulation.
+        engine: what runs the iterations of training. "torch" runs them eagerly; "jax" compiles them, which
+            takes seconds before the first iteration and makes each of them several times faster; "auto"
+            takes "jax" where JAX is installed, the device is the CPU and ``uncompiled`` does not object.
+            Both engines train the same networks by the same code; their noise differs.
         **settings: fields of the agent's settings class, for which see ``Settings``.
 
     Attributes:
         problem: the problem to learn.
+        compile_seconds: CPU seconds spent on compilation so far; they do not count as training.
         settings: the settings, a frozen dataclass.
         networks: the networks by name.
         num_timesteps: number of transitions simulated so far; these are the environment's time steps.
@@ -76,24 +90,28 @@ class Agent(ABC):
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls) -> None:
-        """Make ``help()`` show the settings as arguments of the class, which is made in single precision."""
+        """Make ``help()`` show the settings and their defaults as the arguments of the class."""
         super().__init_subclass__()
-        if "__init__" in vars(cls):
-            cls.__init__ = single_precision()(cls.__init__)  # type: ignore[method-assign]
         _, *common, _ = inspect.signature(Agent.__init__).parameters.values()
         cls.__signature__ = inspect.Signature([*common, *inspect.signature(cls.Settings).parameters.values()])
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
         allowed = [field.name for field in fields(self.Settings)]
         for name, value in settings.items():
             if name not in allowed:
                 raise TypeError(
                     f"{type(self).__name__}: unknown parameter {name}={value!r}; allowed are env, device, "
-                    f"{', '.join(allowed)}"
+                    f"engine, {', '.join(allowed)}"
                 )
         self.problem: HindsightProblem = as_problem(env)
         self.settings = self.Settings.for_problem(self.problem, **settings)
         self.device = usable_device(device)
+        self._asked = checks.choice("engine", engine, ENGINES)
+        self._compiled: Engine | None = None
+        self.compile_seconds = 0.0
+        self.key = first_key(self.settings.seed)
         self._environment = _name_of(env)
         self.num_timesteps = 0
         self.iterations = 0
@@ -115,6 +133,7 @@ class Agent(ABC):
         """Finish the construction: take the networks (except None) and measure the first ``cost_scale``."""
         self.networks = nn.ModuleDict({name: net for name, net in networks.items() if net is not None})
         self.networks.to(self.device)
+        self.engine = chosen_engine(self, self._asked)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings.learning_rate)
         with one_thread(self.device), torch.no_grad():
             self.cost_scale = cost_unit(self.simulate(*self.start()).costs)
@@ -146,6 +165,11 @@ class Agent(ABC):
         return self.policy.choose(observation, self.generator, deterministic)
 
     @property
+    def uncompiled(self) -> str | None:
+        """Why iterations with these settings cannot be compiled by JAX; None if they can."""
+        return None
+
+    @property
     def periods(self) -> int:
         """Number of periods T that an iteration simulates: those of a whole episode."""
         assert self.problem.horizon is not None
@@ -157,67 +181,92 @@ class Agent(ABC):
 
     def iterate(self) -> None:
         """Run one iteration of training."""
-        episodes = self.simulate(*self.start())
-        self.descend(self.loss(episodes))
-        self.finish(episodes)
+        begin = self.start()
 
-    def descend(self, loss: Tensor) -> None:
-        """Take a step of Adam down the gradient of a loss in units of cost.
+        def objective() -> tuple[Array, Rollout]:
+            episodes = self.simulate(*begin)
+            return self.loss(episodes), episodes
+
+        self.finish(self.descend(objective))
+
+    def descend(self, objective: Callable[[], tuple[Array, Any]], trained: Sequence[str] = ("",)) -> Any:
+        """Take a step of Adam down the gradient of a loss.
+
+        Args:
+            objective: computes the loss, a scalar in units of cost, and whatever else is to be returned.
+            trained: prefixes of the names of the parameters on which the loss depends; the others keep their
+                values and their moments. PyTorch finds out by itself, JAX has to be told.
+
+        Returns:
+            what the objective returned beside the loss.
 
         Raises:
             FloatingPointError: if the loss or its gradient is not finite; the weights are left unchanged.
         """
+        loss, result = objective()
         self.optimizer.zero_grad()
         (loss / self.cost_scale).backward()
         norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.settings.max_grad_norm)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            raise FloatingPointError(
-                f"{type(self).__name__}: after {self.num_timesteps} time steps the loss is "
-                f"{float(loss.detach())}, and the norm of its gradient is {float(norm)}; try a lower "
-                "learning_rate or state_gradient_limit"
-            )
+            self.refuse(float(loss.detach()), float(norm))
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(self.settings.learning_rate, self.progress)
         self.optimizer.step()
         self.logger.record("train/loss", float(loss.detach()))
         self.logger.record("train/gradient_norm", float(norm))
+        return result
+
+    def refuse(self, loss: float, norm: float) -> NoReturn:
+        """Raise the error of a loss, or of the norm of its gradient, that is not finite."""
+        raise FloatingPointError(
+            f"{type(self).__name__}: after {self.num_timesteps} time steps the loss is {loss}, and the norm "
+            f"of its gradient is {norm}; try a lower learning_rate or state_gradient_limit"
+        )
+
+    def repeat(self, step: Callable[[Array], Array], inputs: Array) -> None:
+        """Call ``step`` with one input after the other, until it returns False.
+
+        Args:
+            step: calls ``descend``, and returns whether to go on.
+            inputs: one or more, along the first axis.
+        """
+        for entry in inputs:
+            if not step(entry):
+                break
 
     def finish(self, episodes: Rollout) -> None:
         """Count the time steps of an iteration, and update ``cost_scale`` with its costs."""
         periods, count = episodes.costs.shape[:2]
         self.num_timesteps += periods * count
         self.iterations += 1
-        costs = episodes.costs.detach()
+        costs = arrays.detach(episodes.costs)
         self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
-        self.logger.record("rollout/cost", float(costs.sum(-1).mean()) * periods)
+        self.logger.record("rollout/cost", arrays.number(costs.sum(-1).mean()) * periods)
 
-    @single_precision()
     def learn(
         self,
         total_timesteps: int | None = None,
         callback: Any = None,
         log_interval: int = 10,
-        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
         cpu_seconds: float | None = None,
+        callback_interval: int = 1,
     ) -> Self:
         """Train until a number of time steps, a CPU time, or the first of both is reached.
 
         Args:
             total_timesteps: number of transitions to simulate, as in SB3.
             callback: a function of the agent that returns False to stop the training; an SB3 callback, whose
-                ``on_step`` is called once per iteration, so that its frequencies count iterations; a function
-                of SB3's ``locals`` and ``globals``, for which see ``Callbacks``; or a list of these.
-            log_interval: number of iterations between two writes to TensorBoard, and two reports if
-                ``verbose``.
-            tb_log_name: subfolder of ``tensorboard_log`` for this training; a number is added, as in SB3.
-                None to write into ``tensorboard_log`` itself.
+                ``on_step`` is called as often, so that its frequencies count these calls; or a list of these.
+            log_interval: number of iterations between two writes to TensorBoard.
             reset_num_timesteps: if False, continue the last training and its schedules; ``total_timesteps``
                 and ``cpu_seconds`` are then added to what has been spent.
             progress_bar: whether to show a progress bar.
             cpu_seconds: CPU time of this process to spend; a callback can exclude its own time by
-                ``agent.clock.pause()``.
+                ``agent.clock.pause()``. Compilation does not count.
+            callback_interval: number of iterations between two calls of the callbacks. The engine "jax" is
+                faster when it runs several iterations at once; without callbacks it does so anyway.
 
         Returns:
             the agent itself.
@@ -235,6 +284,7 @@ class Agent(ABC):
         if budget is not None:
             budget = checks.number("cpu_seconds", budget, low=1e-6)
         log_interval = checks.integer("log_interval", log_interval, low=1)
+        callback_interval = checks.integer("callback_interval", callback_interval, low=1)
         if reset_num_timesteps:
             self.num_timesteps = self.iterations = 0
             self.clock = CpuClock()
@@ -243,28 +293,21 @@ class Agent(ABC):
             total = None if total is None else total + self.num_timesteps
             budget = None if budget is None else budget + self.clock.elapsed
         callbacks = Callbacks(self, callback)
-        log = self.settings.tensorboard_log
-        folder = None if log is None else run_folder(log, tb_log_name, new=reset_num_timesteps)
-        self.logger = Logger(folder, self.settings.verbose)
+        self.logger = Logger(self.settings.tensorboard_log)
         bar = ProgressBar(progress_bar, type(self).__name__)
         self.progress = self._progress(total, budget)
         try:
-            callbacks.start(
-                {
-                    "total_timesteps": sys.maxsize if total is None else total,
-                    "callback": callback,
-                    "log_interval": log_interval,
-                    "tb_log_name": tb_log_name,
-                    "reset_num_timesteps": reset_num_timesteps,
-                    "progress_bar": progress_bar,
-                }
-            )
+            callbacks.start(total)
             with one_thread(self.device):
+                advance = self._start_engine(bar)
+                every = gcd(log_interval, callback_interval) if callback is not None else log_interval
                 going = self.progress < 1
                 while going:
-                    self.iterate()
+                    advance(every - self.iterations % every, total, budget)
                     self.progress = self._progress(total, budget)
-                    going = callbacks.on_step() and self.progress < 1
+                    going = self.progress < 1
+                    if not going or self.iterations % callback_interval == 0:
+                        going = callbacks.on_step() and going
                     if not going or self.iterations % log_interval == 0:
                         self.logger.dump(self.num_timesteps)
                         bar.update(self.progress, cost=f"{self.logger.values['rollout/cost']:.4g}")
@@ -275,7 +318,6 @@ class Agent(ABC):
             self.logger.close()
         return self
 
-    @single_precision()
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
@@ -301,12 +343,8 @@ class Agent(ABC):
         decision = self.problem.carry_out_at(batch, regime.cpu().numpy(), quantity.cpu().numpy())
         return format_action(decision.regime, decision.quantity, array.ndim == 2, episode_start), state
 
-    def save(self, path: checkpoint.Target) -> None:
-        """Write a checkpoint from which the training can continue: weights and JSON, without pickle.
-
-        Args:
-            path: file to write; ``.zip`` and missing folders are added. Or an open binary file.
-        """
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint from which the training can continue: weights and JSON, without pickle."""
         stored = {
             "agent": type(self).__name__,
             "settings": asdict(self.settings),
@@ -317,20 +355,30 @@ class Agent(ABC):
             "cost_scale": self.cost_scale,
             "progress": self.progress,
             "cpu_seconds": self.clock.elapsed,
+            "engine": self._asked,
         }
         tensors = training_tensors(self.networks, self.optimizer, self.generator)
-        checkpoint.write(path, stored, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        checkpoint.write(path, stored, {**arrays, "key": self.key})
 
     @classmethod
-    def load(cls, path: checkpoint.Target, env: Any, device: str | torch.device = "cpu") -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        env: Any,
+        device: str | torch.device = "cpu",
+        engine: str | None = None,
+    ) -> Self:
         """Return the agent of a checkpoint.
 
         Args:
-            path: file that ``save`` wrote, or an open binary file that holds it.
+            path: file that ``save`` wrote.
             env: environment id, environment or problem, with the same observations, action layout and horizon
                 as the one that the agent learnt. Its costs, demand and intervals may differ: the policy is
                 the one that was learnt, with its quantities projected on the intervals of ``env``.
             device: torch device of the networks and the simulation.
+            engine: as for the constructor. None: the engine that the agent was made with, if it can be used
+                here, otherwise "auto".
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -345,34 +393,26 @@ class Agent(ABC):
         try:
             if stored["problem"] != signature(problem):
                 raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
-            agent = cls(env, device=device, **stored["settings"])
-            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()})
+            if engine is None:
+                engine = usable_engine(stored.get("engine", "auto"))
+            agent = cls(env, device=device, engine=engine, **stored["settings"])
+            key = arrays.pop("key", None)
+            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()}, key)
         except KeyError as error:
             raise ValueError(f"{path} is damaged: it has no {error}") from error
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit: {error}") from error
         return agent
 
-    def get_env(self) -> Copies:
-        """Return the copies of the problem that an iteration simulates; SB3's callbacks ask for them."""
-        return Copies(self.problem, self.periods * self.settings.batch_size)
-
-    def dump_logs(self) -> None:
-        """Write the latest values to TensorBoard, and print them if ``verbose``; SB3's callbacks ask."""
-        self.logger.dump(self.num_timesteps)
-
-    def __reduce__(self) -> Any:
-        # As a checkpoint, since parts of an agent do not pickle: generators, closures, compiled functions.
-        buffer = io.BytesIO()
-        self.save(buffer)
-        arguments = type(self), buffer.getvalue(), self.problem, self.device
-        return _unpickled, arguments, {"_environment": self._environment, "logger": self.logger}
+    def get_env(self) -> HindsightProblem:
+        """Return the problem; SB3's callbacks ask for it."""
+        return self.problem
 
     def get_vec_normalize_env(self) -> None:
         """Return None, since observations are normalised only inside the networks; SB3's callbacks ask."""
         return None
 
-    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor], key: Any) -> None:
         self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
         self.iterations = checks.integer("iterations", stored["iterations"], low=0)
         self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
@@ -384,29 +424,48 @@ class Agent(ABC):
             self.generator.set_state(tensors["generator"])
         else:  # the state of a generator has no meaning on another type of device
             self.generator.manual_seed(self.settings.seed + self.num_timesteps)
+        if key is not None:  # checkpoints of version 0.1.0 have none
+            if key.dtype != np.uint32 or key.shape != self.key.shape:
+                raise ValueError(f"key of dtype {key.dtype} and shape {key.shape} must be two of uint32")
+            self.key = key
 
-    def _limits(self, noise: Tensor) -> Limits | None:
-        """Return the bound on the gradient in each entry of the state, for a loss in units of cost."""
+    @property
+    def limits(self) -> Limits | None:
+        """The bound on the gradient in each entry of the state, for a loss in units of cost."""
         limit = self.settings.state_gradient_limit
         if limit is None:
             return None
-        limits: list[float | Tensor | None] = []
-        for scale in self.problem.state_scale:
-            bound = None if scale is None else limit / scale
-            array = isinstance(bound, np.ndarray)
-            limits.append(torch.as_tensor(bound, dtype=noise.dtype, device=noise.device) if array else bound)
-        return limits
+        return [None if scale is None else limit / scale for scale in self.problem.state_scale]
+
+    def _start_engine(self, bar: ProgressBar) -> Advance:
+        """Return the function that runs iterations, compiled if the engine is "jax"."""
+        if self.engine == "torch":
+            return self._iterate_eagerly
+        from .compiled.engine import Engine, Untraceable
+
+        with self.clock.pause():
+            bar.update(self.progress, status="compiling")
+            try:
+                if self._compiled is None:
+                    self._compiled = Engine(self)
+                self._compiled.load()
+            except Untraceable as error:
+                if self._asked == "jax":
+                    raise
+                warnings.warn(f"{error}; training goes on with engine='torch'", stacklevel=3)
+                self.engine = "torch"
+                return self._iterate_eagerly
+        return self._compiled.advance
+
+    def _iterate_eagerly(self, most: int, total: int | None, budget: float | None) -> None:
+        """Run one iteration by PyTorch."""
+        self.iterate()
 
     def _progress(self, total: int | None, budget: float | None) -> float:
         """Return the share of the time steps or of the CPU seconds that is spent, whichever is larger."""
         steps = 0.0 if total is None else self.num_timesteps / total
         seconds = 0.0 if budget is None else self.clock.elapsed / budget
         return min(1.0, max(steps, seconds))
-
-
-def _unpickled(cls: type[Agent], data: bytes, problem: HindsightProblem, device: torch.device) -> Agent:
-    """Return the agent that ``Agent.__reduce__`` took apart."""
-    return cls.load(io.BytesIO(data), problem, device)
 
 
 def _name_of(env: Any) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jumpgym import checks
 
+from . import arrays
 from .base import Agent
 from .gradients.rollout import Policy, Rollout, sampled_rollout
 from .networks.gates import Choice, relaxed_gate
@@ -32,7 +33,7 @@ def guarded(policy: HybridPolicy) -> Policy:
     """Return the policy with gates that take the state as a constant, lest relaxed gates explode."""
 
     def forward(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-        logits, weights, _ = policy(observation.detach(), choice)
+        logits, weights, _ = policy(arrays.detach(observation), choice)
         *_, quantity = policy(observation, lambda logits: weights)
         return logits, weights, quantity
 
@@ -82,15 +83,17 @@ class GumbelSoftmax(Agent):
     problem with hard gates. Decisions take hard gates (eq. 13; with K regimes the largest weight of a gate).
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``GumbelSoftmaxSettings`` and ``AgentSettings``.
     """
 
     Settings = GumbelSoftmaxSettings
     settings: GumbelSoftmaxSettings
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         self.guarded = self.settings.form == "guarded"
         with self.seeded():
             head: QuantityHead = "bounded" if self.guarded else "problem"
@@ -106,7 +109,7 @@ class GumbelSoftmax(Agent):
         self.logger.record("train/temperature", temperature)
         relaxed = partial(relaxed_gate, temperature=temperature, straight_through=chosen.straight_through)
         policy = guarded(self.policy) if self.guarded else self.policy
-        limits = self._limits(noise) if self.guarded else None
+        limits = self.limits if self.guarded else None
         return sampled_rollout(self.problem, policy, state, noise, self.generator, limits, relaxed)
 
     def loss(self, episodes: Rollout) -> Tensor:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from jumpgym import HindsightProblem, checks
 
+from . import arrays
+from .arrays import Array
 from .gradients import estimators
 from .gradients.rollout import Rollout, sampled_rollout
 from .networks.gates import entropy, log_prob
@@ -30,13 +31,13 @@ class Decisions(NamedTuple):
         returns: costs to go to which the value is fitted, shape (N, C).
     """
 
-    observations: Tensor
-    gates: Tensor
-    log_prob: Tensor
-    advantages: Tensor
-    returns: Tensor
+    observations: Array
+    gates: Array
+    log_prob: Array
+    advantages: Array
+    returns: Array
 
-    def at(self, indices: Tensor) -> Decisions:
+    def at(self, indices: Array) -> Decisions:
         """Return the decisions at these indices."""
         return Decisions(*(entry[indices] for entry in self))
 
@@ -119,7 +120,7 @@ class HPO(WindowedAgent):
     unless ``gamma`` is the discount of the problem.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``HPOSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Example:
@@ -134,37 +135,48 @@ class HPO(WindowedAgent):
     settings: HPOSettings
     value: Value
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         with self.seeded():
             self.policy = SeparateNetworks(self.problem, self.settings.hidden)
             self.value = Value(self.problem, self.settings.hidden)
         self.build(policy=self.policy, value=self.value, windows=self.windows)
 
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+    def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates."""
-        return sampled_rollout(self.problem, self.policy, state, noise, self.generator, self._limits(noise))
+        return sampled_rollout(self.problem, self.policy, state, noise, self.generator, self.limits)
 
     def iterate(self) -> None:
         """Run one iteration: simulate, a step on the whole loss, then epochs on gates and value only."""
-        episodes = self.simulate(*self.start())
-        decisions = self.decisions(episodes)
-        self.descend(self.loss(episodes, decisions))
-        for _ in range(1, self.settings.epochs):
-            if not self._epoch(decisions):
-                break
+        begin = self.start()
+
+        def first_epoch() -> tuple[Array, tuple[Rollout, Decisions]]:
+            episodes = self.simulate(*begin)
+            decisions = self.decisions(episodes)
+            return self.loss(episodes, decisions), (episodes, decisions)
+
+        episodes, decisions = self.descend(first_epoch)
+        self.later_epochs(decisions)
         self.finish(episodes)
 
-    def loss(self, episodes: Rollout, decisions: Decisions | None = None) -> Tensor:
+    def later_epochs(self, decisions: Decisions) -> None:
+        """Take steps on minibatches for gates and value, until the gates have moved by ``TARGET_KL``."""
+        if self.settings.epochs > 1:
+            minibatches = self._minibatches(len(decisions.gates))
+            self.repeat(lambda indices: self._step(decisions.at(indices)), minibatches)
+
+    def loss(self, episodes: Rollout, decisions: Decisions | None = None) -> Array:
         """Return the loss of the first epoch: mean cost, with the losses of gates, value and revival."""
         decisions = decisions or self.decisions(episodes)
         periods, unit = len(episodes.costs), self._unit(episodes)
         pathwise = estimators.pathwise_loss(episodes.costs, self.closing(episodes)) / (periods * unit)
         revival = self.revival_loss(episodes) / periods
-        gates, _ = self.gate_loss(episodes.logits.flatten(0, 1), decisions)
+        gates, _ = self.gate_loss(arrays.flatten(episodes.logits, 2), decisions)
         return (pathwise + gates + revival) * self.cost_scale
 
-    def gate_loss(self, logits: Tensor, decisions: Decisions) -> tuple[Tensor, float]:
+    def gate_loss(self, logits: Array, decisions: Decisions) -> tuple[Array, Array]:
         """Return the loss of the gates and the value, and the divergence of the gates from the old ones.
 
         Args:
@@ -178,7 +190,7 @@ class HPO(WindowedAgent):
         log_ratio = log_prob(logits, decisions.gates, groups) - decisions.log_prob
         advantages = estimators.normalised(decisions.advantages[None])[0]
         mean_entropy = entropy(logits, groups).mean()
-        self.logger.record("train/entropy", float(mean_entropy.detach()))
+        self.logger.record("train/entropy", arrays.number(mean_entropy))
         bonus = chosen.entropy_bonus + self.progress * (chosen.final_entropy_bonus - chosen.entropy_bonus)
         value_error = self.value.error(decisions.observations, decisions.returns)
         loss = (
@@ -186,50 +198,58 @@ class HPO(WindowedAgent):
             - bonus * mean_entropy
             + 0.5 * self.VALUE_WEIGHT * value_error
         )
-        log_ratio = log_ratio.detach()
-        return loss, float((log_ratio.exp() - 1 - log_ratio).mean())
+        log_ratio = arrays.detach(log_ratio)
+        return loss, (arrays.namespace(log_ratio).exp(log_ratio) - 1 - log_ratio).mean()
 
     def decisions(self, episodes: Rollout) -> Decisions:
         """Return the T m decisions of the episodes, with their advantages."""
-        logits = episodes.logits.detach()
+        logits = arrays.detach(episodes.logits)
         advantages, returns = self.advantages_and_returns(episodes)
         log_p = log_prob(logits, episodes.gates, self.problem.layout.gate_groups)
         entries = (
-            episodes.observations.detach(),
+            arrays.detach(episodes.observations),
             episodes.gates,
             log_p,
             estimators.credited(advantages, self.problem.layout, self.settings.credit),
             returns,
         )
-        return Decisions(*(entry.flatten(0, 1) for entry in entries))
+        return Decisions(*(arrays.flatten(entry, 2) for entry in entries))
 
-    def advantages_and_returns(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
+    def advantages_and_returns(self, episodes: Rollout) -> tuple[Array, Array]:
         """Return generalised advantages (T, m, C), and the costs to go that follow from them."""
-        costs = episodes.costs.detach() / self.discounts(episodes.costs)
-        values = self.value(episodes.observations.detach())
-        closing = self.value(episodes.final.detach()) if self.infinite_horizon else 0.0
+        costs = arrays.detach(episodes.costs) / self.discounts(episodes.costs)
+        values = self.value(arrays.detach(episodes.observations))
+        closing = self.value(arrays.detach(episodes.final)) if self.infinite_horizon else 0.0
         advantages = estimators.gae(costs, values, self.settings.gae_lambda, closing, self.settings.gamma)
         return advantages, advantages + values
 
-    def _epoch(self, decisions: Decisions) -> bool:
-        """Take steps on minibatches; return False as soon as the gates have moved too far."""
-        count = len(decisions.observations)
-        order = torch.randperm(count, generator=self.generator, device=self.generator.device)
-        for indices in order.tensor_split(self.MINIBATCHES):
-            batch = decisions.at(indices)
-            logits, _, _ = self.policy(batch.observations, lambda logits, gates=batch.gates: gates)
+    def _minibatches(self, count: int) -> Array:
+        """Return the indices of the minibatches of all epochs but the first, (minibatches, size).
+
+        What is left over when the decisions do not divide evenly is left out of the epoch.
+        """
+        size = count // self.MINIBATCHES
+        orders = [arrays.permutation(count, self.generator) for _ in range(1, self.settings.epochs)]
+        parts = [order[: size * self.MINIBATCHES].reshape(self.MINIBATCHES, size) for order in orders]
+        return arrays.namespace(orders[0]).concat(parts, axis=0)
+
+    def _step(self, batch: Decisions) -> Array:
+        """Take a step on a minibatch; return whether the gates are still near enough to the old ones."""
+
+        def objective() -> tuple[Array, Array]:
+            logits, _, _ = self.policy(batch.observations, lambda logits: batch.gates)
             loss, divergence = self.gate_loss(logits, batch)
-            self.descend(loss * self.cost_scale)
-            if divergence > self.TARGET_KL:
-                return False
-        return True
+            return loss * self.cost_scale, divergence
 
-    def _unit(self, episodes: Rollout) -> Tensor:
+        return self.descend(objective, ("policy.net", "policy.follow", "value")) <= self.TARGET_KL
+
+    def _unit(self, episodes: Rollout) -> Array:
         """Return the standard deviation of the cost of a period, over periods and episodes."""
-        return episodes.costs.detach().sum(-1).std().clamp(min=1e-8)
+        total = arrays.detach(episodes.costs).sum(-1)
+        return arrays.namespace(total).clip(arrays.deviation(total, (0, 1)), min=1e-8)
 
 
-def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
+def clipped_loss(log_ratio: Array, advantages: Array, clip: float) -> Array:
     """Return ``max(r A, clip(r, 1 - eps, 1 + eps) A)``, mean over decisions and gates (Schulman et al. 2017).
 
     Args:
@@ -237,5 +257,6 @@ def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
         advantages: excess of the cost over the expected cost, shape (N, G).
         clip: eps.
     """
-    ratio = log_ratio.exp()
-    return torch.maximum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages).mean()
+    xp = arrays.namespace(log_ratio)
+    ratio = xp.exp(log_ratio)
+    return xp.maximum(ratio * advantages, xp.clip(ratio, 1 - clip, 1 + clip) * advantages).mean()

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, checks
 
+from . import arrays
+from .arrays import Array
 from .gradients.branching import Closing, option_costs
 from .gradients.enumeration import check_paths, expected_cost
 from .gradients.estimators import (
@@ -177,7 +178,7 @@ class MixedGradient(WindowedAgent):
     bootstraps the cost beyond the window, so that every estimator is biased as far as this value is wrong.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``MixedGradientSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Raises:
@@ -195,8 +196,10 @@ class MixedGradient(WindowedAgent):
     Settings = MixedGradientSettings
     settings: MixedGradientSettings
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         chosen = self.settings
         self.estimator = ESTIMATORS[chosen.estimator]
         self.model = SeveralHeads(self.problem, chosen.heads) if chosen.heads > 1 else self.problem
@@ -209,7 +212,15 @@ class MixedGradient(WindowedAgent):
                 self.value = make_value(self.problem, chosen.hidden)
         self.build(policy=self.policy, value=self.value, windows=self.windows)
 
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+    @property
+    def uncompiled(self) -> str | None:
+        """See ``Agent.uncompiled``."""
+        estimator = self.settings.estimator
+        if estimator in ("branching", "enumeration"):
+            return f"the estimator {estimator!r} is not compiled"
+        return None
+
+    def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled or relaxed gates."""
         policy: Policy = self.policy
         gate_from = sampled_gate
@@ -220,10 +231,10 @@ class MixedGradient(WindowedAgent):
                 temperature=temperature_after(self.iterations),
                 straight_through=self.settings.estimator == "straight_through",
             )
-        limits = self._limits(noise)
+        limits = self.limits
         return sampled_rollout(self.model, policy, state, noise, self.generator, limits, gate_from)
 
-    def loss(self, episodes: Rollout) -> Tensor:
+    def loss(self, episodes: Rollout) -> Array:
         """Return the surrogate loss, with the losses of the entropy, of the revival and of the value."""
         chosen = self.settings
         logits = self.gate_logits(episodes)
@@ -237,20 +248,20 @@ class MixedGradient(WindowedAgent):
             + value_loss
         )
 
-    def gate_logits(self, episodes: Rollout) -> Tensor:
+    def gate_logits(self, episodes: Rollout) -> Array:
         """Return the logits (T, m, options), connected to the states unless the cross term is "off"."""
         if self.settings.cross_term != "off":
             return episodes.logits
-        return self.policy(episodes.observations.detach(), lambda logits: episodes.gates)[0]
+        return self.policy(arrays.detach(episodes.observations), lambda logits: episodes.gates)[0]
 
-    def surrogate(self, episodes: Rollout, logits: Tensor) -> Tensor:
+    def surrogate(self, episodes: Rollout, logits: Array) -> Array:
         """Return the loss whose gradient estimates the gradient of the expected cost (eq. 8)."""
         if self.settings.estimator == "enumeration":
             return expected_cost(self.model, self.policy, episodes.states[0], episodes.noise).mean()
         closing = self.closing(episodes)
         return pathwise_loss(episodes.costs, closing) + self.score(episodes, logits, closing)
 
-    def score(self, episodes: Rollout, logits: Tensor, closing: Tensor) -> Tensor:
+    def score(self, episodes: Rollout, logits: Array, closing: Array) -> Array:
         """Return the part of the surrogate loss due to the sampling of the gates; 0 for relaxed gates.
 
         Args:
@@ -260,7 +271,7 @@ class MixedGradient(WindowedAgent):
         """
         groups = self.model.layout.gate_groups
         if self.estimator.relaxed:
-            return logits.new_zeros(())
+            return arrays.namespace(logits).zeros_like(logits[0, 0, 0])
         if self.settings.estimator == "branching":
             costs = option_costs(self.model, self.policy, episodes, self._branch_closing())
             return expected_loss(probabilities(logits, groups), costs)
@@ -271,7 +282,7 @@ class MixedGradient(WindowedAgent):
         advantages = self.advantages(episodes, closing, chosen.estimator, chosen.gae_lambda)
         return score_loss(log_p, credited(advantages, self.problem.layout, chosen.credit))
 
-    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def decide(self, observation: Array, deterministic: bool) -> tuple[Array, Array]:
         """See ``Agent.decide``; several heads of a regime are this regime."""
         regime, quantity = super().decide(observation, deterministic)
         if isinstance(self.model, SeveralHeads):
@@ -284,7 +295,7 @@ class MixedGradient(WindowedAgent):
             return Closing()
         return Closing(window, self._cost_to_go)
 
-    def _cost_to_go(self, observations: Tensor) -> Tensor:
+    def _cost_to_go(self, observations: Array) -> Array:
         """Return the learned cost to go (...,) of observations; it is 0 after the last period."""
         assert self.value is not None
         values = self.value(observations).sum(-1)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
 
 from jumpgym import HindsightProblem, checks
 
+from . import arrays
+from .arrays import Array
 from .gradients.estimators import ESTIMATORS, Credit, credited, score_loss
-from .gradients.rollout import Rollout, at_period, rollout
+from .gradients.rollout import Policy, Rollout, at_period, rollout_by_period
 from .networks.distributions import DISTRIBUTIONS, QuantityDistribution
 from .networks.gates import Choice, entropy, gumbel_noise, log_prob, most_probable, sampled_gate
 from .networks.perceptrons import Value
@@ -34,7 +35,8 @@ class StochasticPolicy(HybridPolicy):
         family: distribution of each quantity; see ``distributions``.
     """
 
-    belongs: Tensor
+    belongs: Array
+    owner: Array
 
     def __init__(self, problem: HindsightProblem, hidden: Sequence[int], family: Family) -> None:
         super().__init__(problem, hidden, "problem")
@@ -42,13 +44,20 @@ class StochasticPolicy(HybridPolicy):
         gates = torch.arange(len(self.layout.gates))
         belongs = (torch.tensor(self.layout.quantity_gate)[:, None] == gates).float()
         self.register_buffer("belongs", belongs, persistent=False)
+        counts = torch.tensor([self.layout.gates[gate] for gate in self.layout.quantity_gate])
+        owner = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        self.register_buffer("owner", owner, persistent=False)
 
-    def _quantity(self, observation: Tensor, head: Tensor) -> Tensor:
+    def _quantity(self, observation: Array, head: Array) -> Array:
         return self._unprojected(observation, head)
 
+    def placed(self, quantity: Array, weights: Array) -> Array:
+        """Return quantities (..., n) in the columns of the chosen regimes; the other columns are 0."""
+        return quantity[..., self.owner] * weights[..., self.quantities.option]
+
     def act(
-        self, observation: Tensor, choice: Choice, deviation: float
-    ) -> tuple[Tensor, Tensor, Tensor, QuantityDistribution]:
+        self, observation: Array, choice: Choice, deviation: float
+    ) -> tuple[Array, Array, Array, QuantityDistribution]:
         """Choose the gates, and return the distribution of the quantities in the chosen regimes.
 
         Args:
@@ -64,7 +73,7 @@ class StochasticPolicy(HybridPolicy):
         q = self.quantities
         columns = q.columns(most_probable(weights, self.layout.gate_groups))
         spread, low, high = (array[columns] for array in (deviation * q.scale, q.low, q.high))
-        return logits, weights, columns, self.family(locations.gather(-1, columns), spread, low, high)
+        return logits, weights, columns, self.family(arrays.gather(locations, columns), spread, low, high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +131,7 @@ class Reinforce(WindowedAgent):
     quantities: the mean of the Gaussian, the mode of the truncated normal, the median of the Kumaraswamy.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``ReinforceSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Example:
@@ -135,8 +144,10 @@ class Reinforce(WindowedAgent):
     settings: ReinforceSettings
     policy: StochasticPolicy
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         chosen = self.settings
         with self.seeded():
             self.policy = StochasticPolicy(self.problem, chosen.hidden, chosen.quantity)
@@ -144,40 +155,47 @@ class Reinforce(WindowedAgent):
                 self.value = Value(self.problem, chosen.hidden)
         self.build(policy=self.policy, value=self.value, windows=self.windows)
 
-    @torch.no_grad()
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+    @property
+    def uncompiled(self) -> str | None:
+        """See ``Agent.uncompiled``; only the Gaussian is precise enough in float32."""
+        family = self.settings.quantity
+        return None if family == "gaussian" else f"the distribution quantity={family!r} is not compiled"
+
+    def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates and quantities, without gradient."""
         layout, deviation = self.problem.layout, self._deviation()
         shape = (noise.shape[1], len(noise))
         gumbel = gumbel_noise((*shape, layout.options), self.generator, noise)
-        uniforms = self._uniforms((*shape, len(layout.quantity_gate)), noise)
-        proposals: list[Tensor] = []
+        uniforms = arrays.uniform((*shape, len(layout.quantity_gate)), self.generator, noise)
 
-        def policy(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-            logits, weights, columns, distribution = self.policy.act(observation, choice, deviation)
-            sample = distribution.sample(uniforms[len(proposals)])
-            proposal = sample.new_zeros(*sample.shape[:-1], len(layout.low)).scatter(-1, columns, sample)
-            proposals.append(proposal)
-            return logits, weights, self.policy.quantities.project(proposal)
+        def policy_at(period: int) -> Policy:
+            def policy(observation: Array, choice: Choice) -> tuple[Array, ...]:
+                logits, weights, _, distribution = self.policy.act(observation, choice, deviation)
+                proposal = self.policy.placed(distribution.sample(uniforms[period]), weights)
+                return logits, weights, self.policy.quantities.project(proposal), proposal
 
-        episodes = rollout(self.problem, policy, sampled_gate(gumbel, layout.gate_groups), state, noise)
-        return episodes._replace(gumbel=gumbel, proposals=torch.stack(proposals))
+            return policy
 
-    def log_prob(self, episodes: Rollout) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            gate = sampled_gate(gumbel, layout.gate_groups)
+            episodes = rollout_by_period(self.problem, policy_at, gate, state, noise)
+        return episodes._replace(gumbel=gumbel).detached()
+
+    def log_prob(self, episodes: Rollout) -> tuple[Array, Array]:
         """Return the log-probability of each gate with its quantities, and their entropy, (T, m, G) each."""
         assert episodes.proposals is not None
         gates, groups = episodes.gates, self.problem.layout.gate_groups
         logits, _, columns, distribution = self.policy.act(
             episodes.observations, lambda logits: gates, self._deviation()
         )
-        belongs = self.policy.belongs.to(logits)
-        of_quantities = distribution.log_prob(episodes.proposals.gather(-1, columns))
+        belongs = self.policy.belongs
+        of_quantities = distribution.log_prob(arrays.gather(episodes.proposals, columns))
         return (
             log_prob(logits, gates, groups) + of_quantities @ belongs,
             entropy(logits, groups) + distribution.entropy() @ belongs,
         )
 
-    def loss(self, episodes: Rollout) -> Tensor:
+    def loss(self, episodes: Rollout) -> Array:
         """Return the score-function loss, with the losses of the entropy and of the value."""
         chosen = self.settings
         log_p, entropies = self.log_prob(episodes)
@@ -189,7 +207,7 @@ class Reinforce(WindowedAgent):
             + value_loss
         )
 
-    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def decide(self, observation: Array, deterministic: bool) -> tuple[Array, Array]:
         """Return the most probable regimes and the centre of their quantities, or sample both."""
         groups = self.problem.layout.gate_groups
         noise = observation.new_zeros(1, *observation.shape[:-1], self.problem.layout.options)
@@ -200,7 +218,7 @@ class Reinforce(WindowedAgent):
         if deterministic:
             quantity = distribution.centre()
         else:
-            quantity = distribution.sample(self._uniforms(columns.shape, noise))
+            quantity = distribution.sample(arrays.uniform(columns.shape, self.generator, noise))
         low, high = self.policy.quantities.low[columns], self.policy.quantities.high[columns]
         return most_probable(weights, groups), torch.clamp(quantity, low, high)
 
@@ -208,6 +226,3 @@ class Reinforce(WindowedAgent):
         """Return the standard deviation of the quantities at the present progress."""
         start, end = self.settings.deviation, self.settings.final_deviation
         return start * (end / start) ** self.progress
-
-    def _uniforms(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)

@@ -7,10 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from jumpgym import HindsightProblem, NotApplicable, checks
 
+from . import arrays
+from .arrays import Array
 from .base import Agent
 from .gradients.rollout import Rollout, rollout
 from .networks.gates import Choice
@@ -45,29 +47,29 @@ class Membership(nn.Module):
                 )
             start += count
 
-    def _differences(self, quantity: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def _differences(self, quantity: Array) -> list[tuple[Array, Array]]:
         """Return driver minus boundary, (..., count, options - 1), and slopes, by group of gates."""
-        drivers = torch.split(self.problem.drivers(quantity), self.counts, -1)
+        drivers, ends = self.problem.drivers(quantity), np.cumsum(self.counts)
+        parts = [drivers[..., end - count : end] for end, count in zip(ends, self.counts, strict=True)]
         return [
             (part[..., None] - getattr(self, f"ends{index}"), getattr(self, f"slopes{index}"))
-            for index, part in enumerate(drivers)
+            for index, part in enumerate(parts)
         ]
 
-    def forward(self, quantity: Tensor) -> Tensor:
+    def forward(self, quantity: Array) -> Array:
         """Return weights (..., options) for quantities (..., n); those of each gate sum to 1."""
-        weights = []
+        xp, weights = arrays.namespace(quantity), []
         for difference, slope in self._differences(quantity):
-            above = torch.sigmoid(slope * difference)
-            edge = (*above.shape[:-1], 1)
-            weight = torch.cat([above.new_ones(edge), above], -1) - torch.cat(
-                [above, above.new_zeros(edge)], -1
-            )
-            weights.append(weight.flatten(-2))
-        return torch.cat(weights, -1)
+            above = arrays.sigmoid(slope * difference)
+            zero = xp.zeros_like(above[..., :1])
+            weight = xp.concat([zero + 1, above], axis=-1) - xp.concat([above, zero], axis=-1)
+            weights.append(weight.reshape(*weight.shape[:-2], -1))
+        return xp.concat(weights, axis=-1)
 
-    def hard(self, quantity: Tensor) -> Tensor:
+    def hard(self, quantity: Array) -> Array:
         """Return regimes (..., G) for quantities (..., n); a boundary belongs to the regime below it."""
-        return torch.cat([(part > 0).sum(-1) for part, _ in self._differences(quantity)], -1)
+        parts = [(part > 0).sum(-1) for part, _ in self._differences(quantity)]
+        return arrays.namespace(quantity).concat(parts, axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class SmoothedCost(Agent):
     expected to fail: the gradient near a jump says nothing about the far side.
 
     Args:
-        env, device: see ``Agent``; the regimes of the problem must follow from its quantities.
+        env, device, engine: see ``Agent``; the regimes of the problem must follow from its quantities.
         **settings: see ``SmoothedCostSettings`` and ``AgentSettings``.
 
     Raises:
@@ -113,33 +115,34 @@ class SmoothedCost(Agent):
     Settings = SmoothedCostSettings
     settings: SmoothedCostSettings
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         with self.seeded():
             self.levels = QuantityPolicy(self.problem, self.settings.hidden)
         self.membership = Membership(self.problem, self.settings.steepness)
         self.build(policy=self.levels, membership=self.membership)
 
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+    def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes under the smoothed membership."""
-        return rollout(
-            self.problem, self._act, lambda logits, period: logits, state, noise, self._limits(noise)
-        )
+        return rollout(self.problem, self._act, lambda logits, period: logits, state, noise, self.limits)
 
-    def loss(self, episodes: Rollout) -> Tensor:
+    def loss(self, episodes: Rollout) -> Array:
         """Return the mean cost of the smoothed episodes."""
         return episodes.costs.sum(-1).sum(0).mean()
 
-    def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def decide(self, observation: Array, deterministic: bool) -> tuple[Array, Array]:
         """Return the quantities and the regimes that they belong to; nothing is random."""
         quantity = self.levels(observation)
         regime = self.membership.hard(quantity)
-        return regime, self._in_every_regime(quantity).gather(-1, self.levels.quantities.columns(regime))
+        columns = self.levels.quantities.columns(regime)
+        return regime, arrays.gather(self._in_every_regime(quantity), columns)
 
-    def _act(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+    def _act(self, observation: Array, choice: Choice) -> tuple[Array, Array, Array]:
         quantity = self.levels(observation)
         return observation[..., :0], self.membership(quantity), self._in_every_regime(quantity)
 
-    def _in_every_regime(self, quantity: Tensor) -> Tensor:
+    def _in_every_regime(self, quantity: Array) -> Array:
         """Return quantities (..., n) projected on the interval of every regime, (..., columns)."""
         return self.levels.quantities.project(self.levels.placed(quantity))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from jumpgym import HindsightProblem, checks
 
+from . import arrays
+from .arrays import Array
 from .gradients import estimators
-from .gradients.rollout import Policy, Rollout, rollout
+from .gradients.rollout import Policy, Rollout, rollout_by_period
 from .networks.critic import Critic
 from .networks.gates import Choice, entropy, gumbel_noise, log_prob, sampled_gate
 from .networks.policies import HybridPolicy
@@ -26,22 +29,18 @@ class DisturbedPolicy(HybridPolicy):
         problem, hidden, quantity_head: see ``HybridPolicy``.
     """
 
-    def disturbed(self, deviation: float, generator: torch.Generator) -> Policy:
-        """Return the policy ``a_t = d(s_t) + sigma eps_t`` (section 25.2), with normal noise on each output.
+    def disturbed(self, noise: Array) -> Policy:
+        """Return the policy ``a_t = d(s_t) + sigma eps_t`` (section 25.2) with noise on each output.
 
-        Noise is drawn at each call; the sum is projected on the interval of the regime.
+        The sum is projected on the interval of the regime.
 
         Args:
-            deviation: sigma, in units of the quantity's scale.
-            generator: of the noise.
+            noise: ``sigma eps_t``, in units of the quantity's scale, shape (m, columns).
         """
-        if deviation == 0:
-            return self
 
-        def forward(observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+        def forward(observation: Array, choice: Choice) -> tuple[Array, Array, Array]:
             logits, weights, head = self._outputs(observation, choice)
-            noise = torch.randn(head.shape, generator=generator, dtype=head.dtype, device=head.device)
-            return logits, weights, self._quantity(observation, head + deviation * noise)
+            return logits, weights, self._quantity(observation, head + noise)
 
         return forward
 
@@ -121,7 +120,7 @@ class StochasticValueGradient(WindowedAgent):
     the last segment of a window; with ``steps=None`` this is the whole window.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``StochasticValueGradientSettings``, ``WindowSettings`` and ``AgentSettings``.
 
     Raises:
@@ -137,10 +136,13 @@ class StochasticValueGradient(WindowedAgent):
     settings: StochasticValueGradientSettings
     policy: DisturbedPolicy
     critic: Critic | None = None
-    segments: list[tuple[int, int, bool]]
+    begins: Array
+    judged: Array
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         steps, hidden = self.settings.steps, self.settings.hidden
         with self.seeded():
             self.policy = DisturbedPolicy(self.problem, hidden, "problem")
@@ -148,40 +150,37 @@ class StochasticValueGradient(WindowedAgent):
                 self.critic = Critic(self.problem, hidden)
         self.build(policy=self.policy, windows=self.windows, critic=self.critic)
 
-    def cut(self) -> list[tuple[int, int, bool]]:
-        """Cut the periods into segments: first period, period after the last, whether the critic closes it.
+    def cut(self) -> tuple[Array, Array]:
+        """Cut the periods into segments.
 
         The first segment has a random length, lest the same periods always be left to the critic.
+
+        Returns:
+            for each period whether a segment begins with it, except for the first one, and whether the critic
+            judges its decision, (T,) each.
         """
-        steps, infinite = self.settings.steps, self.infinite_horizon
-        whole = self.periods + (not infinite)
-        length = whole if steps is None else steps + 1
-        if length >= whole:
-            return [(0, self.periods, infinite)]
-        first = torch.randint(1, length + 1, (), generator=self.generator, device=self.generator.device)
-        starts = [0, *range(int(first), self.periods, length)]
-        stops = [*starts[1:], self.periods]
-        closed = [True] * (len(starts) - 1) + [infinite or stops[-1] - starts[-1] == length]
-        return list(zip(starts, stops, closed, strict=True))
+        steps, infinite, periods = self.settings.steps, self.infinite_horizon, self.periods
+        whole = periods + (not infinite)
+        length = whole if steps is None else min(steps + 1, whole)
+        uniform = arrays.uniform((), self.generator)
+        xp, period = arrays.namespace(uniform), arrays.constant(np.arange(periods), uniform)
+        first = whole if length == whole else 1 + xp.floor(uniform * length)
+        begins = (period >= first) & ((period - first) % length == 0)
+        complete = (periods - first) % length == 0  # nothing follows the end of an episode
+        return begins, xp.concat([begins[1:], begins[:1] | complete | infinite])
 
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
+    def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates and disturbed levels; no gradient passes between segments."""
-        layout = self.problem.layout
-        gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), self.generator, noise)
-        policy = self.policy.disturbed(self.deviation, self.generator)
-        self.segments = self.cut()
-        parts = []
-        for start, stop, _ in self.segments:
-            gate = sampled_gate(gumbel[start:stop], layout.gate_groups)
-            part = rollout(self.problem, policy, gate, state, noise[:, start:stop], self._limits(noise))
-            parts.append(part._replace(costs=self.problem.discount**start * part.costs))
-            state = type(state)(*(entry.detach() for entry in part.states[-1]))
-        return joined(parts)._replace(gumbel=gumbel)
-
-    @property
-    def judged(self) -> list[int]:
-        """Periods whose decision the critic judges, the last ones of the segments that it closes."""
-        return [stop - 1 for _, stop, closed in self.segments if closed]
+        layout, shape = self.problem.layout, (noise.shape[1], len(noise))
+        gumbel = gumbel_noise((*shape, layout.options), self.generator, noise)
+        gate = sampled_gate(gumbel, layout.gate_groups)
+        self.begins, self.judged = self.cut()
+        policy_at: Callable[[int], Policy] = lambda period: self.policy  # noqa: E731
+        if self.deviation > 0:
+            disturbance = self.deviation * arrays.normal((*shape, len(layout.low)), self.generator, noise)
+            policy_at = lambda period: self.policy.disturbed(disturbance[period])  # noqa: E731
+        episodes = rollout_by_period(self.problem, policy_at, gate, state, noise, self.limits, self.begins)
+        return episodes._replace(gumbel=gumbel)
 
     @property
     def deviation(self) -> float:
@@ -195,18 +194,24 @@ class StochasticValueGradient(WindowedAgent):
 
     def iterate(self) -> None:
         """Run one iteration: a step on policy and critic, then further steps on the critic."""
-        episodes = self.simulate(*self.start())
-        self.descend(self.loss(episodes))
+        begin = self.start()
+
+        def objective() -> tuple[Array, Rollout]:
+            episodes = self.simulate(*begin)
+            return self.loss(episodes), episodes
+
+        episodes = self.descend(objective)
         if self.critic is not None:
             targets = self.critic_targets(episodes)
+            self.critic.adapt(targets)
             for _ in range(1, self.settings.critic_fits):
-                self.descend(self.critic_loss(episodes, targets))
+                self.descend(lambda: (self.critic_loss(episodes, targets), None), ("critic",))
         self.finish(episodes)
 
-    def loss(self, episodes: Rollout) -> Tensor:
+    def loss(self, episodes: Rollout) -> Array:
         """Return the surrogate loss, with the losses of the entropy, of the revival and of the critic."""
         chosen = self.settings
-        critic_loss: Tensor | float = 0.0
+        critic_loss: Array | float = 0.0
         if self.critic is not None:  # before the surrogate loss: the first fit sets the critic's scale
             critic_loss = self.critic_loss(episodes, self.critic_targets(episodes))
         entropies = entropy(episodes.logits, self.problem.layout.gate_groups)
@@ -218,63 +223,52 @@ class StochasticValueGradient(WindowedAgent):
             + critic_loss
         )
 
-    def surrogate(self, episodes: Rollout) -> Tensor:
+    def surrogate(self, episodes: Rollout) -> Array:
         """Return ``sum_i gamma^i c_i + gamma^n Q(s_n, a_n)`` of the segments, with the gates' score."""
         costs = self.segment_costs(episodes)
         log_p = log_prob(episodes.logits, episodes.gates, self.problem.layout.gate_groups)
-        to_go = [estimators.cost_to_go(costs[start:stop].detach()) for start, stop, _ in self.segments]
-        advantages = estimators.leave_one_out(torch.cat(to_go))
+        advantages = estimators.leave_one_out(self.segment_costs_to_go(arrays.detach(costs)))
         score = estimators.score_loss(log_p, estimators.credited(advantages, self.problem.layout))
         return estimators.pathwise_loss(costs) + score
 
-    def segment_costs(self, episodes: Rollout) -> Tensor:
+    def segment_costs(self, episodes: Rollout) -> Array:
         """Return costs (T, m, C), with the critic's value as the last cost of each segment it closes."""
-        judged = self.judged
-        if not judged:
-            return episodes.costs
-        assert self.critic is not None
-        costs = episodes.costs.clone()
-        values = self.critic(joined_actions(episodes)[judged])
-        costs[judged] = values * self.discounts(costs)[judged]
-        return costs
+        costs = episodes.costs
+        if self.critic is None:
+            return costs
+        values = self.critic(joined_actions(episodes)) * self.discounts(costs)
+        return arrays.namespace(costs).where(self.judged[:, None, None], values, costs)
 
-    def critic_targets(self, episodes: Rollout) -> Tensor:
+    def segment_costs_to_go(self, costs: Array) -> Array:
+        """Return the sum of costs (T, m, C) from each period to the end of its segment."""
+        xp, periods = arrays.namespace(costs), np.arange(len(costs))
+        segment = xp.cumsum(self.begins, axis=0)
+        together = (segment[:, None] == segment) * arrays.constant(periods[:, None] <= periods, costs)
+        return xp.tensordot(together, costs, ([1], [0]))
+
+    def critic_targets(self, episodes: Rollout) -> Array:
         """Return the critic's targets, lambda-returns of the decisions (T, m, C), without gradient.
 
         On a window, there is no target for the last decision, (T - 1, m, C).
         """
         assert self.critic is not None
-        costs = self.relative(episodes.costs.detach())
+        costs = self.relative(arrays.detach(episodes.costs))
         discounts = self.discounts(costs)
-        values = self.critic(joined_actions(episodes).detach()) * discounts
-        closing: Tensor | float = 0.0
+        values = self.critic(arrays.detach(joined_actions(episodes))) * discounts
+        closing: Array | float = 0.0
         if self.infinite_horizon:
             costs, values, closing = costs[:-1], values[:-1], values[-1]
         returns = estimators.gae(costs, values, self.settings.critic_lambda, closing) + values
         return self.centred(returns / discounts[: len(returns)])
 
-    def critic_loss(self, episodes: Rollout, targets: Tensor) -> Tensor:
+    def critic_loss(self, episodes: Rollout, targets: Array) -> Array:
         """Return the loss of the critic, in units of cost."""
         assert self.critic is not None
-        actions = joined_actions(episodes).detach()[: len(targets)]
+        actions = arrays.detach(joined_actions(episodes))[: len(targets)]
         return self.critic.error(actions, targets) * self.cost_scale
 
 
-def joined(parts: list[Rollout]) -> Rollout:
-    """Return rollouts that follow one another as one rollout."""
-    first = parts[0]
-    stacked = {
-        name: torch.cat([getattr(part, name) for part in parts])
-        for name in ("observations", "logits", "gates", "quantities", "costs")
-    }
-    return first._replace(
-        **stacked,
-        final=parts[-1].final,
-        states=[*first.states[:1], *(state for part in parts for state in part.states[1:])],
-        noise=torch.cat([part.noise for part in parts], 1),
-    )
-
-
-def joined_actions(episodes: Rollout) -> Tensor:
+def joined_actions(episodes: Rollout) -> Array:
     """Return the inputs of the critic for all decisions; see ``ActionFeatures``."""
-    return torch.cat([episodes.observations, episodes.gates, episodes.quantities], -1)
+    parts = [episodes.observations, episodes.gates, episodes.quantities]
+    return arrays.namespace(parts[0]).concat(parts, axis=-1)

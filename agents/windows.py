@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, checks
 
+from . import arrays
+from .arrays import Array
 from .base import Agent
 from .gradients import estimators
 from .gradients.rollout import Rollout, discounts, draw
@@ -76,13 +78,13 @@ class Windows(nn.Module):
 
     def go_on(self, episodes: Rollout) -> None:
         """Let the next windows begin where these end, and update the average cost (C,) of a period."""
+        xp = arrays.namespace(episodes.costs)
         for name, entry in zip(self._names, episodes.states[-1], strict=True):
-            setattr(self, name, entry.detach().clone())
-        mean = episodes.costs.detach().mean((0, 1))
-        self.average = torch.where(
-            self.begun, self.average + self.AVERAGE_UPDATE * (mean - self.average), mean
-        )
-        self.begun = torch.ones_like(self.begun)
+            setattr(self, name, arrays.detach(entry))
+        mean = arrays.detach(episodes.costs).mean((0, 1))
+        average = self.average + self.AVERAGE_UPDATE * (mean - self.average)
+        self.average = xp.where(self.begun, average, mean)
+        self.begun = xp.ones_like(self.begun)
 
 
 class WindowedAgent(Agent):
@@ -95,7 +97,7 @@ class WindowedAgent(Agent):
     differential value.
 
     Args:
-        env, device, **settings: see ``Agent`` and ``WindowSettings``.
+        env, device, engine, **settings: see ``Agent`` and ``WindowSettings``.
 
     Attributes:
         value: the learned value of states, or None.
@@ -110,8 +112,10 @@ class WindowedAgent(Agent):
     settings: WindowSettings
     value: Value | None = None
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         self.windows = Windows(self.problem, self.settings.batch_size) if self.infinite_horizon else None
 
     @property
@@ -124,11 +128,13 @@ class WindowedAgent(Agent):
         """Number of periods T that an iteration simulates: those of an episode or of a window."""
         return self.problem.horizon or self.settings.window or self.WINDOW
 
-    def start(self) -> tuple[Any, Tensor]:
+    def start(self) -> tuple[Any, Array]:
         """See ``Agent.start``; windows start from the states in which the last ones ended."""
         state, noise = draw(self.problem, self.settings.batch_size, self.periods, self.generator)
-        if self.windows is not None and self.windows.begun:
-            state = self.windows.state
+        if self.windows is not None:
+            xp, begun = arrays.namespace(noise), self.windows.begun
+            entries = zip(self.windows.state, state, strict=True)
+            state = type(state)(*(xp.where(begun, last, first) for last, first in entries))
         return state, noise
 
     def finish(self, episodes: Rollout) -> None:
@@ -137,26 +143,27 @@ class WindowedAgent(Agent):
         if self.windows is not None:
             self.windows.go_on(episodes)
 
-    def relative(self, costs: Tensor) -> Tensor:
+    def relative(self, costs: Array) -> Array:
         """Return costs (T, m, C) relative to the average cost if the horizon is infinite and discount is 1.
 
         The first windows take their own average.
         """
         if self.windows is None or self.problem.discount < 1:
             return costs
-        return costs - torch.where(self.windows.begun, self.windows.average, costs.mean((0, 1)))
+        xp = arrays.namespace(costs)
+        return costs - xp.where(self.windows.begun, self.windows.average, costs.mean((0, 1)))
 
-    def closing(self, episodes: Rollout) -> Tensor:
+    def closing(self, episodes: Rollout) -> Array:
         """Return the value (m, C) of the states after the last period, discounted to the first period.
 
         It is connected to the states; it is 0 with a finite horizon.
         """
         if not self.infinite_horizon:
-            return episodes.costs.new_zeros(episodes.costs.shape[1:])
+            return arrays.namespace(episodes.costs).zeros_like(episodes.costs[0])
         assert self.value is not None
         return self.problem.discount ** len(episodes.costs) * self.value(episodes.final)
 
-    def advantages(self, episodes: Rollout, closing: Tensor, estimator: str, gae_lambda: float) -> Tensor:
+    def advantages(self, episodes: Rollout, closing: Array, estimator: str, gae_lambda: float) -> Array:
         """Return the advantages (T, m, C) of an estimator of ``ESTIMATORS``, by component, without gradient.
 
         Args:
@@ -167,24 +174,24 @@ class WindowedAgent(Agent):
         """
         kind = estimators.ESTIMATORS[estimator]
         assert kind.advantage is not None
-        costs = self.relative(episodes.costs.detach())
+        costs = self.relative(arrays.detach(episodes.costs))
         values = None
         if kind.needs_value:
             assert self.value is not None
-            values = self.value(episodes.observations.detach()) * self.discounts(costs)
-        data = estimators.CostData(costs, closing.detach(), values, gae_lambda, self.cost_scale)
+            values = self.value(arrays.detach(episodes.observations)) * self.discounts(costs)
+        data = estimators.CostData(costs, arrays.detach(closing), values, gae_lambda, self.cost_scale)
         return kind.advantage(data)
 
-    def costs_to_go(self, episodes: Rollout) -> Tensor:
+    def costs_to_go(self, episodes: Rollout) -> Array:
         """Return the costs to go (T, m, C), discounted to the first period, without gradient."""
-        costs = self.relative(episodes.costs.detach())
-        return estimators.cost_to_go(costs, self.closing(episodes).detach())
+        costs = self.relative(arrays.detach(episodes.costs))
+        return estimators.cost_to_go(costs, arrays.detach(self.closing(episodes)))
 
-    def discounts(self, costs: Tensor) -> Tensor:
+    def discounts(self, costs: Array) -> Array:
         """Return ``discount^t``, shape (T, 1, 1), for costs (T, m, C)."""
         return discounts(self.problem, len(costs), costs)
 
-    def value_loss(self, episodes: Rollout) -> Tensor | float:
+    def value_loss(self, episodes: Rollout) -> Array | float:
         """Return the loss of the value, in units of cost; 0 if there is no value.
 
         It must be computed before other uses of the value, since the first fit sets the value's scale.
@@ -193,9 +200,9 @@ class WindowedAgent(Agent):
             return 0.0
         costs_to_go = self.costs_to_go(episodes)
         targets = self.centred(costs_to_go / self.discounts(costs_to_go))
-        return self.value.error(episodes.observations.detach(), targets) * self.cost_scale
+        return self.value.error(arrays.detach(episodes.observations), targets) * self.cost_scale
 
-    def centred(self, costs_to_go: Tensor) -> Tensor:
+    def centred(self, costs_to_go: Array) -> Array:
         """Return the targets of a value for costs to go (T, m, C).
 
         A differential value is determined up to a constant, which would drift. So targets are taken relative
@@ -203,10 +210,10 @@ class WindowedAgent(Agent):
         over a window.
         """
         if self.infinite_horizon and self.problem.discount == 1:
-            return costs_to_go - costs_to_go.mean(1, keepdim=True)
+            return costs_to_go - costs_to_go.mean(1, keepdims=True)
         return costs_to_go
 
-    def entropy_loss(self, entropies: Tensor, bonus: float | None, until: float) -> Tensor:
+    def entropy_loss(self, entropies: Array, bonus: float | None, until: float) -> Array:
         """Return minus the worth of the gates' entropy, in units of cost, and record the mean entropy.
 
         Args:
@@ -215,12 +222,12 @@ class WindowedAgent(Agent):
                 ``cost_scale``, divided by the number of gates plus 1.
             until: share of the training at which the worth has fallen to 0, linearly.
         """
-        self.logger.record("train/entropy", float(entropies.detach().mean()))
+        self.logger.record("train/entropy", arrays.number(entropies.mean()))
         if bonus is None:
             bonus = 0.4 * self.cost_scale / (1 + entropies.shape[-1])
         return -linear_until(bonus, until, self.progress) * entropies.sum(-1).sum(0).mean()
 
-    def revival_loss(self, episodes: Rollout) -> Tensor:
+    def revival_loss(self, episodes: Rollout) -> Array:
         """Return ``HybridPolicy.revival`` of some of the episodes."""
         parts = (episodes.observations, episodes.gates, episodes.quantities)
-        return self.policy.revival(*(part[:, : self.REVIVAL_EPISODES].detach() for part in parts))
+        return self.policy.revival(*(arrays.detach(part[:, : self.REVIVAL_EPISODES]) for part in parts))

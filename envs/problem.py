@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from . import checks
 from .layout import ActionLayout
+from .tracing import untraced
 
 
 class NotApplicable(NotImplementedError, ValueError):
@@ -326,10 +327,11 @@ class HindsightProblem(ABC):
         found = self._constants.get(key)
         if found is None:
             xp = array_namespace(like)
-            arrays = {
-                name: xp.asarray(np.array(array), dtype=like.dtype, device=device(like))
-                for name, array in {**self._intervals, **self._arrays}.items()
-            }
+            with untraced(xp):
+                arrays = {
+                    name: xp.asarray(np.array(array), dtype=like.dtype, device=device(like))
+                    for name, array in {**self._intervals, **self._arrays}.items()
+                }
             found = self._constants[key] = SimpleNamespace(xp=xp, **arrays)
         return found
 

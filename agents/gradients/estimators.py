@@ -11,42 +11,45 @@ first period. ``closing``, of shape (m, C), is the value of the state after the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from jumpgym import ActionLayout
+
+from .. import arrays
+from ..arrays import Array
 
 Credit = Literal["components", "total"]
 
 
-def cost_to_go(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
+def cost_to_go(costs: Array, closing: Array | float = 0.0) -> Array:
     """Return ``Q_t = sum_{u >= t} c_u`` (eq. 1), by component, (T, m, C)."""
-    return costs.flip(0).cumsum(0).flip(0) + closing
+    xp = arrays.namespace(costs)
+    return xp.flip(xp.cumsum(xp.flip(costs, (0,)), 0), (0,)) + closing
 
 
-def total_cost(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
+def total_cost(costs: Array, closing: Array | float = 0.0) -> Array:
     """Return ``sum_u c_u`` for every gate: unbiased, although gates do not affect earlier costs."""
-    return (costs.sum(0) + closing).expand_as(costs)
+    return arrays.namespace(costs).broadcast_to(costs.sum(0) + closing, costs.shape)
 
 
-def leave_one_out(q: Tensor) -> Tensor:
+def leave_one_out(q: Array) -> Array:
     """Return ``Q_t`` less its mean over the other episodes, which the gates of this episode do not affect.
 
     Kool, van Hoof and Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".
     """
     m = q.shape[1]
-    return (q - q.mean(1, keepdim=True)) * (m / (m - 1))
+    return (q - q.mean(1, keepdims=True)) * (m / (m - 1))
 
 
 def gae(
-    costs: Tensor,
-    values: Tensor,
+    costs: Array,
+    values: Array,
     gae_lambda: float,
-    closing: Tensor | float = 0.0,
+    closing: Array | float = 0.0,
     gamma: float = 1.0,
-) -> Tensor:
+) -> Array:
     """Return ``sum_l (gamma lambda)^l delta_{t+l}``, ``delta_t = c_t + gamma V(S_{t+1}) - V(S_t)``.
 
     Schulman et al. (2016), eq. 16; algorithm 24.3. Biased for lambda < 1 unless V is the true value. Lambda 0
@@ -58,22 +61,21 @@ def gae(
         closing: shape (m, C).
         gamma: discount per period; 1 if costs and values are already discounted to the first period.
     """
-    following = torch.cat([values[1:], torch.zeros_like(values[:1]) + closing])
+    xp = arrays.namespace(costs)
+    following = xp.concat([values[1:], xp.zeros_like(values[:1]) + closing])
     deltas = costs + gamma * following - values
-    advantages = torch.empty_like(deltas)
-    running = torch.zeros_like(deltas[0])
-    for t in reversed(range(len(deltas))):
-        running = advantages[t] = deltas[t] + gamma * gae_lambda * running
-    return advantages
+    ahead = np.arange(len(costs)) - np.arange(len(costs))[:, None]  # u - t
+    weights = np.where(ahead >= 0, (gamma * gae_lambda) ** np.maximum(ahead, 0), 0.0)
+    return xp.tensordot(arrays.constant(weights, costs), deltas, ([1], [0]))
 
 
-def normalised(advantages: Tensor) -> Tensor:
+def normalised(advantages: Array) -> Array:
     """Return ``(A - mean) / standard deviation`` (algorithm 24.2), by component.
 
     The scale is lost, which biases the gradient: where few decisions matter, all of them seem to.
     """
-    mean, deviation = advantages.mean((0, 1)), advantages.std((0, 1))
-    return (advantages - mean) / deviation.clamp(min=1e-8)
+    deviation = arrays.namespace(advantages).clip(arrays.deviation(advantages, (0, 1)), min=1e-8)
+    return (advantages - advantages.mean((0, 1))) / deviation
 
 
 class CostData(NamedTuple):
@@ -87,19 +89,19 @@ class CostData(NamedTuple):
         unit: cost unit in which normalised advantages are returned.
     """
 
-    costs: Tensor
-    closing: Tensor
-    values: Tensor | None
+    costs: Array
+    closing: Array
+    values: Array | None
     gae_lambda: float
     unit: float
 
     @property
-    def q(self) -> Tensor:
+    def q(self) -> Array:
         """The cost to go ``Q_t``."""
         return cost_to_go(self.costs, self.closing)
 
     @property
-    def v(self) -> Tensor:
+    def v(self) -> Array:
         """The learned value ``V(S_t)``."""
         assert self.values is not None
         return self.values
@@ -118,7 +120,7 @@ class Estimator(NamedTuple):
         share: share of the decisions, drawn at random, that enter the estimate.
     """
 
-    advantage: Callable[[CostData], Tensor] | None
+    advantage: Callable[[CostData], Array] | None
     needs_value: bool = False
     relaxed: bool = False
     biased: bool = False
@@ -143,13 +145,12 @@ ESTIMATORS = {
 """The estimators of ``MixedGradient``, which describes them, by name."""
 
 
-def minibatch(shape: tuple[int, ...], share: float, generator: torch.Generator, like: Tensor) -> Tensor:
+def minibatch(shape: tuple[int, ...], share: float, generator: Any, like: Array) -> Array:
     """Return weights of decisions: ``1 / share`` for a random share of them, and 0 for the others."""
-    chosen = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) < share
-    return chosen / share
+    return (arrays.uniform(shape, generator, like) < share) / share
 
 
-def credited(advantages: Tensor, layout: ActionLayout, credit: Credit = "components") -> Tensor:
+def credited(advantages: Array, layout: ActionLayout, credit: Credit = "components") -> Array:
     """Return the advantage of each gate, (T, m, G): the sum over the components that it is credited with.
 
     Args:
@@ -157,16 +158,17 @@ def credited(advantages: Tensor, layout: ActionLayout, credit: Credit = "compone
         layout: of the action; ``layout.credit`` says which components a gate enters.
         credit: "components" for these components, "total" for all.
     """
-    enters = torch.as_tensor(layout.credit, dtype=advantages.dtype, device=advantages.device)
-    return advantages @ (enters if credit == "components" else torch.ones_like(enters)).T
+    enters = layout.credit if credit == "components" else np.ones_like(layout.credit)
+    # Not a matrix product, which jaxlib 0.10.2 miscompiles with several gates: its gradients were 7 % off.
+    return (advantages[..., None, :] * arrays.constant(enters, advantages)).sum(-1)
 
 
-def pathwise_loss(costs: Tensor, closing: Tensor | float = 0.0) -> Tensor:
+def pathwise_loss(costs: Array, closing: Array | float = 0.0) -> Array:
     """Return ``sum_t c_t``, mean over episodes, whose gradient is the pathwise part (eq. 2, 5 and 7)."""
     return (costs.sum(0) + closing).sum(-1).mean()
 
 
-def score_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
+def score_loss(log_prob: Array, advantages: Array) -> Array:
     """Return ``sum_t log p(a_t^S | S_t) A_t``, mean over episodes; its gradient is the score part (eq. 1).
 
     If ``log_prob`` is connected to the states, it contains the cross term, the effect of earlier quantities
@@ -175,19 +177,19 @@ def score_loss(log_prob: Tensor, advantages: Tensor) -> Tensor:
     Args:
         log_prob, advantages: of each gate, shape (T, m, G).
     """
-    return (log_prob * advantages.detach()).sum(-1).sum(0).mean()
+    return (log_prob * arrays.detach(advantages)).sum(-1).sum(0).mean()
 
 
-def expected_loss(probabilities: Tensor, option_costs: Tensor) -> Tensor:
+def expected_loss(probabilities: Array, option_costs: Array) -> Array:
     """Return ``sum_t sum_k p(k | S_t) Q_t(k)``, mean over episodes: the score part without sampled options.
 
     Args:
         probabilities, option_costs: of each option of each gate, shape (T, m, options).
     """
-    return (probabilities * option_costs.detach()).sum(-1).sum(0).mean()
+    return (probabilities * arrays.detach(option_costs)).sum(-1).sum(0).mean()
 
 
-def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tensor:
+def surrogate_loss(costs: Array, log_prob: Array, advantages: Array) -> Array:
     """Return the loss whose gradient is eq. 8 (for the gates' parameters eq. 1), mean over episodes.
 
     Args:
@@ -197,7 +199,7 @@ def surrogate_loss(costs: Tensor, log_prob: Tensor, advantages: Tensor) -> Tenso
     return pathwise_loss(costs) + score_loss(log_prob, advantages)
 
 
-def cost_unit(costs: Tensor) -> float:
+def cost_unit(costs: Array) -> Any:
     """Return the magnitude of the cost of a period, greater than 0, as a unit of cost for training.
 
     If all costs are positive, this is the mean cost of a period. If some are negative, as with utilities, the
@@ -206,7 +208,10 @@ def cost_unit(costs: Tensor) -> float:
 
     Args:
         costs: shape (T, m, C), without gradient.
+
+    Returns:
+        a float, or a scalar of JAX.
     """
-    total = costs.sum(-1)
-    positive = bool((total >= 0).all())
-    return max(float(total.mean() if positive else total.std(1).mean()), 1e-8)
+    xp, total = arrays.namespace(costs), costs.sum(-1)
+    unit = xp.where((total >= 0).all(), total.mean(), arrays.deviation(total, 1).mean())
+    return arrays.largest(arrays.number(unit), 1e-8)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-
 from jumpgym import HindsightProblem
 
+from .. import arrays
+from ..arrays import Array
 from ..networks.gates import Choice, Gate, Groups, gumbel_noise, sampled_gate
 
-Policy = Callable[[Tensor, Choice], tuple[Tensor, Tensor, Tensor]]
-"""From observations (m, n_obs) and a choice of gates to logits and gates (m, options) and quantities."""
+Policy = Callable[[Array, Choice], tuple[Array, ...]]
+"""From observations (m, n_obs) and a choice of gates to logits and gates (m, options) and quantities (m,
+columns); where quantities are sampled, also to the quantities before their projection."""
 
-Limits = Sequence[float | Tensor | None]
-"""For each entry of a state the bound on the gradient with respect to it, which may be an array, or None."""
+Limits = Sequence[Any]
+"""For each entry of a state the bound on the gradient with respect to it, a number or NumPy array, or
+None."""
 
 
 class Rollout(NamedTuple):
@@ -33,24 +33,35 @@ class Rollout(NamedTuple):
             intervals; shape (T, m, columns).
         costs: by component, discounted to the first period, shape (T, m, C).
         final: observation after the last period, shape (m, n_obs).
-        states: the T + 1 states, from the one before the first period to the one after the last.
+        states: the T + 1 states, from the one before the first period to the one after the last; a compiled
+            rollout keeps only these two.
         noise: exogenous noise, shape (m, T, *noise_shape).
         gumbel: Gumbel noise that sampled the gates, shape (T, m, options); None for gates without it.
         proposals: quantities before their projection, shape (T, m, columns); None if they are not sampled.
         values: least learned cost to go of each state, shape (T, m); None for agents that search no actions.
     """
 
-    observations: Tensor
-    logits: Tensor
-    gates: Tensor
-    quantities: Tensor
-    costs: Tensor
-    final: Tensor
+    observations: Array
+    logits: Array
+    gates: Array
+    quantities: Array
+    costs: Array
+    final: Array
     states: Sequence[Any]
-    noise: Tensor
-    gumbel: Tensor | None = None
-    proposals: Tensor | None = None
-    values: Tensor | None = None
+    noise: Array
+    gumbel: Array | None = None
+    proposals: Array | None = None
+    values: Array | None = None
+
+    def detached(self) -> Rollout:
+        """Return the rollout as constants, through which no gradient passes."""
+        constants = {
+            name: arrays.detach(value)
+            for name, value in self._asdict().items()
+            if name != "states" and value is not None
+        }
+        states = [type(state)(*(arrays.detach(entry) for entry in state)) for state in self.states]
+        return self._replace(**constants, states=states)
 
 
 def rollout(
@@ -58,7 +69,7 @@ def rollout(
     policy: Policy,
     gate: Gate,
     state: Any,
-    noise: Tensor,
+    noise: Array,
     limits: Limits | None = None,
 ) -> Rollout:
     """Simulate m episodes over the T periods of the noise.
@@ -73,31 +84,53 @@ def rollout(
             them, times m. Back-propagation multiplies by the policy's slope in each period; where that
             exceeds 1, gradients explode in single episodes and ruin the mean. None for no limits.
     """
-    observations, logits, gates, quantities, costs, states = [], [], [], [], [], [state]
+    return rollout_by_period(problem, lambda period: policy, gate, state, noise, limits)
+
+
+def rollout_by_period(
+    problem: HindsightProblem,
+    policy_at: Callable[[int], Policy],
+    gate: Gate,
+    state: Any,
+    noise: Array,
+    limits: Limits | None = None,
+    cuts: Array | None = None,
+) -> Rollout:
+    """Simulate m episodes with a policy that depends on the period, for example on noise drawn for it.
+
+    Args:
+        problem, gate, state, noise, limits: as in ``rollout``.
+        policy_at: from the period to the policy.
+        cuts: for each period whether the gradient stops at the state before it, (T,). None: it never does.
+    """
     episodes, periods = noise.shape[:2]
-    clamps = [] if limits is None else [_clamp(limit, episodes) for limit in limits]
-    for period in range(periods):
-        for entry, clamp in zip(state, clamps, strict=False):
-            if clamp is not None and entry.requires_grad:
-                entry.register_hook(clamp)
+    bounds = [*(limits or ()), *[None] * len(state)]
+
+    def step(state: Any, period: int) -> tuple[Any, tuple[Array, ...]]:
+        if cuts is not None:
+            state = type(state)(*(arrays.cut(entry, cuts[period]) for entry in state))
+        entries = [
+            entry if bound is None else arrays.limited(entry, bound / episodes)
+            for entry, bound in zip(state, bounds, strict=False)
+        ]
+        state = type(state)(*entries)
         observation = problem.observe(state)
-        period_logits, weights, quantity = policy(observation, at_period(gate, period))
-        state, cost = problem.step(state, weights, quantity, noise[:, period])
-        observations.append(observation)
-        logits.append(period_logits)
-        gates.append(weights)
-        quantities.append(quantity)
-        costs.append(cost)
-        states.append(state)
+        logits, weights, quantity, *proposal = policy_at(period)(observation, at_period(gate, period))
+        following, cost = problem.step(state, weights, quantity, noise[:, period])
+        return following, (observation, logits, weights, quantity, cost, *proposal)
+
+    states, outputs = arrays.scan(step, state, periods, noise)
+    observations, logits, gates, quantities, costs, *proposals = outputs
     return Rollout(
-        torch.stack(observations),
-        torch.stack(logits),
-        torch.stack(gates),
-        torch.stack(quantities),
-        torch.stack(costs) * discounts(problem, periods, noise),
-        problem.observe(state),
+        observations,
+        logits,
+        gates,
+        quantities,
+        costs * discounts(problem, periods, noise),
+        problem.observe(states[-1]),
         states,
         noise,
+        proposals=proposals[0] if proposals else None,
     )
 
 
@@ -105,10 +138,10 @@ def sampled_rollout(
     problem: HindsightProblem,
     policy: Policy,
     state: Any,
-    noise: Tensor,
-    generator: torch.Generator,
+    noise: Array,
+    generator: Any,
     limits: Limits | None = None,
-    gate_from: Callable[[Tensor, Groups], Gate] = sampled_gate,
+    gate_from: Callable[[Array, Groups], Gate] = sampled_gate,
 ) -> Rollout:
     """Draw Gumbel noise and simulate m episodes with the gates that it samples.
 
@@ -129,27 +162,18 @@ def at_period(gate: Gate, period: int) -> Choice:
     return lambda logits: gate(logits, period)
 
 
-def discounts(problem: HindsightProblem, periods: int, like: Tensor) -> Tensor:
+def discounts(problem: HindsightProblem, periods: int, like: Array) -> Array:
     """Return ``discount^t`` for t < periods, shape (periods, 1, 1), in the dtype and device of ``like``."""
     powers = [problem.discount**period for period in range(periods)]
-    return torch.tensor(powers, dtype=like.dtype, device=like.device)[:, None, None]
+    return arrays.constant(powers, like)[:, None, None]
 
 
-def draw(
-    problem: HindsightProblem, episodes: int, periods: int, generator: torch.Generator
-) -> tuple[Any, Tensor]:
-    """Draw initial states and noise (episodes, periods, *noise_shape), on the device of the generator."""
+def draw(problem: HindsightProblem, episodes: int, periods: int, generator: Any) -> tuple[Any, Array]:
+    """Draw initial states and noise (episodes, periods, *noise_shape); see ``arrays.uniform``."""
     start_size, noise_size = prod(problem.start_shape), prod(problem.noise_shape)
     shape = (episodes, start_size + periods * noise_size)
-    uniforms = torch.rand(shape, generator=generator, device=generator.device)
+    uniforms = arrays.uniform(shape, generator)
     return (
         problem.initial_state(uniforms[:, :start_size].reshape(episodes, *problem.start_shape)),
         problem.noise(uniforms[:, start_size:].reshape(episodes, periods, *problem.noise_shape)),
     )
-
-
-def _clamp(limit: float | Tensor | None, episodes: int) -> Callable[[Tensor], Tensor] | None:
-    if limit is None:
-        return None
-    bound = limit / episodes
-    return partial(torch.clamp, min=-bound, max=bound)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from jumpgym import HindsightProblem
 
+from .. import arrays
+from ..arrays import Array
 from .features import Features
+from .mirror import assign
 from .perceptrons import Value, mlp
 from .policies import Quantities
 
@@ -34,20 +37,21 @@ class ActionFeatures(nn.Module):
         self.sizes = [len(problem.observation_low), layout.options, len(layout.low)]
         counts = [layout.gates[gate] for gate in layout.quantity_gate]
         owner = nn.functional.one_hot(torch.repeat_interleave(torch.tensor(counts))).float()
-        self.owner: Tensor
+        self.owner: Array
         self.register_buffer("owner", owner, persistent=False)
         self.dim = self.features.dim + layout.options + len(counts)
 
-    def forward(self, joined: Tensor) -> Tensor:
+    def forward(self, joined: Array) -> Array:
         """Network inputs (..., dim)."""
-        observations, gates, quantities = joined.split(self.sizes, -1)
-        q = self.quantities
-        zero = torch.zeros_like(quantities)
+        xp, q = arrays.namespace(joined), self.quantities
+        after, before = self.sizes[0], self.sizes[0] + self.sizes[1]
+        observations, gates, quantities = joined[..., :after], joined[..., after:before], joined[..., before:]
+        zero = xp.zeros_like(quantities)
         offset = q(observations, zero)
         slope = q(observations, zero + 1) - offset
-        levels = (quantities - offset) / torch.where(slope > 1e-6 * q.scale, slope, q.scale)
+        levels = (quantities - offset) / xp.where(slope > 1e-6 * q.scale, slope, q.scale)
         chosen = gates[..., q.option] * levels @ self.owner
-        return torch.cat([self.features(observations), gates, chosen], -1)
+        return xp.concat([self.features(observations), gates, chosen], axis=-1)
 
 
 class Critic(Value):
@@ -61,7 +65,7 @@ class Critic(Value):
         problem, hidden: see ``Value``.
     """
 
-    SPREAD_UPDATE = 0.05
+    SPREAD_UPDATE = 0.2
 
     def __init__(self, problem: HindsightProblem, hidden: Any) -> None:
         super().__init__(problem, hidden)
@@ -69,14 +73,13 @@ class Critic(Value):
         self.add_module("features", features)
         self.net = mlp(features.dim, hidden, problem.layout.credit.shape[1])
 
-    def error(self, observations: Tensor, targets: Tensor) -> Tensor:
-        """See ``Value.error``."""
-        if self.spread.any():
-            spread = targets.std(tuple(range(targets.ndim - 1))).clamp(min=1e-3 * float(self.spread.max()))
-            ratio = 1 + self.SPREAD_UPDATE * (spread / self.spread - 1)
-            *_, weight, bias = self.net.parameters()
-            with torch.no_grad():
-                weight.div_(ratio[:, None])
-                bias.div_(ratio)
-            self.spread = self.spread * ratio
-        return super().error(observations, targets)
+    def adapt(self, targets: Array) -> None:
+        """Let the unit follow the spread of the targets (..., C); the values stay what they were."""
+        xp = arrays.namespace(targets)
+        least = 1e-3 * self.spread.max()
+        spread = xp.maximum(arrays.deviation(targets, tuple(range(targets.ndim - 1))), least)
+        ratio = 1 + self.SPREAD_UPDATE * (spread / self.spread - 1)
+        assert isinstance(self.net, nn.Sequential)
+        last = self.net[-1]
+        assign(last, weight=last.weight / ratio[:, None], bias=last.bias / ratio)
+        self.spread = self.spread * ratio

@@ -13,6 +13,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from .. import arrays
+from ..arrays import Array
+
 SMALLEST = 1e-12
 """Uniforms, and places in a unit interval, keep this distance from 0 and 1."""
 
@@ -26,43 +29,51 @@ class QuantityDistribution(ABC):
         low, high: ends of the interval, in units; all four broadcast.
     """
 
-    def __init__(self, location: Tensor, deviation: Tensor, low: Tensor, high: Tensor) -> None:
+    def __init__(self, location: Array, deviation: Array, low: Array, high: Array) -> None:
         self.dtype = location.dtype
-        tensors = torch.broadcast_tensors(location, deviation, low, high)
-        self.location, self.deviation, self.low, self.high = (tensor.double() for tensor in tensors)
+        self.xp = arrays.namespace(location)
+        parts = (arrays.precise(part) + arrays.precise(0 * location) for part in (deviation, low, high))
+        self.location = arrays.precise(location)
+        self.deviation, self.low, self.high = parts
         self.fixed = self.low >= self.high
         # The formulas need an interval; where it is a point their results are not used.
-        self.width = torch.where(self.fixed, 1.0, self.high - self.low)
+        self.width = self.xp.where(self.fixed, 1.0, self.high - self.low)
+        # Float32, in which JAX computes, has no number between 1 - 6e-8 and 1.
+        self.smallest = SMALLEST if arrays.is_torch(location) else 1e-7
 
-    def sample(self, uniforms: Tensor) -> Tensor:
+    def sample(self, uniforms: Array) -> Array:
         """Quantities (...,) of uniforms (...,), increasing in them, differentiable in the parameters."""
-        drawn = self._sample(uniforms.double().clamp(SMALLEST, 1 - SMALLEST))
-        return torch.where(self.fixed, self.low, drawn).to(self.dtype)
+        uniforms = self.xp.clip(arrays.precise(uniforms), self.smallest, 1 - self.smallest)
+        return self._result(self.low, self._sample(uniforms))
 
-    def log_prob(self, quantity: Tensor) -> Tensor:
+    def log_prob(self, quantity: Array) -> Array:
         """Log-density (...,), per unit, of quantities (...,)."""
-        quantity = torch.where(self.fixed, self.low, quantity.double())
-        return torch.where(self.fixed, 0.0, self._log_prob(quantity)).to(self.dtype)
+        quantity = self.xp.where(self.fixed, self.low, arrays.precise(quantity))
+        return self._result(0.0, self._log_prob(quantity))
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Array:
         """Differential entropy (...,), in closed form."""
-        return torch.where(self.fixed, 0.0, self._entropy()).to(self.dtype)
+        return self._result(0.0, self._entropy())
 
-    def centre(self) -> Tensor:
+    def centre(self) -> Array:
         """What to do without exploration, within the interval, (...,)."""
-        return torch.where(self.fixed, self.low, self._centre()).to(self.dtype)
+        return self._result(self.low, self._centre())
+
+    def _result(self, fixed: Array | float, free: Array) -> Array:
+        result = self.xp.where(self.fixed, fixed, free)
+        return result.to(self.dtype) if arrays.is_torch(result) else result
 
     @abstractmethod
-    def _sample(self, uniforms: Tensor) -> Tensor: ...
+    def _sample(self, uniforms: Array) -> Array: ...
 
     @abstractmethod
-    def _log_prob(self, quantity: Tensor) -> Tensor: ...
+    def _log_prob(self, quantity: Array) -> Array: ...
 
     @abstractmethod
-    def _entropy(self) -> Tensor: ...
+    def _entropy(self) -> Array: ...
 
     @abstractmethod
-    def _centre(self) -> Tensor: ...
+    def _centre(self) -> Array: ...
 
 
 class Gaussian(QuantityDistribution):
@@ -71,18 +82,18 @@ class Gaussian(QuantityDistribution):
     The log-probability is that of the sample before the projection.
     """
 
-    def _sample(self, uniforms: Tensor) -> Tensor:
-        return self.location + self.deviation * torch.special.ndtri(uniforms)
+    def _sample(self, uniforms: Array) -> Array:
+        return self.location + self.deviation * arrays.normal_quantile(uniforms)
 
-    def _log_prob(self, quantity: Tensor) -> Tensor:
+    def _log_prob(self, quantity: Array) -> Array:
         z = (quantity - self.location) / self.deviation
-        return -0.5 * z**2 - torch.log(self.deviation) - 0.5 * math.log(2 * math.pi)
+        return -0.5 * z**2 - self.xp.log(self.deviation) - 0.5 * math.log(2 * math.pi)
 
-    def _entropy(self) -> Tensor:
-        return torch.log(self.deviation) + 0.5 * math.log(2 * math.pi * math.e)
+    def _entropy(self) -> Array:
+        return self.xp.log(self.deviation) + 0.5 * math.log(2 * math.pi * math.e)
 
-    def _centre(self) -> Tensor:
-        return torch.clamp(self.location, self.low, self.high)
+    def _centre(self) -> Array:
+        return self.xp.clip(self.location, self.low, self.high)
 
 
 class TruncatedNormal(QuantityDistribution):

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem
 
+from ..arrays import indices, namespace
+
 
 class Features(nn.Module):
     """Turn observations (..., n) into network inputs (..., dim).
@@ -45,5 +47,5 @@ class Features(nn.Module):
         """Network inputs (..., dim) of observations (..., n)."""
         if not self.timed:
             return observation * self.inverse_scale
-        time = self.time_table[observation[..., -1].long()]
-        return torch.cat([observation[..., :-1] * self.inverse_scale, time], dim=-1)
+        time = self.time_table[indices(observation[..., -1])]
+        return namespace(observation).concat([observation[..., :-1] * self.inverse_scale, time], axis=-1)

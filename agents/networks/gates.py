@@ -6,89 +6,87 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from jumpgym.layout import Group, split
+
+from .. import arrays
+from ..arrays import Array, namespace
 
 Groups = Sequence[Group]
 
 
-Choice = Callable[[Tensor], Tensor]
+Choice = Callable[[Array], Array]
 """From logits (..., options) to gate weights of that shape, for example sampled ones."""
 
-Gate = Callable[[Tensor, int], Tensor]
+Gate = Callable[[Array, int], Array]
 """From logits (..., options) and the period to gate weights (..., options)."""
 
 
-def gumbel_noise(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+def gumbel_noise(shape: tuple[int, ...], generator: Any, like: Array) -> Array:
     """Standard Gumbel noise of the dtype and device of ``like``."""
-    uniforms = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
-    return -torch.log(-torch.log(uniforms.clamp(1e-20, 1 - 1e-7)))
+    xp = namespace(like)
+    uniforms = xp.clip(arrays.uniform(shape, generator, like), 1e-20, 1 - 1e-7)
+    return -xp.log(-xp.log(uniforms))
 
 
-def sampled_gate(gumbel: Tensor, groups: Groups) -> Gate:
+def sampled_gate(gumbel: Array, groups: Groups) -> Gate:
     """One-hot gates sampled from the softmax of their logits, by the Gumbel-max trick.
 
     Args:
         gumbel: standard Gumbel noise of all periods, shape (T, m, options).
         groups: of the gates.
     """
-    parts = [
-        (group, split(gumbel, group), torch.eye(group.options, dtype=gumbel.dtype, device=gumbel.device))
-        for group in groups
-    ]
 
-    def gate(logits: Tensor, period: int) -> Tensor:
-        logits = logits.detach()
-        return _flat(
-            [one_hot[(split(logits, group) + noise[period]).argmax(-1)] for group, noise, one_hot in parts]
-        )
+    def gate(logits: Array, period: int) -> Array:
+        perturbed = arrays.detach(logits) + gumbel[period]
+        parts = [(split(perturbed, group).argmax(-1), group.options) for group in groups]
+        return _flat([arrays.one_hot(regime, options, gumbel) for regime, options in parts])
 
     return gate
 
 
-def relaxed_gate(gumbel: Tensor, groups: Groups, temperature: float, straight_through: bool) -> Gate:
+def relaxed_gate(gumbel: Array, groups: Groups, temperature: Any, straight_through: bool) -> Gate:
     """Gumbel-softmax gates on noise (T, m, options): eq. 9 and 10; with ``straight_through`` eq. 12."""
 
-    def gate(logits: Tensor, period: int) -> Tensor:
+    def gate(logits: Array, period: int) -> Array:
         perturbed = (logits + gumbel[period]) / temperature
-        soft = [torch.softmax(split(perturbed, group), dim=-1) for group in groups]  # eq. 10
+        soft = [arrays.softmax(split(perturbed, group)) for group in groups]  # eq. 10
         if straight_through:  # eq. 12: hard forward, soft backward
-            soft = [_hard(weights) + weights - weights.detach() for weights in soft]
+            soft = [_hard(weights) + weights - arrays.detach(weights) for weights in soft]
         return _flat(soft)
 
     return gate
 
 
-def log_prob(logits: Tensor, gates: Tensor, groups: Groups) -> Tensor:
+def log_prob(logits: Array, gates: Array, groups: Groups) -> Array:
     """``log p(a_t^S | S_t)`` of each gate, one-hot, (..., options) to (..., G)."""
-    return torch.cat(
-        [(torch.log_softmax(split(logits, group), -1) * split(gates, group)).sum(-1) for group in groups], -1
-    )
+    parts = [(arrays.log_softmax(split(logits, group)) * split(gates, group)).sum(-1) for group in groups]
+    return namespace(logits).concat(parts, axis=-1)
 
 
-def probabilities(logits: Tensor, groups: Groups) -> Tensor:
+def probabilities(logits: Array, groups: Groups) -> Array:
     """``p(k | S_t)`` of every option of each gate, (..., options) to (..., options)."""
-    return _flat([torch.softmax(split(logits, group), -1) for group in groups])
+    return _flat([arrays.softmax(split(logits, group)) for group in groups])
 
 
-def entropy(logits: Tensor, groups: Groups) -> Tensor:
+def entropy(logits: Array, groups: Groups) -> Array:
     """Entropy of each gate, (..., options) to (..., G)."""
-    log_p = [torch.log_softmax(split(logits, group), -1) for group in groups]
-    return torch.cat([-(part.exp() * part).sum(-1) for part in log_p], -1)
+    xp = namespace(logits)
+    log_p = [arrays.log_softmax(split(logits, group)) for group in groups]
+    return xp.concat([-(xp.exp(part) * part).sum(-1) for part in log_p], axis=-1)
 
 
-def most_probable(logits: Tensor, groups: Groups) -> Tensor:
+def most_probable(logits: Array, groups: Groups) -> Array:
     """Regime of the largest logit of each gate, (..., options) to (..., G)."""
-    return torch.cat([split(logits, group).argmax(-1) for group in groups], -1)
+    return namespace(logits).concat([split(logits, group).argmax(-1) for group in groups], axis=-1)
 
 
-def _hard(weights: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(weights.argmax(-1), weights.shape[-1]).to(weights.dtype)
+def _hard(weights: Array) -> Array:
+    return arrays.one_hot(weights.argmax(-1), weights.shape[-1], weights)
 
 
-def _flat(parts: list[Tensor]) -> Tensor:
+def _flat(parts: list[Array]) -> Array:
     """Weights (..., count, options) of each group, one gate after the other."""
-    return parts[0].flatten(-2) if len(parts) == 1 else torch.cat([part.flatten(-2) for part in parts], -1)
+    merged = [part.reshape(*part.shape[:-2], -1) for part in parts]
+    return merged[0] if len(merged) == 1 else namespace(merged[0]).concat(merged, axis=-1)

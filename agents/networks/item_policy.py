@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, NotApplicable
 
-from .perceptrons import Tanh, Value, mlp
+from .. import arrays
+from ..arrays import Array
+from .perceptrons import Linear, Tanh, Value, mlp
 from .policies import HybridPolicy, QuantityHead
 
 
@@ -71,28 +73,32 @@ class ItemNetwork(nn.Module):
         )
         self.blocks, self.shared_last = list(blocks), shared_last
         width, *rest = hidden
-        self.of_item = nn.Linear(own.shape[1] + parameters.shape[1], width)
-        self.of_common = nn.Linear(len(common), width, bias=False)
+        self.of_item = Linear(own.shape[1] + parameters.shape[1], width)
+        self.of_common = Linear(len(common), width, bias=False)
         self.tanh = Tanh()
         self.item = mlp(2 * width, rest, sum(blocks)) if blocks else None
         self.all = mlp(width + len(common), rest, shared) if shared else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Array) -> Array:
         """Outputs (..., all blocks and shared) of inputs (..., features and weights)."""
+        xp = arrays.namespace(inputs)
         common = inputs[..., self.common]
         own = inputs[..., self.own]
-        parameters = self.parameters_of_items.expand(*own.shape[:-1], -1)
-        item = self.of_item(torch.cat([own, parameters], -1))
+        parameters = self.parameters_of_items
+        parameters = xp.broadcast_to(parameters, (*own.shape[:-1], parameters.shape[-1]))
+        item = self.of_item(xp.concat([own, parameters], axis=-1))
         embedding = self.tanh(item + self.of_common(common)[..., None, :])
         summary = embedding.mean(-2)
         outputs = []
         if self.item is not None:
-            both = torch.cat([embedding, summary[..., None, :].expand_as(embedding)], -1)
-            outputs = [block.flatten(-2) for block in self.item(both).split(self.blocks, -1)]
+            both = xp.concat([embedding, xp.broadcast_to(summary[..., None, :], embedding.shape)], axis=-1)
+            output, ends = self.item(both), np.cumsum(self.blocks)
+            blocks = [output[..., end - width : end] for end, width in zip(ends, self.blocks, strict=True)]
+            outputs = [block.reshape(*block.shape[:-2], -1) for block in blocks]
         if self.all is not None:
-            shared = self.all(torch.cat([summary, common], -1))
+            shared = self.all(xp.concat([summary, common], axis=-1))
             outputs = [*outputs, shared] if self.shared_last else [shared, *outputs]
-        return torch.cat(outputs, -1)
+        return xp.concat(outputs, axis=-1)
 
 
 class ItemPolicy(HybridPolicy):

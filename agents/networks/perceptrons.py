@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from jumpgym import HindsightProblem
 
+from .. import arrays
+from ..arrays import Array
 from .features import Features
-
-
-class _Tanh(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = torch.mul(x, 2).sigmoid_().mul_(2).sub_(1)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return torch.ops.aten.tanh_backward(gradients[0], ctx.saved_tensors[0])
+from .mirror import frozen
 
 
 class Tanh(nn.Module):
-    """``tanh(x) = 2 sigmoid(2 x) - 1``: on the CPU torch's sigmoid is some 10 times faster than its tanh."""
+    """The hyperbolic tangent, see ``arrays.tanh``."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Array) -> Array:
         """Elementwise, any shape."""
-        return _Tanh.apply(x)
+        return arrays.tanh(x)
+
+
+class Linear(nn.Linear):
+    """A linear layer for PyTorch and JAX."""
+
+    def forward(self, x: Array) -> Array:
+        """Outputs (..., outputs) of inputs (..., inputs)."""
+        return arrays.linear(x, self.weight, self.bias)
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
@@ -39,8 +37,8 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
     sizes = [inputs, *hidden]
     layers: list[nn.Module] = []
     for width, following in pairwise(sizes):
-        layers += [nn.Linear(width, following), Tanh()]
-    last = nn.Linear(sizes[-1], outputs)
+        layers += [Linear(width, following), Tanh()]
+    last = Linear(sizes[-1], outputs)
     with torch.no_grad():
         last.weight.mul_(0.1)
         last.bias.zero_()
@@ -65,18 +63,17 @@ class Value(nn.Module):
         self.register_buffer("mean", torch.zeros(components))
         self.register_buffer("spread", torch.zeros(components))
 
-    def forward(self, observations: Tensor) -> Tensor:
+    def forward(self, observations: Array) -> Array:
         """Values (..., C) of observations (..., n), differentiable in these but not in the parameters."""
-        parameters = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
-        standardised = torch.func.functional_call(self.net, parameters, (self.features(observations),))
-        return standardised * self.spread + self.mean
+        return frozen(self.net)(self.features(observations)) * self.spread + self.mean
 
-    def error(self, observations: Tensor, targets: Tensor) -> Tensor:
+    def error(self, observations: Array, targets: Array) -> Array:
         """Mean squared error of fit to costs to go (..., C), in standardised units."""
-        if not self.spread.any():
-            every = tuple(range(targets.ndim - 1))
-            spread = targets.std(every)
-            self.mean = targets.mean(every)
-            self.spread = torch.maximum(spread, 0.01 * spread.max()).clamp(min=1e-8)
+        xp, every = arrays.namespace(targets), tuple(range(targets.ndim - 1))
+        unset = ~self.spread.any()
+        spread = arrays.deviation(targets, every)
+        spread = xp.clip(xp.maximum(spread, 0.01 * spread.max()), min=1e-8)
+        self.mean = xp.where(unset, targets.mean(every), self.mean)
+        self.spread = xp.where(unset, spread, self.spread)
         standardised = self.net(self.features(observations))
         return ((standardised - (targets - self.mean) / self.spread) ** 2).mean()

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, checks
 
+from .. import arrays
+from ..arrays import Array
 from .features import Features
 from .gates import Choice, gumbel_noise, most_probable, sampled_gate
 from .perceptrons import mlp
@@ -40,6 +42,8 @@ class Quantities(nn.Module):
     start: Tensor
     gate: Tensor
     option: Tensor
+    shift: Tensor
+    stretch: Tensor
 
     def __init__(self, problem: HindsightProblem) -> None:
         super().__init__()
@@ -57,7 +61,8 @@ class Quantities(nn.Module):
             gate=layout.quantity_gate,
             option=layout.option_of_column,
         )
-        self._conversion: tuple[Tensor, Tensor] | None = None
+        self._hold(False, torch.float32, shift=np.zeros(columns), stretch=np.ones(columns))
+        self.converted = False
         self.register_load_state_dict_post_hook(lambda module, keys: module._convert())
 
     def _hold(self, persistent: bool, dtype: torch.dtype, **arrays: Any) -> None:
@@ -74,20 +79,20 @@ class Quantities(nn.Module):
         divisor = torch.where(fixed, 1.0, own_slope)
         shift = torch.where(fixed, 0.0, (self.anchors[0] - self.own_anchors[0]) / divisor)
         stretch = torch.where(fixed, 1.0, (self.anchors[1] - self.anchors[0]) / divisor)
-        self._conversion = None if self.anchors.equal(self.own_anchors) else (shift, stretch)
+        self.shift, self.stretch = shift, stretch
+        self.converted = not self.anchors.equal(self.own_anchors)
 
-    def forward(self, observation: Tensor, output: Tensor) -> Tensor:
+    def forward(self, observation: Array, output: Array) -> Array:
         """Quantities (..., columns), not projected, of observations (..., n) and outputs (..., columns)."""
-        if self._conversion is not None:
-            shift, stretch = self._conversion
-            output = shift + stretch * output
+        if self.converted:
+            output = self.shift + self.stretch * output
         return self.problem.quantity_from(observation, output)
 
-    def project(self, quantity: Tensor) -> Tensor:
+    def project(self, quantity: Array) -> Array:
         """Quantities (..., columns) projected on their intervals."""
-        return torch.clamp(quantity, self.low, self.high)
+        return arrays.namespace(quantity).clip(quantity, self.low, self.high)
 
-    def columns(self, regime: Tensor) -> Tensor:
+    def columns(self, regime: Array) -> Array:
         """The column of each quantity in the regimes chosen: (..., n) of (..., G)."""
         return self.start + regime[..., self.gate]
 
@@ -153,7 +158,7 @@ class HybridPolicy(nn.Module):
             opening[layout.gate_start[: len(shared_gates)]] = 0.0
         self.register_buffer("opening", opening, persistent=False)
 
-    def forward(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, observation: Array, choice: Choice) -> tuple[Array, Array, Array]:
         """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
 
         Args:
@@ -163,28 +168,30 @@ class HybridPolicy(nn.Module):
         logits, weights, head = self._outputs(observation, choice)
         return logits, weights, self._quantity(observation, head)
 
-    def _outputs(self, observation: Tensor, choice: Choice) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.features(observation.detach() if self.detached else observation)
+    def _outputs(self, observation: Array, choice: Choice) -> tuple[Array, Array, Array]:
+        xp = arrays.namespace(observation)
+        features = self.features(arrays.detach(observation) if self.detached else observation)
         out = self.net(features)
         logits = self.LOGIT_SCALE * out[..., : self.own] + self.opening[self.shared :]
         if self.follow is not None:
-            chosen = choice(nn.functional.pad(logits, (self.shared, 0)))[..., self.shared :]
-            shared = self.LOGIT_SCALE * self.follow(torch.cat([features, chosen], -1))
-            logits = torch.cat([shared, logits], -1)
+            undecided = xp.broadcast_to(xp.zeros_like(logits[..., :1]), (*logits.shape[:-1], self.shared))
+            chosen = choice(xp.concat([undecided, logits], axis=-1))[..., self.shared :]
+            shared = self.LOGIT_SCALE * self.follow(xp.concat([features, chosen], axis=-1))
+            logits = xp.concat([shared, logits], axis=-1)
         weights = choice(logits)
         if self.heads is None:
             return logits, weights, out[..., self.own :]
-        return logits, weights, self.heads(torch.cat([features, weights], -1))
+        return logits, weights, self.heads(xp.concat([features, weights], axis=-1))
 
-    def _quantity(self, observation: Tensor, head: Tensor) -> Tensor:
+    def _quantity(self, observation: Array, head: Array) -> Array:
         if self.quantity_head == "raw":
             low, high = self.quantities.low, self.quantities.high
-            return low + (high - low) * torch.sigmoid(head)
+            return low + (high - low) * arrays.sigmoid(head)
         return self.quantities.project(self._unprojected(observation, head))
 
-    def _unprojected(self, observation: Tensor, head: Tensor) -> Tensor:
+    def _unprojected(self, observation: Array, head: Array) -> Array:
         if self.quantity_head == "bounded":
-            head = 2 * torch.sigmoid(head) - 1
+            head = 2 * arrays.sigmoid(head) - 1
         return self.quantities(observation, head)
 
     def choose(
@@ -199,7 +206,7 @@ class HybridPolicy(nn.Module):
         regime = most_probable(weights, groups)
         return regime, quantity.gather(-1, self.quantities.columns(regime))
 
-    def revival(self, observations: Tensor, gates: Tensor, quantities: Tensor) -> Tensor:
+    def revival(self, observations: Array, gates: Array, quantities: Array) -> Array:
         """Loss that draws the heads without a gradient back to their intervals; 0 while all have one.
 
         Where a head puts the quantity outside the regime's interval, the projection has no gradient; a head
@@ -209,17 +216,21 @@ class HybridPolicy(nn.Module):
         decisions inside the interval reaches ``ALIVE``. It leaves the state's gradient alone: observations
         (T, m, n), gates (T, m, options) and quantities (T, m, columns) are taken as constants.
         """
-        q = self.quantities
+        xp, q = arrays.namespace(gates), self.quantities
+        if self.quantity_head == "raw":
+            return xp.zeros_like(gates[0, 0, 0])
         inside = (quantities > q.low) & (quantities < q.high)
         chosen = gates[..., q.option]
-        alive = (chosen * inside).sum((0, 1)) / chosen.sum((0, 1)).clamp(min=1.0)
-        dead = torch.where(q.high > q.low, (1 - alive / self.ALIVE).clamp(min=0.0), 0.0)
-        if self.quantity_head == "raw" or not dead.any():
-            return torch.zeros((), dtype=gates.dtype, device=gates.device)
-        *_, head = self._outputs(observations, lambda logits: gates)
-        quantity = self._unprojected(observations, head)
-        distance = (quantity - q.project(quantity)) / q.scale
-        return (dead * chosen * distance**2).sum((0, 2)).mean() / len(q.start)
+        alive = (chosen * inside).sum((0, 1)) / xp.clip(chosen.sum((0, 1)), min=1.0)
+        dead = xp.where(q.high > q.low, xp.clip(1 - alive / self.ALIVE, min=0.0), 0.0)
+
+        def distances() -> Array:
+            *_, head = self._outputs(observations, lambda logits: gates)
+            quantity = self._unprojected(observations, head)
+            distance = (quantity - q.project(quantity)) / q.scale
+            return (dead * chosen * distance**2).sum((0, 2)).mean() / len(q.start)
+
+        return arrays.when(dead.any(), distances, gates)
 
 
 class QuantityPolicy(nn.Module):
@@ -247,11 +258,11 @@ class QuantityPolicy(nn.Module):
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("last", counts.cumsum(0) - 1, persistent=False)
 
-    def forward(self, observation: Tensor) -> Tensor:
+    def forward(self, observation: Array) -> Array:
         """Quantities (..., n) of every observation."""
         output = self.net(self.features(observation))
-        return self.quantities(observation, self.placed(output)).index_select(-1, self.last)
+        return self.quantities(observation, self.placed(output))[..., self.last]
 
-    def placed(self, quantity: Tensor) -> Tensor:
+    def placed(self, quantity: Array) -> Array:
         """Numbers (..., n), one for each quantity, put in all its columns (..., columns)."""
-        return quantity.index_select(-1, self.owner)
+        return quantity[..., self.owner]

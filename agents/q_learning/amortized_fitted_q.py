@@ -87,7 +87,7 @@ class AmortizedFittedQ(FittedQIteration):
     decisions, which are deterministic. Older minimisers belong to an older q, and are forgotten.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``AmortizedFittedQSettings``, ``FittedQSettings`` and ``AgentSettings``.
 
     Raises:
@@ -104,8 +104,10 @@ class AmortizedFittedQ(FittedQIteration):
     Settings = AmortizedFittedQSettings
     settings: AmortizedFittedQSettings
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         chosen = self.settings
         joint, levels = self.actions.columns.shape
         with self.seeded():
@@ -151,4 +153,5 @@ class AmortizedFittedQ(FittedQIteration):
             observation, regime, level = self.minimizers.sample(self.settings.policy_batch, self.generator)
             mistaken = nn.functional.cross_entropy(self.logits(observation), regime)
             policy_level = self.actor(observation).take_along_dim(regime[:, None, None], 1)[:, 0]
-            self.descend(self.cost_scale * (mistaken + (policy_level - level).square().sum(-1).mean()))
+            loss = self.cost_scale * (mistaken + (policy_level - level).square().sum(-1).mean())
+            self.take_step(loss)

@@ -49,7 +49,7 @@ class FittedQIteration(Agent):
     """Fitted Q-iteration: what its three kinds have in common.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``FittedQSettings`` and ``AgentSettings``.
 
     Raises:
@@ -62,8 +62,10 @@ class FittedQIteration(Agent):
     settings: FittedQSettings
     q: QFunction
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         self.actions = JointRegimes(self.problem)
 
     def build(self, **networks: nn.Module | None) -> None:
@@ -130,6 +132,15 @@ class FittedQIteration(Agent):
         """Return the mean squared error in the unit of q, times ``cost_scale``."""
         return self.cost_scale * (self.error(episodes, targets) / self.q.unit).square().mean()
 
+    def take_step(self, loss: Tensor) -> None:
+        """Take a step of Adam down the gradient of a loss in units of cost."""
+        self.descend(lambda: (loss, None))
+
+    @property
+    def uncompiled(self) -> str | None:
+        """See ``Agent.uncompiled``."""
+        return f"{type(self).__name__} searches actions by PyTorch and is not compiled"
+
     def iterate(self) -> None:
         """Run one iteration of algorithm 20.1 (step 3)."""
         episodes = self.simulate(*self.start())  # the base points
@@ -137,7 +148,7 @@ class FittedQIteration(Agent):
         with torch.no_grad():
             self.q.intercept[:-1] += self.error(episodes, targets).mean(1)
         for _ in range(self.settings.fit_steps):  # step 3.3
-            self.descend(self.fit_loss(episodes, targets))
+            self.take_step(self.fit_loss(episodes, targets))
         self.improve(episodes)
         self.finish(episodes)
 
@@ -167,7 +178,7 @@ class FittedQ(FittedQIteration):
     differentiated.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``FittedQSettings`` and ``AgentSettings``.
 
     Raises:
@@ -179,8 +190,10 @@ class FittedQ(FittedQIteration):
         >>> (regime, quantity), _ = agent.predict([-5.0, 3.0], deterministic=True)
     """
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         with self.seeded():
             self.q = QFunction(self.problem, self.actions, self.settings.hidden)
         self.build(q=self.q)

@@ -39,7 +39,7 @@ class NFQCA(FittedQIteration):
     the regime in which q is least at the actor's levels.
 
     Args:
-        env, device: see ``Agent``.
+        env, device, engine: see ``Agent``.
         **settings: see ``NFQCASettings``, ``FittedQSettings`` and ``AgentSettings``.
 
     Raises:
@@ -54,8 +54,10 @@ class NFQCA(FittedQIteration):
     Settings = NFQCASettings
     settings: NFQCASettings
 
-    def __init__(self, env: Any, *, device: str | torch.device = "cpu", **settings: Any) -> None:
-        super().__init__(env, device=device, **settings)
+    def __init__(
+        self, env: Any, *, device: str | torch.device = "cpu", engine: str = "auto", **settings: Any
+    ) -> None:
+        super().__init__(env, device=device, engine=engine, **settings)
         with self.seeded():
             self.q = QFunction(self.problem, self.actions, self.settings.hidden)
             self.actor = Actor(self.problem, self.actions, self.settings.hidden)
@@ -74,7 +76,8 @@ class NFQCA(FittedQIteration):
         for _ in range(self.settings.actor_steps):
             level = self.actor(observation)
             slope = self.action_gradient(observation, level.detach(), low, high)
-            self.descend((slope * level).sum((-2, -1)).mean() * self.cost_scale)
+            loss = (slope * level).sum((-2, -1)).mean() * self.cost_scale
+            self.take_step(loss)
 
     def action_gradient(self, observation: Tensor, level: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Return ``d q / d level`` in the unit of q, (..., R, n), at the levels projected on [low, high].

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import traces
 from ..checks import shown
 from ..reading.arrays import check_values
+from ..tracing import index_dtype
 from .tables import MAX_CELLS, GuideTables, LogitTables
 
 TAIL = 1e-13
@@ -200,7 +201,7 @@ class Replay:
         """
         xp = array_namespace(uniforms)
         columns = self.series.ndim - 1
-        return self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, xp.int64)
+        return self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, index_dtype(xp))
 
     def sample(self, uniforms: Any) -> Any:
         """Values of each period, from uniforms of shape (..., horizon, *columns)."""
@@ -208,7 +209,7 @@ class Replay:
         series = xp.asarray(self.series, dtype=uniforms.dtype, device=device(uniforms))
         columns = self.series.ndim - 1
         start = self.first_period(uniforms)
-        period = xp.arange(uniforms.shape[-1 - columns], dtype=xp.int64, device=device(uniforms))
+        period = xp.arange(uniforms.shape[-1 - columns], dtype=start.dtype, device=device(uniforms))
         row = (start[..., None] + period) % len(self.series)
         return xp.reshape(xp.take(series, xp.reshape(row, (-1,)), axis=0), uniforms.shape)
 

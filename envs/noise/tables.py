@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, is_jax_namespace
 from numpy.typing import NDArray
+
+from ..tracing import index_dtype, untraced
 
 MAX_ENTRIES = 2**20
 """Entries of all tables of one kind, unless that leaves one fewer than ``MIN_CELLS``: what caches hold."""
@@ -46,15 +48,14 @@ class Tables(ABC):
         found = self._converted.get(key)
         if found is None:
             xp = array_namespace(like)
-            found = self._converted[key] = SimpleNamespace(
-                xp=xp,
-                **{
+            with untraced(xp):
+                arrays = {
                     name: xp.asarray(
                         array, dtype=like.dtype if array.dtype == np.float64 else None, device=device(like)
                     )
                     for name, array in self._arrays.items()
-                },
-            )
+                }
+            found = self._converted[key] = SimpleNamespace(xp=xp, **arrays)
         return found
 
     def place(self, cell: Any, offset: Any) -> Any:
@@ -117,18 +118,24 @@ class GuideTables(Tables):
         """See ``Tables.sample``."""
         c = self.arrays(uniforms)
         xp = c.xp
-        place = self.place(xp.astype(uniforms * self.cells, xp.int64), c.offset)
+        place = self.place(xp.astype(uniforms * self.cells, index_dtype(xp)), c.offset)
+        wanted = xp.reshape(uniforms, (-1,))
+        if is_jax_namespace(xp):  # it compiles for fixed shapes, so that all entries are searched
+            return xp.reshape(self._bisected(c, place, wanted), uniforms.shape)
         sample = xp.astype(xp.take(c.guide, place, axis=0), uniforms.dtype)
         (unsure,) = xp.nonzero(xp.isnan(sample))
-        place = xp.take(place, unsure, axis=0)
-        wanted = xp.take(xp.reshape(uniforms, (-1,)), unsure, axis=0)
+        sample[unsure] = self._bisected(c, xp.take(place, unsure, axis=0), xp.take(wanted, unsure, axis=0))
+        return xp.reshape(sample, uniforms.shape)
+
+    def _bisected(self, c: Any, place: Any, uniforms: Any) -> Any:
+        """The values of uniforms (k,) that lie in the cells at places (k,) of the tables ``c``."""
+        xp = c.xp
         low, high = xp.take(c.first, place, axis=0), xp.take(c.first, place + 1, axis=0)
         for _ in range(self.bisections):
             middle = (low + high) // 2
-            above = xp.take(c.steps, middle, axis=0) <= wanted
+            above = xp.take(c.steps, middle, axis=0) <= uniforms
             low, high = xp.where(above, middle + 1, low), xp.where(above, high, middle)
-        sample[unsure] = xp.take(c.values, low, axis=0)
-        return xp.reshape(sample, uniforms.shape)
+        return xp.take(c.values, low, axis=0)
 
 
 class LogitTables(Tables):
@@ -155,7 +162,7 @@ class LogitTables(Tables):
         logits = xp.log(uniforms) - xp.log1p(-uniforms)  # -inf at u = 0, the end of the table
         position = (logits + self.reach) * (self.cells / (2 * self.reach))
         position = xp.clip(position, min=0.0, max=float(self.cells))
-        cell = xp.astype(position, xp.int64)
+        cell = xp.astype(position, index_dtype(xp))
         place = self.place(cell, c.offset)
         base, above = xp.take(c.quantiles, place, axis=0), xp.take(c.quantiles, place + 1, axis=0)
         within = xp.reshape(position - xp.astype(cell, uniforms.dtype), (-1,))

@@ -152,7 +152,7 @@ class JointReplenishment(MultiItemInventory):
         if self.full_trucks:
             rest = c.xp.maximum(capacity - total, c.zero)
             demand = active @ c.fill
-            periods = c.xp.where(demand > 0, rest, c.zero) / c.xp.maximum(demand, c.smallest)
+            periods = c.xp.where(demand > 0, rest, c.zero) / self.divisor(demand)
             loaded = loaded + c.fill * periods[..., None]
         return loaded
 

@@ -30,8 +30,8 @@ MAX_ITEMS = 5_000
 QUANTILES = 20
 """Quantiles of demand for each period of the horizon, by which its deviation is told."""
 
-SMALLEST = 1e-30
-"""Added to what is divided by, so that gradients are finite where nothing is ordered."""
+TINY = np.finfo(np.float64).tiny
+"""Least number to divide by."""
 
 
 class ItemsState(NamedTuple):
@@ -201,7 +201,6 @@ class MultiItemInventory(HindsightProblem):
             {
                 "ones": np.ones(items),
                 "zero": np.zeros(()),
-                "smallest": np.array(SMALLEST),
                 "item_costs": _compact(self.item_costs),
                 "unit_costs": _compact(self.unit_costs),
                 "holding_cost": _compact(self.holding_cost),
@@ -248,7 +247,7 @@ class MultiItemInventory(HindsightProblem):
                 deviation / self.level_scale,
                 self.shortage_cost / np.where(costs > 0, costs, 1.0),
                 1 / (1 + self.cycles),
-                rate / max(rate.mean(), SMALLEST),
+                rate / max(rate.mean(), TINY),
             ],
             -1,
         )
@@ -269,9 +268,13 @@ class MultiItemInventory(HindsightProblem):
 
     def cut(self, capacity: Any, needed: Any) -> Any:
         """The factor ``min(1, capacity / needed)``, shape (...,), by which orders are cut to a capacity."""
-        c = self.constants(needed)
         # In this form there is no 0/0, nor a branch not taken whose gradient is infinite.
-        return capacity / (c.xp.maximum(needed, capacity) + c.smallest)
+        return capacity / self.divisor(self.constants(needed).xp.maximum(needed, capacity))
+
+    def divisor(self, x: Any) -> Any:
+        """``x``, which is at least 0, or 1 where it is 0."""
+        xp = self.constants(x).xp
+        return xp.where(x > 0, x, xp.ones_like(x))
 
     @abstractmethod
     def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:

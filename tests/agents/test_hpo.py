@@ -70,31 +70,31 @@ def episodes_cost(agent, episodes):
 
 
 def test_later_epochs_leave_the_quantities_alone():
-    agent = HPO(PROBLEM, batch_size=32, hidden=(8,), seed=0)
+    agent = HPO(PROBLEM, batch_size=32, hidden=(8,), epochs=2, seed=0)
     episodes = agent.simulate(*agent.start())
     decisions = agent.decisions(episodes)
     before = {name: weight.clone() for name, weight in agent.policy.named_parameters()}
-    agent._epoch(decisions)
+    agent.later_epochs(decisions)
     changed = {
         name.split(".")[0]
         for name, weight in agent.policy.named_parameters()
         if (weight != before[name]).any()
     }
     assert changed == {"net"}
-    agent.descend(agent.loss(again(agent, episodes), decisions))
+    agent.descend(lambda: (agent.loss(again(agent, episodes), decisions), None))
     assert (agent.policy.heads[0].weight != before["heads.0.weight"]).any()
 
 
 def test_epochs_end_when_the_gates_have_moved_far_enough(monkeypatch):
-    agent = HPO(PROBLEM, batch_size=32, hidden=(8,), learning_rate=0.3, seed=0)
+    agent = HPO(PROBLEM, batch_size=32, hidden=(8,), learning_rate=0.3, epochs=2, seed=0)
     decisions = agent.decisions(agent.simulate(*agent.start()))
     steps = []
-    monkeypatch.setattr(agent, "descend", lambda loss, step=agent.descend: (steps.append(1), step(loss)))
-    assert not agent._epoch(decisions)
+    monkeypatch.setattr(agent, "descend", lambda *args, step=agent.descend: (steps.append(1), step(*args))[1])
+    agent.later_epochs(decisions)
     assert 1 < len(steps) < agent.MINIBATCHES
     monkeypatch.setattr(HPO, "TARGET_KL", float("inf"))
     steps.clear()
-    assert agent._epoch(decisions)
+    agent.later_epochs(decisions)
     assert len(steps) == agent.MINIBATCHES
 
 

@@ -159,11 +159,11 @@ def test_limits_differ_by_entry_of_the_state():
     problem = TwoItems(5)
     agent = new(problem=problem, state_gradient_limit=400.0)
     state, noise = draw(problem, 4, 5, agent.generator)
-    stock_limit, period_limit = agent._limits(noise)
-    assert torch.allclose(stock_limit, torch.tensor(400.0 / problem.state_scale[0], dtype=torch.float32))
+    stock_limit, period_limit = agent.limits
+    assert np.allclose(stock_limit, 400.0 / problem.state_scale[0])
     assert period_limit is None
     start = TwoItemsState(state.inventory.requires_grad_(), state.period)
-    tight = [torch.tensor([1e-3, 2e-3]), None]
+    tight = [np.array([1e-3, 2e-3]), None]
     path = rollout(problem, agent.policy, lambda logits, t: torch.ones_like(logits), start, noise, tight)
     (got,) = torch.autograd.grad(path.costs.sum((0, -1)).mean(), start.inventory)
     assert torch.allclose(got.abs(), torch.tensor([1e-3, 2e-3]).expand(4, 2) / 4)

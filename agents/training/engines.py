@@ -1,0 +1,57 @@
+"""The engines that run the iterations of training: which there are, and which one an agent takes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jumpgym import NotApplicable
+
+ENGINES = ("auto", "torch", "jax")
+
+VARIABLE = "JUMPGYM_ENGINE"
+"""Environment variable: "torch" makes "auto" take PyTorch."""
+
+
+def jax_is_installed() -> bool:
+    """Return whether JAX can be imported."""
+    return importlib.util.find_spec("jax") is not None
+
+
+def chosen_engine(agent: Any, asked: str) -> str:
+    """Return the engine of an agent, "torch" or "jax".
+
+    Args:
+        agent: gives ``device`` and ``uncompiled``.
+        asked: one of ``ENGINES``.
+
+    Raises:
+        ImportError: if "jax" is asked for, and JAX is not installed.
+        NotApplicable: if "jax" is asked for, and the agent cannot be compiled; the message says why.
+    """
+    if asked == "jax" and not jax_is_installed():
+        raise ImportError("engine='jax' needs JAX: pip install \"jumpgym[compiled]\"")
+    if asked == "jax" and agent.uncompiled is not None:
+        raise NotApplicable(f"engine='jax': {agent.uncompiled}; use engine='torch' or 'auto'")
+    able = (
+        os.environ.get(VARIABLE) != "torch"
+        and jax_is_installed()
+        and agent.uncompiled is None
+        and agent.device.type == "cpu"
+    )
+    return "jax" if asked == "jax" or (asked == "auto" and able) else "torch"
+
+
+def usable_engine(asked: Any) -> str:
+    """Return the engine that a checkpoint asks for, or "auto" if this machine does not have it."""
+    usable = asked in ENGINES and (asked != "jax" or jax_is_installed())
+    return asked if usable else "auto"
+
+
+def first_key(seed: int) -> NDArray[np.uint32]:
+    """Return the first key of JAX's random numbers for a seed below 2**64."""
+    return np.array([seed >> 32, seed & 0xFFFFFFFF], dtype=np.uint32)
