@@ -42,12 +42,12 @@ def arranged(
     repeated = pd.Index(periods).duplicated()
     if repeated.any():
         row = int(repeated.argmax())
-        raise fault(f"{said(periods[row])} is there twice", row)
+        raise fault(f"has {said(periods[row])} a second time", row)
     falls = np.flatnonzero(periods[1:] < periods[:-1])
     if len(falls):
         if not options.sort:
             row = int(falls[0]) + 1
-            raise fault(f"{said(periods[row])} comes after {said(periods[row - 1])}; sort=True sorts", row)
+            raise fault(f"has {said(periods[row])} after {said(periods[row - 1])}; sort=True sorts", row)
         order = np.argsort(periods)
         periods, values = periods[order], values[order]
     grid = full_grid(table, periods)
@@ -72,12 +72,15 @@ def _check_gaps(table: Table, periods: Axis, grid: Axis) -> None:
     missing = ~np.isin(np.asarray(grid), np.asarray(periods))
     if missing.any() and table.options.fill is None:
         count = int(missing.sum())
-        freq = f" at freq={grid.freqstr!r}" if isinstance(grid, pd.DatetimeIndex) else ""
         also = f", and {count - 1:,} more" if count > 1 else ""
-        raise table.fault(
-            f"{said(grid[int(missing.argmax())])} is missing{also}{freq}; fill=0 takes 0 there, freq= says "
-            "which periods there are"
-        )
+        raise table.fault(f"{said(grid[int(missing.argmax())])} is missing{also}{remedy(grid)}")
+
+
+def remedy(grid: Axis) -> str:
+    """What to do about a period of the grid that is missing, for an error."""
+    if not isinstance(grid, pd.DatetimeIndex):
+        return "; fill=0 takes 0 there"
+    return f" at freq={grid.freqstr!r}; fill=0 takes 0 there, freq= says which periods there are"
 
 
 def as_records(table: Table, values: NDArray[np.float64], items: tuple[str, ...], grid: Axis) -> Records:

@@ -127,7 +127,7 @@ def _parse(tokens: list[Any], date_format: str | None) -> pd.DatetimeIndex | Non
     readings: list[pd.DatetimeIndex]
     if not given:
         return None
-    if not texts:
+    if len(texts) < len(given):
         readings = [_from_objects(tokens)]
     elif date_format is not None:
         readings = [_strict(tokens, date_format)]

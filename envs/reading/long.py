@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .arrange import as_records, full_grid, said
+from .arrange import as_records, full_grid, remedy, said
 from .names import is_total
 from .periods import Axis
 from .records import Records, shortened
@@ -37,8 +37,6 @@ def read_long(table: Table) -> Records:
             f"the item {total!r} is a total of others; leave its rows out", names.index(total), items[0]
         )
     values = table.check_present(numbers_of(table, [value]), [value])[:, 0]
-    if len(values) == 0:
-        raise table.fault("the series is empty")
     if date is None:
         return _by_order(table, codes, values, tuple(unique))
     return _by_period(table, date, codes, values, tuple(unique))
@@ -93,8 +91,8 @@ def _by_period(
     if repeated.any():
         row = int(repeated.argmax())
         raise table.fault(
-            f"{said(periods[row])} is there twice for item {items[codes[row]]!r}; item= may be several "
-            "columns",
+            f"has {said(periods[row])} a second time for item {items[codes[row]]!r}; add up such rows, or "
+            "give item=, several columns",
             row,
             date,
         )
@@ -103,7 +101,7 @@ def _by_period(
     if falls.any() and not table.options.sort:
         row = int(by_item[1:][falls].min())
         raise table.fault(
-            f"{said(periods[row])} of item {items[codes[row]]!r} comes after a later period; sort=True sorts",
+            f"has {said(periods[row])} of item {items[codes[row]]!r} after a later one; sort=True sorts",
             row,
             date,
         )
@@ -115,8 +113,5 @@ def _by_period(
     if missing.any() and table.options.fill is None:
         row, item = (int(index) for index in np.argwhere(missing)[0])
         also = f", and {missing.sum() - 1:,} more" if missing.sum() > 1 else ""
-        raise table.fault(
-            f"{said(grid[row])} of item {items[item]!r} is missing{also}; fill=0 takes 0 there, freq= says "
-            "which periods there are"
-        )
+        raise table.fault(f"{said(grid[row])} of item {items[item]!r} is missing{also}{remedy(grid)}")
     return as_records(table, np.where(missing, table.options.filling, filled), items, grid)

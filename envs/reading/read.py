@@ -134,6 +134,8 @@ def records_of(table: Table) -> Records:
     options = table.options
     if len(table.columns) <= table.indexed and table.indexed < 2:
         raise table.fault("the table has no columns")
+    if len(table) == 0:
+        raise table.fault("the series is empty")
     if options.layout != "long" and options.value is None and options.date is None:
         periods = period_columns(table)
         if periods is not None:

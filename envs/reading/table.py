@@ -174,7 +174,7 @@ class Table:
             entry = entries.iloc[error.row]
             problem = "is missing" if is_missing(entry) else f"is no date as the others are: {_short(entry)}"
             if error.advice:
-                problem = f"{_short(entry)} {error.advice}"
+                problem = f"has {_short(entry)}, which {error.advice}"
             raise self.fault(problem, error.row, column) from None
 
     def counts(self, column: int) -> NDArray[np.int64] | None:

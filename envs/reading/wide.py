@@ -53,12 +53,12 @@ def period_columns(table: Table) -> tuple[list[int], Axis] | None:
         j for j, title in enumerate(titles) if title and as_counts([title]) is not None
     ]
     counts = as_counts([titles[j] for j in places]) if len(places) > 1 else None
-    others = [j for j in range(len(titles)) if j not in places]
+    others = [j for j in range(len(titles)) if j not in places and not is_row_number(table, j)]
     if counts is None or np.any(np.diff(counts) != 1):
         return None
     if any(table.kind(j) == "dates" for j in others):
         return None  # the columns are those of items
-    if not others and titles[0].isdigit():
+    if not others and titles[places[0]].isdigit():
         return None  # names that pandas gave
     return places, counts
 
@@ -145,8 +145,6 @@ def read_wide(table: Table) -> Records:
     if len(set(items)) < len(items):
         repeated = next(item for item in items if items.count(item) > 1)
         raise table.fault(f"several columns have the name {repeated!r}")
-    if len(values) == 0:
-        raise table.fault("the series is empty")
     return arranged(table, values, items, periods, lambda message, row: table.fault(message, row, date))
 
 
@@ -206,6 +204,12 @@ def _item_columns(table: Table, others: list[int]) -> list[int]:
     for column in others:
         if table.kind(column) == "text":
             entry = next(text for text in table.texts(column) if text)
+            if is_time(table.title(column)):
+                raise table.fault(
+                    f"holds no dates in a usual notation, but {entry[:30]!r}; give date= and date_format=, "
+                    "such as date_format='%d.%m.%y'",
+                    column=column,
+                )
             raise table.fault(
                 f"holds text such as {entry[:30]!r}; name the columns of demand by value=, or, if there is a "
                 "row per period and item, give layout='long' and item=",

@@ -215,9 +215,9 @@ def test_encodings(encoding, tmp_path):
         (
             "date,sales\n2024-01-02,5\n2024-01-01,6\n",
             {},
-            r"2024-01-01 comes after 2024-01-02; sort=True sorts \(line 3",
+            r"has 2024-01-01 after 2024-01-02; sort=True sorts \(line 3",
         ),
-        ("date,sales\n2024-01-01,5\n2024-01-01,6\n", {}, r"2024-01-01 is there twice \(line 3"),
+        ("date,sales\n2024-01-01,5\n2024-01-01,6\n", {}, r"has 2024-01-01 a second time \(line 3"),
         (
             "date,sales\n01/02/2024,5\n01/03/2024,6\n",
             {},
@@ -257,10 +257,10 @@ def test_encodings(encoding, tmp_path):
         ),
         ("year,jan,feb\n2023,5,6\n2024,7,8\n", {}, "column 'year' holds times, and so do the names"),
         ("item,2024-01-01,2024-01-03,2024-01-04\nA,5,6,7\n", {}, "2024-01-02 is missing"),
-        ("item,2024-01-02,2024-01-01\nA,5,6\n", {}, "column '2024-01-01' 2024-01-01 comes after"),
+        ("item,2024-01-02,2024-01-01\nA,5,6\n", {}, "column '2024-01-01' has 2024-01-01 after"),
         ("item,2024-01-01,2024-01-02\nA,5,6\nA,7,8\n", {}, "names item 'A' a second time"),
-        (LONG.replace("2024-01-02,B", "2024-01-03,B"), {}, r"2024-01-03 is there twice for item 'B'"),
-        (LONG.replace("2024-01-02,B,400\n", ""), {}, r"2024-01-02 of item 'B' is missing; fill=0"),
+        (LONG.replace("2024-01-02,B", "2024-01-03,B"), {}, r"has 2024-01-03 a second time for item 'B'"),
+        (LONG.replace("2024-01-02,B,400\n", ""), {}, r"2024-01-02 of item 'B' is missing at freq='D'; fill=0"),
         (
             LONG,
             {"value": "sale"},
@@ -382,6 +382,50 @@ def test_an_environment_takes_only_what_leaves_no_doubt(demand, message):
         jumpgym.SetupCostEnv(demand=demand, horizon=2)
     with pytest.raises(ValueError, match="3 items in the records, 'a', 'b', 'c', must be as many"):
         jumpgym.demand.as_item_demand(read(pd.DataFrame(np.ones((3, 3)), columns=list("abc"))), 2, 2)
+
+
+def test_excel_sheets_and_totals(tmp_path):
+    path = tmp_path / "demand.xlsx"
+    table = FRAME.assign(Total=FRAME.sum(axis=1))
+    with pd.ExcelWriter(path) as book:
+        pd.concat([table, table.sum().to_frame("Total").T]).to_excel(
+            book, sheet_name="new", index_label="date"
+        )
+        FRAME.T.to_excel(book, sheet_name="old", index_label="item")
+    for sheet in ("new", "old"):
+        np.testing.assert_array_equal(read(path, sheet=sheet).values, PAIR)
+        assert read(path, sheet=sheet).dates.equals(DAYS[:3])
+    with pytest.raises(ValueError, match="it has several sheets; give sheet=, one of 'new', 'old'"):
+        read(path)
+
+
+def test_levels_of_an_index_are_columns(tmp_path):
+    table = pd.DataFrame({"item": list("AAABBB"), "t": [0, 1, 2] * 2, "sales": PAIR.T.ravel()})
+    indexed = table.set_index(["item", "t"])
+    for source in (indexed, indexed.sales, table.set_index(["t", "item"])):
+        records = read(source)
+        np.testing.assert_array_equal(records.values, PAIR)
+        assert (records.items, records.dates) == (("A", "B"), None)
+    path = file(tmp_path, indexed.to_csv())
+    with pytest.raises(ValueError, match="layout='long' and item="):
+        read(path)
+    np.testing.assert_array_equal(read(path, item="item", date="t", value="sales").values, PAIR)
+    np.testing.assert_array_equal(read(table[["item", "sales"]], item="item").values, PAIR)
+    with pytest.raises(ValueError, match="item 'B' has 2 rows and 'A' has 3; give date="):
+        read(table[["item", "sales"]][:5], item="item")
+
+
+def test_what_pandas_writes_is_read_again(tmp_path):
+    for source in (
+        FRAME,
+        FRAME["A"],
+        FRAME["A"].rename(None),
+        pd.DataFrame(PAIR),
+        FRAME.reset_index(drop=True),
+    ):
+        records = read(file(tmp_path, source.to_csv()))
+        np.testing.assert_array_equal(records.values, PAIR[:, : records.values.shape[1]])
+        assert records.values.shape[1] == (2 if source.ndim == 2 else 1)
 
 
 def test_a_damaged_archive_is_refused(tmp_path):
