@@ -84,13 +84,13 @@ def _from_frame(
     )
 
 
-def _excel_rows(path: Path, sheet: str | int | None) -> tuple[list[list[Any]], list[int]]:
+def _excel_rows(path: Path, sheet: str | None) -> tuple[list[list[Any]], list[int]]:
     with pd.ExcelFile(path) as book:
         if sheet is None and len(book.sheet_names) > 1:
             raise ValueError(f"it has several sheets; give sheet=, one of {shortened(book.sheet_names)}")
         if sheet is not None and sheet not in book.sheet_names:
             raise ValueError(f"sheet={sheet!r} must be one of {shortened(book.sheet_names)}")
-        cells = book.parse(sheet or 0, header=None, dtype=object, na_filter=False)
+        cells = pd.read_excel(book, sheet_name=sheet or 0, header=None, dtype=object, na_filter=False)
     rows = [["" if is_missing(cell) else cell for cell in row] for row in cells.to_numpy()]
     full = [j for j in range(cells.shape[1]) if any(row[j] != "" for row in rows)]
     lines = [i for i, row in enumerate(rows) if any(cell != "" for cell in row)]

@@ -39,7 +39,7 @@ def read(
     header: bool | None = None,
     encoding: str | None = None,
     date_format: str | None = None,
-    sheet: str | int | None = None,
+    sheet: str | None = None,
     low: float = 0.0,
 ) -> Records:
     """Read recorded demand; what leaves doubt is refused, with what to say.

@@ -43,7 +43,7 @@ class Options:
     header: bool | None = None
     encoding: str | None = None
     date_format: str | None = None
-    sheet: str | int | None = None
+    sheet: str | None = None
     low: float = 0.0
 
     @property

@@ -218,7 +218,8 @@ def _item_columns(table: Table, others: list[int]) -> list[int]:
     titles = [table.title(j) for j in others]
     if not others:
         raise table.fault("no column holds numbers")
-    ask = f"{shortened(titles)}: which hold demand? Give value=, such as value={titles[-1]!r}"
+    likely = next((title for title in titles if not is_no_demand(title)), titles[-1])
+    ask = f"{shortened(titles)}: which hold demand? Give value=, such as value={likely!r}"
     if len(others) == 1:
         if is_no_demand(titles[0]):
             raise table.fault(f"column {ask}")

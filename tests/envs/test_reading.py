@@ -260,7 +260,11 @@ def test_encodings(encoding, tmp_path):
         ("item,2024-01-02,2024-01-01\nA,5,6\n", {}, "column '2024-01-01' has 2024-01-01 after"),
         ("item,2024-01-01,2024-01-02\nA,5,6\nA,7,8\n", {}, "names item 'A' a second time"),
         (LONG.replace("2024-01-02,B", "2024-01-03,B"), {}, r"has 2024-01-03 a second time for item 'B'"),
-        (LONG.replace("2024-01-02,B,400\n", ""), {}, r"2024-01-02 of item 'B' is missing at freq='D'; fill=0"),
+        (
+            LONG.replace("2024-01-02,B,400\n", ""),
+            {},
+            r"2024-01-02 of item 'B' is missing at freq='D'; fill=0",
+        ),
         (
             LONG,
             {"value": "sale"},
