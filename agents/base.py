@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
+import io
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +29,10 @@ from .settings import AgentSettings
 from .training import checkpoint
 from .training.callbacks import Callbacks
 from .training.clock import CpuClock
-from .training.device import one_thread, usable_device
+from .training.copies import Copies
+from .training.device import one_thread, single_precision, usable_device
 from .training.engines import ENGINES, chosen_engine, first_key, usable_engine
-from .training.logger import Logger, ProgressBar
+from .training.logger import Logger, ProgressBar, run_folder
 from .training.schedules import cosine
 from .training.training_state import restore_tensors, signature, training_tensors
 
@@ -54,7 +56,7 @@ class Agent(ABC):
 
     Args:
         env: environment id, environment or problem.
-        device: torch device of the networks and the simulation.
+        device: torch device of the networks and the simulation; "auto" for a GPU if there is one.
         engine: what runs the iterations of training. "torch" runs them eagerly; "jax" compiles them, which
             takes seconds before the first iteration and makes each of them several times faster; "auto"
             takes "jax" where JAX is installed, the device is the CPU and ``uncompiled`` does not object.
@@ -90,8 +92,10 @@ class Agent(ABC):
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls) -> None:
-        """Make ``help()`` show the settings and their defaults as the arguments of the class."""
+        """Make ``help()`` show the settings as arguments of the class, which is made in single precision."""
         super().__init_subclass__()
+        if "__init__" in vars(cls):
+            cls.__init__ = single_precision()(cls.__init__)  # type: ignore[method-assign]
         _, *common, _ = inspect.signature(Agent.__init__).parameters.values()
         cls.__signature__ = inspect.Signature([*common, *inspect.signature(cls.Settings).parameters.values()])
 
@@ -243,11 +247,13 @@ class Agent(ABC):
         self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
         self.logger.record("rollout/cost", arrays.number(costs.sum(-1).mean()) * periods)
 
+    @single_precision()
     def learn(
         self,
         total_timesteps: int | None = None,
         callback: Any = None,
         log_interval: int = 10,
+        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
         cpu_seconds: float | None = None,
@@ -258,8 +264,12 @@ class Agent(ABC):
         Args:
             total_timesteps: number of transitions to simulate, as in SB3.
             callback: a function of the agent that returns False to stop the training; an SB3 callback, whose
-                ``on_step`` is called as often, so that its frequencies count these calls; or a list of these.
-            log_interval: number of iterations between two writes to TensorBoard.
+                ``on_step`` is called as often, so that its frequencies count these calls; a function of SB3's
+                ``locals`` and ``globals``, for which see ``Callbacks``; or a list of these.
+            log_interval: number of iterations between two writes to TensorBoard, and two reports if
+                ``verbose``.
+            tb_log_name: subfolder of ``tensorboard_log`` for this training; a number is added, as in SB3.
+                None to write into ``tensorboard_log`` itself.
             reset_num_timesteps: if False, continue the last training and its schedules; ``total_timesteps``
                 and ``cpu_seconds`` are then added to what has been spent.
             progress_bar: whether to show a progress bar.
@@ -293,11 +303,22 @@ class Agent(ABC):
             total = None if total is None else total + self.num_timesteps
             budget = None if budget is None else budget + self.clock.elapsed
         callbacks = Callbacks(self, callback)
-        self.logger = Logger(self.settings.tensorboard_log)
+        log = self.settings.tensorboard_log
+        folder = None if log is None else run_folder(log, tb_log_name, new=reset_num_timesteps)
+        self.logger = Logger(folder, self.settings.verbose)
         bar = ProgressBar(progress_bar, type(self).__name__)
         self.progress = self._progress(total, budget)
         try:
-            callbacks.start(total)
+            callbacks.start(
+                {
+                    "total_timesteps": sys.maxsize if total is None else total,
+                    "callback": callback,
+                    "log_interval": log_interval,
+                    "tb_log_name": tb_log_name,
+                    "reset_num_timesteps": reset_num_timesteps,
+                    "progress_bar": progress_bar,
+                }
+            )
             with one_thread(self.device):
                 advance = self._start_engine(bar)
                 every = gcd(log_interval, callback_interval) if callback is not None else log_interval
@@ -318,6 +339,7 @@ class Agent(ABC):
             self.logger.close()
         return self
 
+    @single_precision()
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
@@ -343,8 +365,12 @@ class Agent(ABC):
         decision = self.problem.carry_out_at(batch, regime.cpu().numpy(), quantity.cpu().numpy())
         return format_action(decision.regime, decision.quantity, array.ndim == 2, episode_start), state
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint from which the training can continue: weights and JSON, without pickle."""
+    def save(self, path: checkpoint.Target) -> None:
+        """Write a checkpoint from which the training can continue: weights and JSON, without pickle.
+
+        Args:
+            path: file to write; ``.zip`` and missing folders are added. Or an open binary file.
+        """
         stored = {
             "agent": type(self).__name__,
             "settings": asdict(self.settings),
@@ -358,13 +384,13 @@ class Agent(ABC):
             "engine": self._asked,
         }
         tensors = training_tensors(self.networks, self.optimizer, self.generator)
-        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        checkpoint.write(path, stored, {**arrays, "key": self.key})
+        contents = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        checkpoint.write(path, stored, {**contents, "key": self.key})
 
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        path: checkpoint.Target,
         env: Any,
         device: str | torch.device = "cpu",
         engine: str | None = None,
@@ -372,7 +398,7 @@ class Agent(ABC):
         """Return the agent of a checkpoint.
 
         Args:
-            path: file that ``save`` wrote.
+            path: file that ``save`` wrote, or an open binary file that holds it.
             env: environment id, environment or problem, with the same observations, action layout and horizon
                 as the one that the agent learnt. Its costs, demand and intervals may differ: the policy is
                 the one that was learnt, with its quantities projected on the intervals of ``env``.
@@ -384,7 +410,7 @@ class Agent(ABC):
             FileNotFoundError: if there is no such file.
             ValueError: if the file is damaged, holds another agent, or does not fit ``env``.
         """
-        stored, arrays = checkpoint.read(path)
+        stored, contents = checkpoint.read(path)
         problem, device = as_problem(env), usable_device(device)
         if stored.get("agent") != cls.__name__:
             raise ValueError(
@@ -396,17 +422,28 @@ class Agent(ABC):
             if engine is None:
                 engine = usable_engine(stored.get("engine", "auto"))
             agent = cls(env, device=device, engine=engine, **stored["settings"])
-            key = arrays.pop("key", None)
-            agent._restore(stored, {name: torch.from_numpy(array) for name, array in arrays.items()}, key)
+            key = contents.pop("key", None)
+            agent._restore(stored, {name: torch.from_numpy(array) for name, array in contents.items()}, key)
         except KeyError as error:
             raise ValueError(f"{path} is damaged: it has no {error}") from error
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit: {error}") from error
         return agent
 
-    def get_env(self) -> HindsightProblem:
-        """Return the problem; SB3's callbacks ask for it."""
-        return self.problem
+    def get_env(self) -> Copies:
+        """Return the copies of the problem that an iteration simulates; SB3's callbacks ask for them."""
+        return Copies(self.problem, self.periods * self.settings.batch_size)
+
+    def dump_logs(self) -> None:
+        """Write the latest values to TensorBoard, and print them if ``verbose``; SB3's callbacks ask."""
+        self.logger.dump(self.num_timesteps)
+
+    def __reduce__(self) -> Any:
+        # As a checkpoint, since parts of an agent do not pickle: generators, closures, compiled functions.
+        buffer = io.BytesIO()
+        self.save(buffer)
+        arguments = type(self), buffer.getvalue(), self.problem, self.device
+        return _unpickled, arguments, {"_environment": self._environment, "logger": self.logger}
 
     def get_vec_normalize_env(self) -> None:
         """Return None, since observations are normalised only inside the networks; SB3's callbacks ask."""
@@ -466,6 +503,11 @@ class Agent(ABC):
         steps = 0.0 if total is None else self.num_timesteps / total
         seconds = 0.0 if budget is None else self.clock.elapsed / budget
         return min(1.0, max(steps, seconds))
+
+
+def _unpickled(cls: type[Agent], data: bytes, problem: HindsightProblem, device: torch.device) -> Agent:
+    """Return the agent that ``Agent.__reduce__`` took apart."""
+    return cls.load(io.BytesIO(data), problem, device)
 
 
 def _name_of(env: Any) -> str:

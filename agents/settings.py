@@ -26,6 +26,7 @@ class AgentSettings:
             it takes effect: a limit that is too low hides rare, costly shortages from the agent, and one that
             is too high lets gradients explode. None for no limit.
         tensorboard_log: folder for TensorBoard logs. None for no logs.
+        verbose: 1 prints the latest values whenever they are written to TensorBoard, 0 prints nothing.
 
     Raises:
         ValueError, TypeError: if a setting is wrong; the message names it, its value and what is allowed.
@@ -38,12 +39,14 @@ class AgentSettings:
     max_grad_norm: float = 0.2
     state_gradient_limit: float | None = 400.0
     tensorboard_log: str | os.PathLike[str] | None = None
+    verbose: int = 0
 
     def __post_init__(self) -> None:
         self._check(checks.integer, "seed", low=0, high=2**63 - 1)
         self._check(checks.integer, "batch_size", low=2)
         self._check(checks.number, "learning_rate", "max_grad_norm", low=0)
         self._check(_widths, "hidden")
+        self._check(checks.integer, "verbose", low=0, high=2)
         self._check_unless_none(checks.number, "state_gradient_limit", low=0)
         self._check_unless_none(lambda _, path: os.fspath(path), "tensorboard_log")
 

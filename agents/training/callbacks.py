@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 class Callbacks:
-    """Functions of the agent and SB3 callbacks, called once an iteration.
+    """Functions and SB3 callbacks, called once an iteration.
+
+    SB3's callbacks see an iteration as one step of ``agent.get_env().num_envs`` copies of the environment.
+    Their ``locals`` hold the arguments of ``learn``; ``self``, the agent; ``dones``, which is True for as
+    many copies as episodes have ended; and ``infos``, an empty dict for each copy.
 
     Args:
-        agent: what they are called with.
-        callback: a function or an SB3 callback, a list of these, or None.
+        agent: the agent that is trained.
+        callback: a function of the agent, a function of SB3's ``locals`` and ``globals``, an SB3 callback, a
+            list of these, or None.
 
     Raises:
         TypeError: for anything else.
@@ -20,25 +28,72 @@ class Callbacks:
     def __init__(self, agent: Any, callback: Any) -> None:
         items = callback if isinstance(callback, (list, tuple)) else [] if callback is None else [callback]
         self._agent = agent
+        self._locals: dict[str, Any] = {}
+        self._globals: dict[str, Any] = {}
         self._sb3 = [item for item in items if hasattr(item, "init_callback")]
-        self._functions: list[Callable[[Any], bool | None]] = [i for i in items if i not in self._sb3]
-        for item in self._functions:
-            if not callable(item):
-                raise TypeError(f"callback={item!r} must be a function of the agent or an SB3 callback")
+        self._functions: list[Callable[[], bool | None]] = [
+            self._without_arguments(item) for item in items if item not in self._sb3
+        ]
 
-    def start(self, total_timesteps: int | None) -> None:
-        """Tell SB3's callbacks that training starts."""
+    def start(self, arguments: dict[str, Any]) -> None:
+        """Tell SB3's callbacks that training starts.
+
+        Args:
+            arguments: those of ``learn``, by name.
+        """
+        copies = self._agent.get_env().num_envs
+        self._counted = self._agent.num_timesteps
+        self._locals |= {
+            **arguments,
+            "self": self._agent,
+            "dones": np.zeros(copies, dtype=np.bool_),
+            "infos": [{}] * copies,
+        }
         for item in self._sb3:
             item.init_callback(self._agent)
-            item.on_training_start({"total_timesteps": total_timesteps}, {})
+            item.on_training_start(self._locals, self._globals)
+            item.on_rollout_start()
 
     def on_step(self) -> bool:
         """False if any callback asks to stop."""
-        answers = [function(self._agent) for function in self._functions]
-        answers += [callback.on_step() for callback in self._sb3]
-        return all(answer is not False for answer in answers)
+        self._locals["dones"][:] = np.arange(len(self._locals["dones"])) < self._episodes_ended()
+        answers = [function() for function in self._functions]
+        for item in self._sb3:
+            item.update_locals(self._locals)
+            answers.append(item.on_step())
+        going = all(answer is not False for answer in answers)
+        for item in self._sb3:
+            item.on_rollout_end()
+            if going and self._agent.progress < 1:
+                item.on_rollout_start()
+        return going
 
     def close(self) -> None:
         """Tell SB3's callbacks that training is over."""
         for callback in self._sb3:
             callback.on_training_end()
+
+    def _without_arguments(self, function: Any) -> Callable[[], bool | None]:
+        """A function of the agent, or of SB3's two dicts if it takes no fewer than two arguments."""
+        if not callable(function):
+            raise TypeError(f"callback={function!r} must be a function of the agent or an SB3 callback")
+        if _takes(function, 2) and not _takes(function, 1):
+            return lambda: function(self._locals, self._globals)
+        return lambda: function(self._agent)
+
+    def _episodes_ended(self) -> int:
+        """Number of episodes that ended since the last call; an infinite horizon has no end."""
+        before, self._counted = self._counted, self._agent.num_timesteps
+        horizon = self._agent.problem.horizon
+        return 0 if horizon is None else self._counted // horizon - before // horizon
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many positional arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    except ValueError:  # built-in functions may have no signature
+        return count == 1
+    return True

@@ -10,7 +10,7 @@ import os
 import uuid
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +23,26 @@ LARGEST_SETTINGS = 2**26
 """Most of these that are settings."""
 
 
+class _SavedBySB3(Exception):
+    """The file is a model of Stable-Baselines3."""
+
+
+Target: TypeAlias = str | os.PathLike[str] | IO[bytes]
+"""A path, or a binary file that is open, such as ``io.BytesIO()``."""
+
+
 def with_suffix(path: str | os.PathLike[str]) -> Path:
     """``path``, ending in ``.zip``."""
     path = Path(path)
     return path if path.suffix == ".zip" else path.with_name(path.name + ".zip")
 
 
-def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Path:
+def write(path: Target, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
     """Write a checkpoint atomically: a reader sees the old file or the new one, whole.
 
     Args:
-        path: file to write; ``.zip`` is added where it is missing.
+        path: file to write; ``.zip`` is added where it is missing, and so are its folders. Or an open binary
+            file, which is left open.
         settings: what JSON can hold.
         arrays: by name; numbers only.
 
@@ -41,32 +50,41 @@ def write(path: str | os.PathLike[str], settings: dict[str, Any], arrays: dict[s
         OSError: naming the path, if it cannot be written; what was there before is left whole.
         ValueError: if the arrays take more than ``LARGEST`` bytes.
     """
-    path = with_suffix(path)
+    name = with_suffix(path) if isinstance(path, (str, os.PathLike)) else "checkpoint"
     size = sum(np.asarray(array).nbytes for array in arrays.values())
     if size > LARGEST - LARGEST_SETTINGS:
         raise ValueError(
-            f"{path}: arrays of {size:,} bytes must have at most {LARGEST - LARGEST_SETTINGS:,}: use fewer "
+            f"{name}: arrays of {size:,} bytes must have at most {LARGEST - LARGEST_SETTINGS:,}: use fewer "
             "weights, or a smaller buffer of experience"
         )
+    if not isinstance(path, (str, os.PathLike)):
+        _pack(path, settings, arrays)
+        return
+    path = with_suffix(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(SETTINGS, json.dumps({"format": FORMAT, **settings}, indent=1))
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-                archive.writestr(f"{name}.npy", buffer.getvalue())
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        _pack(partial, settings, arrays)
         os.replace(partial, path)
     except OSError as error:
-        # The folder may be missing, which is no reason to name the partial file in it.
+        # The error of the system would name the partial file.
         raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror}", str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-    return path
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _pack(file: Path | IO[bytes], settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(SETTINGS, json.dumps({"format": FORMAT, **settings}, indent=1))
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            archive.writestr(f"{name}.npy", buffer.getvalue())
+
+
+def read(path: Target) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Settings and arrays of a checkpoint; nothing in it is executed.
 
     Raises:
@@ -82,23 +100,39 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     return _read(path, with_arrays=False)[0]
 
 
-def _read(path: str | os.PathLike[str], with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read(path: Target, with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    if not isinstance(path, (str, os.PathLike)):
+        return _parse_named(path, "the open file", with_arrays)
     path = Path(path)
     if not path.exists():
         path = with_suffix(path)
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}")
     with path.open("rb") as file:
-        try:
-            return _parse(file, with_arrays)
-        except Exception as error:  # damaged files bring out a dozen types of error in zip and array parsers
-            reason = str(error) or type(error).__name__
-            raise ValueError(f"{path} is damaged or not a jumpgym checkpoint: {reason}") from error
+        return _parse_named(file, str(path), with_arrays)
+
+
+def _parse_named(
+    file: IO[bytes], name: str, with_arrays: bool
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    try:
+        return _parse(file, with_arrays)
+    except _SavedBySB3:
+        raise ValueError(
+            f"{name} was saved by Stable-Baselines3's model.save, whose files can run code when they are "
+            "loaded; if you trust it, load it with the model's class, such as PPO.load, and pass the model "
+            "to jumpgym.baselines.evaluate"
+        ) from None
+    except Exception as error:  # damaged files bring out a dozen types of error in zip and array parsers
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{name} is damaged or not a jumpgym checkpoint: {reason}") from error
 
 
 def _parse(file: IO[bytes], with_arrays: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
+        if SETTINGS not in names and "policy.pth" in names:
+            raise _SavedBySB3
         if SETTINGS not in names:
             raise ValueError(f"it has no {SETTINGS}")
         _check_size("unpacked it", sum(entry.file_size for entry in archive.infolist()), LARGEST)

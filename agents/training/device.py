@@ -9,6 +9,20 @@ import torch
 
 
 @contextmanager
+def single_precision() -> Iterator[None]:
+    """A context in which new tensors are float32, whatever ``torch.set_default_dtype`` says.
+
+    Networks, noise and observations are float32 alike.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def one_thread(device: torch.device) -> Iterator[None]:
     """A context in which PyTorch uses one thread on the CPU; other devices are left alone.
 
@@ -28,7 +42,9 @@ def one_thread(device: torch.device) -> Iterator[None]:
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """The device, if PyTorch can use it on this machine; else ValueError."""
+    """The device, if PyTorch can use it on this machine; else ValueError. "auto" is a GPU if there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         usable = torch.device(device)
         torch.empty(0, device=usable)

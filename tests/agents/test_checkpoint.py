@@ -259,7 +259,7 @@ def test_a_checkpoint_of_stable_baselines_is_refused_and_not_run(tmp_path):
     model, marker = sb3.PPO("MlpPolicy", gym.make("CartPole-v1"), device="cpu"), tmp_path / "executed"
     model.payload = Payload(marker)  # SB3 writes what JSON cannot hold with cloudpickle
     model.save(tmp_path / "ppo.zip")
-    with pytest.raises(ValueError, match=r"ppo\.zip is damaged or not a jumpgym checkpoint: it has no"):
+    with pytest.raises(ValueError, match=r"ppo\.zip was saved by Stable-Baselines3's model\.save.*PPO\.load"):
         MixedGradient.load(tmp_path / "ppo.zip", PROBLEM)
     with zipfile.ZipFile(tmp_path / "ppo.zip") as archive:
         data = archive.read("data")
@@ -490,16 +490,26 @@ def test_mistakes_of_the_caller_are_not_blamed_on_the_file(saved, tmp_path):
         MixedGradient.load(saved, PROBLEM, device="warp")
 
 
-def test_a_folder_that_is_missing_or_no_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cannot write the checkpoint.*missing/agent\.zip"):
-        new().save(tmp_path / "missing" / "agent.zip")
+def test_a_folder_that_is_missing_is_made_and_what_is_no_folder_is_named(tmp_path):
+    new().save(tmp_path / "missing" / "too" / "agent.zip")
+    MixedGradient.load(tmp_path / "missing" / "too" / "agent", PROBLEM)
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"file/agent\.zip"):
         new().save(tmp_path / "file" / "agent.zip")
     (tmp_path / "folder.zip").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.zip"):
         new().save(tmp_path / "folder.zip")
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.zip"}
+    assert {path.name for path in tmp_path.iterdir()} == {"missing", "file", "folder.zip"}
+
+
+def test_an_agent_is_saved_into_an_open_file_and_loaded_from_it(saved):
+    buffer = io.BytesIO()
+    agent = MixedGradient.load(saved, PROBLEM)
+    agent.save(buffer)
+    loaded = MixedGradient.load(buffer, PROBLEM)
+    assert loaded.predict([3, 4], deterministic=True) == agent.predict([3, 4], deterministic=True)
+    with pytest.raises(ValueError, match="the open file is damaged or not a jumpgym checkpoint"):
+        MixedGradient.load(io.BytesIO(buffer.getvalue()[:99]), PROBLEM)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
