@@ -12,7 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
-from jumpgym.adapters.env import NOISE_OPTION, check_options, draw_noise, observation_box
+from jumpgym.adapters.env import draw_noise, observation_box
+from jumpgym.adapters.options import NOISE_OPTION, check_options
 from jumpgym.agents.networks.features import Features
 
 
@@ -62,7 +63,7 @@ class ProblemVecEnv(VecEnv):
             self._rng = np.random.default_rng(np.random.SeedSequence(self._seeds[0], spawn_key=(1,)))
         problem, copies = self.problem, self.num_envs
         self._state = problem.initial_state(self._rng.random((copies, *problem.start_shape)))
-        traces = [o[NOISE_OPTION] for o in self._options if NOISE_OPTION in check_options(o)]
+        traces = [o[NOISE_OPTION] for o in self._options if NOISE_OPTION in check_options(o, (NOISE_OPTION,))]
         if traces:
             if len(traces) < copies:
                 raise ValueError(f"option {NOISE_OPTION!r} must be given for all {copies} copies or none")

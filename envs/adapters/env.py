@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any
@@ -9,33 +10,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from .. import checks
 from ..layout import ActionLayout
 from ..problem import CarriedOut, HindsightProblem
+from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem
 from .rendering import Trajectory, draw
 from .views import Decision, make_view
 
-NOISE_OPTION = "noise"
-
 _total = np.add.reduce  # faster than ``sum`` for few numbers
-
-
-def check_options(
-    options: Mapping[str, Any] | None, allowed: tuple[str, ...] = (NOISE_OPTION,)
-) -> Mapping[str, Any]:
-    """The options of ``reset``; an unknown key is refused, and what is no dict."""
-    if not isinstance(options, (Mapping, NoneType)):
-        raise TypeError(
-            f"reset: options={options!r} must be a dict, such as {{{allowed[0]!r}: trace}}, or None"
-        )
-    for key in options or {}:
-        if key not in allowed:
-            raise ValueError(f"reset: unknown option {key!r}; allowed are {', '.join(map(repr, allowed))}")
-    return options or {}
 
 
 def observation_box(problem: HindsightProblem) -> spaces.Box[np.float32]:
@@ -114,6 +101,12 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012 (declared by gym.Env)
     make_problem: Callable[..., HindsightProblem]
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        # skrl recognises an environment by the direct bases of its class.
+        if gym.Env not in cls.__bases__:
+            cls.__bases__ = (*cls.__bases__, gym.Env)
+
     def __init__(
         self,
         config: Mapping[str, Any] | None = None,
@@ -139,9 +132,28 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self._single = self._pairs and len(layout.gates) == len(layout.quantity_gate) == 1
         self._low, self._high = layout.low.tolist(), layout.high.tolist()
         self._one_hot, self._indices = np.eye(layout.gates[0]), np.arange(layout.gates[0])
+        self._spec: EnvSpec | None = None
         self._state: Any = None
+        self._start: Any = None
         self._period = 0
         self._trajectory = Trajectory()
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """What ``gym.make`` made the environment from; its ``max_episode_steps`` is the horizon.
+
+        So ``TimeAwareObservation`` and others know how long episodes are. The end of the horizon is
+        ``terminated`` all the same; where an environment is made again from a specification, Gymnasium adds
+        its ``TimeLimit``, and the last step is both terminated and truncated.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        horizon = self.problem.horizon
+        if spec is not None and spec.max_episode_steps is None and horizon is not None:
+            spec = dataclasses.replace(spec, max_episode_steps=horizon)
+        self._spec = spec
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -151,21 +163,26 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         Args:
             seed: seeds ``np_random``.
             options: ``{"noise": trace}`` replays a trace of shape (horizon, *noise_shape); of a stationary
-                problem one of any length, after which noise is drawn again.
+                problem one of any length, after which noise is drawn again. ``{"initial_state": state}``
+                begins in a state, an observation of shape (n,); ``initial_state`` of an episode replays it.
 
         Raises:
             ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
         """
-        problem, trace = self.problem, None
-        checked = check_options(options)
+        problem, trace, start = self.problem, None, None
+        checked = check_options(options, (NOISE_OPTION, STATE_OPTION))
         if NOISE_OPTION in checked:
             trace = problem.check_noise(checked[NOISE_OPTION])
             if trace.ndim != 1 + len(problem.noise_shape):
                 expected = (len(trace) if problem.horizon is None else problem.horizon, *problem.noise_shape)
                 raise ValueError(f"noise of shape {trace.shape} must have shape {expected}")
+        if STATE_OPTION in checked:
+            start = problem.state_at(check_initial_state(problem, checked[STATE_OPTION]))
         super().reset(seed=seed)
-        self._state = problem.initial_state(np.asarray(self.np_random.random(problem.start_shape)))
+        # Both are drawn in any case, so that later episodes do not depend on the options.
+        initial = problem.initial_state(np.asarray(self.np_random.random(problem.start_shape)))
         drawn = draw_noise(problem, self.np_random)
+        self._state = self._start = initial if start is None else start
         self._noise = drawn if trace is None else trace
         self._place = 0
         self._period = 0
@@ -213,6 +230,20 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         if self._state is None:
             raise ResetNeeded("the environment has no state before reset()")
         return self.problem.observe(self._state).astype(np.float32)
+
+    @property
+    def initial_state(self) -> NDArray[np.float64]:
+        """The state in which the episode began, (n,): its first observation, but in float64.
+
+        ``reset(options={"initial_state": state, "noise": trace})`` replays an episode exactly.
+
+        Raises:
+            ResetNeeded: before the first reset.
+        """
+        if self._state is None:
+            raise ResetNeeded("the environment has no state before reset()")
+        observed: NDArray[np.float64] = self.problem.observe(self._start)
+        return observed
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """Regimes (m, G) and quantities (m, n) of a batch of actions; see ``ActionView.decode``."""

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from .. import checks
 from ..problem import HindsightProblem
+from .copies import Copies
 from .env import (
     BLOCK,
-    NOISE_OPTION,
     HybridEnv,
-    check_options,
     check_render_mode,
-    draw_noise,
     observation_box,
     without_single_axes,
 )
+from .infos import final_infos, where, with_masks
+from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem
 from .rendering import Trajectory, draw
+from .streams import seeded
 from .views import Decision, make_view
 
 MASK_OPTION = "reset_mask"
@@ -35,7 +36,7 @@ Step = tuple[
 ]  # observations, rewards, terminations, truncations, infos
 
 
-class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
+class HybridVectorEnv(Copies):
     """``num_envs`` copies of a hindsight problem, stepped together by array operations.
 
     Actions are pairs of regimes (num_envs,), with several gates (num_envs, G), and quantities (num_envs, n),
@@ -96,7 +97,9 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._rows = np.arange(self.num_envs)
+        self._streams: list[np.random.Generator] | None = None  # of each copy, if they were seeded one by one
         self._state: Any = None
+        self._start: Any = None  # in which the episodes began
         self._noise: NDArray[np.float64]  # (periods, num_envs, *noise_shape)
         self._place: NDArray[np.int64]  # of each copy in its noise
         self._period: NDArray[np.int64]
@@ -104,20 +107,23 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self._trajectories: list[Trajectory]
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Draw the initial states and the noise of whole episodes.
 
         Args:
-            seed: seeds ``np_random``, from which all copies draw.
+            seed: a number seeds ``np_random``, from which all copies draw; with one copy that is as in the
+                single environment. A list with a seed for each copy, or None for one that goes on, gives each
+                copy random numbers of its own: those of a single environment with that seed. It is slower.
             options: ``{"noise": traces}`` replays traces of shape (num_envs, horizon, *noise_shape); of a
                 stationary problem they may have any length, after which noise is drawn again;
+                ``{"initial_state": states}`` begins in states (num_envs, n), see ``HybridEnv.reset``;
                 ``{"reset_mask": mask}`` resets only the copies where the boolean array (num_envs,) is True.
 
         Raises:
             ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
         """
-        checked = check_options(options, (NOISE_OPTION, MASK_OPTION))
+        checked = check_options(options, (NOISE_OPTION, STATE_OPTION, MASK_OPTION))
         mask = self._check_mask(checked[MASK_OPTION]) if MASK_OPTION in checked else None
         noise = None
         if NOISE_OPTION in checked:
@@ -127,9 +133,36 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             expected = (self.num_envs, periods, *self.problem.noise_shape)
             if noise.shape != expected:
                 raise ValueError(f"noise of shape {noise.shape} must have shape {expected}")
-        super().reset(seed=seed)
-        self._restart(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, noise)
+        state = None
+        if STATE_OPTION in checked:
+            state = check_initial_state(self.problem, checked[STATE_OPTION], self.num_envs)
+        mask = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
+        self._seed(seed, mask)
+        self._restart(mask, noise, state)
         return self._observe(), {}
+
+    def _seed(self, seed: int | Sequence[int | None] | None, mask: NDArray[np.bool_]) -> None:
+        """Seed the batch, or with a list each copy of the mask."""
+        if checks.is_vector(seed):
+            streams = self._streams or self.np_random.spawn(self.num_envs)
+            self._streams = seeded(streams, seed, mask)
+        elif seed is not None:
+            super().reset(seed=cast(int, seed))
+            self._streams = None
+
+    def _uniforms(self, rows: NDArray[np.int64], *shape: int) -> NDArray[np.float64]:
+        """Uniforms (len(rows), *shape) for the copies of these rows."""
+        if self._streams is None:
+            return self.np_random.random((len(rows), *shape))
+        return np.stack([self._streams[row].random(shape) for row in rows])
+
+    def _draw_noise(self, rows: NDArray[np.int64], periods: int) -> NDArray[np.float64]:
+        """Noise (len(rows), periods, *noise_shape): of the whole horizon, if there is one."""
+        problem = self.problem
+        drawn: NDArray[np.float64] = problem.noise(
+            self._uniforms(rows, problem.horizon or periods, *problem.noise_shape)
+        )
+        return drawn
 
     def step(self, actions: Any) -> Step:
         """Simulate one period of every copy.
@@ -172,15 +205,15 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
             self._restart(over)
             cost[over] = 0.0
-            told = _where(stepped, told)
+            told = where(stepped, told)
 
         terminations = self._period >= (problem.horizon or math.inf)
         truncations = self._period >= self._limit
         self._over = terminations | truncations
-        infos = _with_masks(told, stepped)
+        infos = with_masks(told, stepped)
         observations = self._observe()
         if self._autoreset is AutoresetMode.SAME_STEP and self._over.any():
-            infos = self._final(observations, infos, self._over)
+            infos = final_infos(observations, infos, self._over)
             self._restart(self._over)
             observations = self._observe()
         return observations, -cost, terminations, truncations, infos
@@ -194,23 +227,48 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             for row in range(self.num_envs)
         )
 
+    @property
+    def initial_state(self) -> NDArray[np.float64]:
+        """The states in which the episodes began, (num_envs, n), see ``HybridEnv.initial_state``."""
+        if self._state is None:
+            raise ResetNeeded("the environments have no state before reset()")
+        observed: NDArray[np.float64] = self.problem.observe(self._start)
+        return observed
+
     def decode(self, observation: Any, action: Any) -> Decision:
         """Regimes (m, G) and quantities (m, n) of a batch of actions; see ``ActionView.decode``."""
         return self._view.decode(observation, action)
 
-    def _restart(self, mask: NDArray[np.bool_], noise: NDArray[np.float64] | None = None) -> None:
-        """Begin an episode in the copies of the mask, with noise (num_envs, horizon) if it is given."""
-        problem, count = self.problem, int(mask.sum())
-        start = problem.initial_state(self.np_random.random((count, *problem.start_shape)))
-        periods = BLOCK if count == self.num_envs else len(self._noise)
-        drawn = draw_noise(problem, self.np_random, count, periods=periods) if noise is None else noise[mask]
+    def _restart(
+        self,
+        mask: NDArray[np.bool_],
+        noise: NDArray[np.float64] | None = None,
+        state: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Begin an episode in the copies of the mask.
+
+        Args:
+            mask: of the copies, (num_envs,).
+            noise: of all copies, (num_envs, horizon, *noise_shape), if it is not to be drawn.
+            state: the initial states of all copies, (num_envs, n), if they are not to be drawn.
+        """
+        problem, count, rows = self.problem, int(mask.sum()), np.flatnonzero(mask)
+        start = problem.initial_state(self._uniforms(rows, *problem.start_shape))
+        if state is not None:
+            start = problem.state_at(state[mask])
+        if noise is None or self._streams:  # a single environment draws in any case
+            drawn = self._draw_noise(rows, BLOCK if count == self.num_envs else len(self._noise))
+        if noise is not None:
+            drawn = noise[mask]
         if count == self.num_envs:
-            self._state, self._noise = start, np.ascontiguousarray(np.moveaxis(drawn, 0, 1))
+            self._state = self._start = start
+            self._noise = np.ascontiguousarray(np.moveaxis(drawn, 0, 1))
             self._period, self._over = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
             self._place = np.zeros(count, dtype=np.int64)
         else:
-            self._state = type(start)(
-                *(_replaced(*fields, mask) for fields in zip(self._state, start, strict=True))
+            self._state, self._start = (
+                type(start)(*(_replaced(*fields, mask) for fields in zip(old, start, strict=True)))
+                for old in (self._state, self._start)
             )
             self._noise[:, mask] = np.moveaxis(drawn, 0, 1)
             self._period, self._over = np.where(mask, 0, self._period), self._over & ~mask
@@ -223,29 +281,13 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         """Draw new noise for the copies of a stationary problem that have used up theirs."""
         spent = self._place >= len(self._noise)
         if spent.any():
-            drawn = draw_noise(self.problem, self.np_random, int(spent.sum()), periods=len(self._noise))
+            drawn = self._draw_noise(np.flatnonzero(spent), len(self._noise))
             self._noise[:, spent] = np.moveaxis(drawn, 0, 1)
             self._place = np.where(spent, 0, self._place)
 
     @property
     def _flat_noise(self) -> NDArray[np.float64]:
         return self._noise.reshape(-1, *self.problem.noise_shape)
-
-    def _final(
-        self, observations: NDArray[np.float32], infos: dict[str, Any], over: NDArray[np.bool_]
-    ) -> dict[str, Any]:
-        """The infos of a step that ended the episodes ``over``, as Gymnasium's SAME_STEP wants them."""
-        final, going = _where(over, infos), _where(~over, infos)
-        rows = np.full(self.num_envs, None, dtype=object)
-        for row in np.flatnonzero(over):
-            rows[row] = observations[row]
-        return {
-            **_with_masks(going, ~over),
-            "final_obs": rows,
-            "_final_obs": over,
-            "final_info": _with_masks(final, over),
-            "_final_info": over.copy(),
-        }
 
     def _observe(self) -> NDArray[np.float32]:
         return self.problem.observe(self._state).astype(np.float32)
@@ -260,26 +302,6 @@ class HybridVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         if self._state is None and not mask.all():
             raise ResetNeeded("reset: the first reset must be of all environments, without reset_mask")
         return mask
-
-
-def _with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """``infos`` and beside each key its mask, as Gymnasium's vector environments give them."""
-    masked: dict[str, Any] = {}
-    for key, values in infos.items():
-        masked[key] = _with_masks(values, mask) if isinstance(values, dict) else values
-        masked[f"_{key}"] = mask.copy()
-    return masked
-
-
-def _where(mask: NDArray[np.bool_], infos: dict[str, Any]) -> dict[str, Any]:
-    """``infos`` without its masks; values (num_envs, ...) where the mask (num_envs,) is True, else 0."""
-    return {
-        key: _where(mask, values)
-        if isinstance(values, dict)
-        else values * mask.reshape(-1, *[1] * (values.ndim - 1))
-        for key, values in infos.items()
-        if not key.startswith("_")
-    }
 
 
 def _row(state: Any, row: Any) -> Any:

@@ -191,8 +191,12 @@ def test_specification_travels_through_json(env_id):
     assert (again.unwrapped.problem.horizon, again.unwrapped.problem.discount) == (9, 0.9)
     direct = BoxAction(gym.make(env_id, **changed))
     assert again.observation_space == direct.observation_space
-    steps = zip(rollout(again, 12, 5), rollout(direct, 12, 5), strict=True)
-    assert all(equal(a, b, exact=True) for a, b in steps)
+    for step, expected in zip(rollout(again, 12, 5), rollout(direct, 12, 5), strict=True):
+        if (
+            len(expected) == 5 and expected[2]
+        ):  # Gymnasium's TimeLimit, from the specification, truncates as well
+            expected = (*expected[:3], True, expected[4])
+        assert equal(step, expected, exact=True)
 
 
 def test_make_without_an_import_in_a_fresh_process():

@@ -273,7 +273,11 @@ def test_bad_resets_and_constructor_arguments():
         envs.reset(options={"reset_mask": np.array([True, False, False])})
     envs.reset(seed=0)
     for options, error, message in (
-        ({"mask": 1}, ValueError, "unknown option 'mask'; allowed are 'noise', 'reset_mask'"),
+        (
+            {"mask": 1},
+            ValueError,
+            "unknown option 'mask'; allowed are 'noise', 'initial_state', 'reset_mask'",
+        ),
         ({"reset_mask": [True, False, False]}, TypeError, "must be a NumPy array of bool"),
         ({"reset_mask": np.ones(2, dtype=bool)}, ValueError, r"must have shape \(3,\)"),
         ({"reset_mask": np.zeros(3, dtype=bool)}, ValueError, "a True in it"),

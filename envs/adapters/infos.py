@@ -1,0 +1,45 @@
+"""The infos of a batch, in the form of Gymnasium's vector environments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """``infos`` and beside each key its mask, as Gymnasium's vector environments give them."""
+    masked: dict[str, Any] = {}
+    for key, values in infos.items():
+        masked[key] = with_masks(values, mask) if isinstance(values, dict) else values
+        masked[f"_{key}"] = mask.copy()
+    return masked
+
+
+def where(mask: NDArray[np.bool_], infos: dict[str, Any]) -> dict[str, Any]:
+    """``infos`` without its masks; values (num_envs, ...) where the mask (num_envs,) is True, else 0."""
+    return {
+        key: where(mask, values)
+        if isinstance(values, dict)
+        else values * mask.reshape(-1, *[1] * (values.ndim - 1))
+        for key, values in infos.items()
+        if not key.startswith("_")
+    }
+
+
+def final_infos(
+    observations: NDArray[np.float32], infos: dict[str, Any], over: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """The infos of a step that ended the episodes ``over``, as Gymnasium's SAME_STEP wants them."""
+    final, going = where(over, infos), where(~over, infos)
+    rows = np.full(len(over), None, dtype=object)
+    for row in np.flatnonzero(over):
+        rows[row] = observations[row]
+    return {
+        **with_masks(going, ~over),
+        "final_obs": rows,
+        "_final_obs": over,
+        "final_info": with_masks(final, over),
+        "_final_info": over.copy(),
+    }
