@@ -1,8 +1,8 @@
-"""Action wrappers: a (regime, quantity) environment under other action spaces.
+"""Wrappers: other action spaces of a (regime, quantity) environment, and scaled observations and rewards.
 
-Each wrapper has a batched pure method ``decode(observation, action) -> (regime (m, G), quantity (m, n))``, so
-that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions;
-see ``jumpgym.adapters.views``.
+Each action wrapper has a batched pure method ``decode(observation, action) -> (regime (m, G), quantity (m,
+n))``, so that ``jumpgym.baselines.evaluate`` and vectorised simulators read the same actions; see
+``jumpgym.adapters.views``.
 
 >>> import gymnasium as gym, jumpgym
 >>> from jumpgym.wrappers import DiscreteLevel
@@ -22,11 +22,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from . import checks
 from .adapters.decisions import Decision
+from .adapters.env import observation_box
 from .adapters.registry import as_problem
+from .adapters.scales import ObservationScale, typical_cost
 from .adapters.views import (
     ActionView,
     BoxView,
@@ -35,8 +38,17 @@ from .adapters.views import (
     QuantityGridView,
     QuantityView,
 )
+from .problem import HindsightProblem
 
-__all__ = ["BoxAction", "BoxQuantity", "DictAction", "DiscreteLevel", "DiscreteQuantity"]
+__all__ = [
+    "BoxAction",
+    "BoxQuantity",
+    "DictAction",
+    "DiscreteLevel",
+    "DiscreteQuantity",
+    "NormalizeScale",
+    "VectorNormalizeScale",
+]
 
 
 class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstructorArgs):
@@ -137,6 +149,95 @@ class DictAction(ViewWrapper):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env, DictView)
+
+
+class NormalizeScale(gym.Wrapper[NDArray[np.float32], Any, NDArray[np.float32], Any], RecordConstructorArgs):
+    """Observations and rewards of order 1, by scales that are known beforehand, without running statistics.
+
+    Observations are divided by the problem's ``observation_scale``, the period by the horizon, and rewards by
+    ``cost_unit``. Those of LoanBrackets, for instance, otherwise span 1e8 and 1e5.
+
+    Args:
+        env: a jumpgym environment, also under other wrappers that leave its observations as they are.
+
+    Attributes:
+        cost_unit: the mean absolute cost of a period under random regimes, by which rewards are divided.
+
+    Raises:
+        TypeError: if the observations are not those of a jumpgym environment.
+
+    >>> import gymnasium as gym, jumpgym
+    >>> env = jumpgym.wrappers.NormalizeScale(gym.make("jumpgym/LoanBrackets-v0"))
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step((1, [5e4]))
+    >>> print(observation.round(2), round(reward, 2))
+    [1.8  0.49 0.   0.04] -0.12
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        self._scale, self.cost_unit = _scales(self, env, env.observation_space)
+        self.observation_space = self._scale.space
+
+    def reset(self, **keywords: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """See ``HybridEnv.reset``; the observation is scaled."""
+        observation, info = self.env.reset(**keywords)
+        return self._scale.apply(observation), info
+
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """See ``HybridEnv.step``; the observation and the reward are scaled, the infos are not."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        scaled = self._scale.apply(observation), float(reward) / self.cost_unit
+        return *scaled, terminated, truncated, info
+
+
+class VectorNormalizeScale(gym.vector.VectorWrapper):
+    """``NormalizeScale`` of a vector environment, native or not.
+
+    Args:
+        env: a vector environment of copies of a jumpgym environment.
+
+    Attributes:
+        cost_unit: see ``NormalizeScale``.
+
+    Raises:
+        TypeError: if the observations are not those of a jumpgym environment.
+    """
+
+    def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        inner = env.unwrapped
+        single = inner.envs[0] if isinstance(inner, gym.vector.SyncVectorEnv) else inner
+        self._scale, self.cost_unit = _scales(self, single, env.single_observation_space)
+        self.single_observation_space = self._scale.space
+        self.observation_space = batch_space(self._scale.space, self.num_envs)
+
+    def reset(self, **keywords: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """See ``HybridVectorEnv.reset``; the observations are scaled."""
+        observations, infos = self.env.reset(**keywords)
+        return self._scale.apply(observations), infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """See ``HybridVectorEnv.step``; observations, also final ones, and rewards are scaled."""
+        observations, rewards, *ends, infos = self.env.step(actions)
+        if "final_obs" in infos:
+            final = np.full(self.num_envs, None, dtype=object)
+            for row in np.flatnonzero(infos["_final_obs"]):
+                final[row] = self._scale.apply(infos["final_obs"][row])
+            infos = {**infos, "final_obs": final}
+        return self._scale.apply(observations), rewards / self.cost_unit, *ends, infos
+
+
+def _scales(wrapper: Any, env: Any, space: Any) -> tuple[ObservationScale, float]:
+    """The scale of observations and the unit of cost of an environment with observations in ``space``."""
+    problem = getattr(env.unwrapped, "problem", None)
+    if not isinstance(problem, HindsightProblem) or space != observation_box(problem):
+        raise TypeError(
+            f"{type(wrapper).__name__} needs the observations of a jumpgym environment as they are, but "
+            f"those of {env} are {space}"
+        )
+    return ObservationScale(problem), typical_cost(problem)
 
 
 def _as_lists(values: Any) -> Any:

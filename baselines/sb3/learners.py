@@ -23,8 +23,8 @@ from torch import nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.decisions import Decision
-from jumpgym.adapters.env import draw_noise
 from jumpgym.adapters.grids import order_quantities
+from jumpgym.adapters.scales import typical_cost
 from jumpgym.adapters.views import (
     ActionView,
     BoxLevelView,
@@ -196,23 +196,6 @@ def hyperparameters_of(name: str, env: Any) -> dict[str, Any]:
     env_id = env if isinstance(env, str) else getattr(spec, "id", None)
     of_environment = _table().get(str(env_id), {})
     return {**_table()["default"][name], **of_environment.get(name, {})}
-
-
-def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
-    """Mean absolute cost of a period under random regimes, each with its sensible first quantity."""
-    layout, rng = problem.layout, np.random.default_rng(0)
-    state = problem.initial_state(rng.random((episodes, *problem.start_shape)))
-    noise = draw_noise(problem, rng, episodes)
-    total = 0.0
-    for period in range(noise.shape[1]):
-        regime = rng.integers(0, layout.gates, (episodes, len(layout.gates)))
-        quantities = problem.quantity_from(problem.observe(state), np.zeros((episodes, len(layout.low))))
-        decision = problem.carry_out(
-            state, regime, np.take_along_axis(quantities, layout.columns(regime), -1)
-        )
-        state, costs = problem.step(state, decision.gate, decision.columns, noise[:, period])
-        total += float(np.abs(costs.sum(-1)).mean())
-    return max(total / noise.shape[1], 1e-8)
 
 
 def make_learner(
