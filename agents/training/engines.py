@@ -22,6 +22,12 @@ def jax_is_installed() -> bool:
     return importlib.util.find_spec("jax") is not None
 
 
+def preferred_engine() -> str:
+    """Return the engine that "auto" takes on this machine for an agent that can be compiled."""
+    forced = os.environ.get(VARIABLE) == "torch"
+    return "jax" if jax_is_installed() and not forced else "torch"
+
+
 def chosen_engine(agent: Any, asked: str) -> str:
     """Return the engine of an agent, "torch" or "jax".
 
@@ -37,13 +43,9 @@ def chosen_engine(agent: Any, asked: str) -> str:
         raise ImportError("engine='jax' needs JAX: pip install \"jumpgym[compiled]\"")
     if asked == "jax" and agent.uncompiled is not None:
         raise NotApplicable(f"engine='jax': {agent.uncompiled}; use engine='torch' or 'auto'")
-    able = (
-        os.environ.get(VARIABLE) != "torch"
-        and jax_is_installed()
-        and agent.uncompiled is None
-        and agent.device.type == "cpu"
-    )
-    return "jax" if asked == "jax" or (asked == "auto" and able) else "torch"
+    if asked == "auto" and agent.uncompiled is None and agent.device.type == "cpu":
+        return preferred_engine()
+    return "jax" if asked == "jax" else "torch"
 
 
 def usable_engine(asked: Any) -> str:

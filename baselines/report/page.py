@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from ..runs.methods import tuning
 from ..runs.provenance import PACKAGES
+from .markdown import compilation
 from .page_data import budgets_by_size, chart_data, to_json
 from .page_tables import headlines, numbers, pairs
 from .statistics import CEILING, FLOOR, ranks, summary
@@ -86,6 +87,7 @@ def _measured(comparison: pd.DataFrame) -> str:
         "whose noise no method trains on",
         "Policies": "deterministic in the evaluation, even if training samples them",
         "Standard error (±)": "of the gap over the episodes, median over the seeds",
+        "Compilation": compilation(comparison),
         "Time": "CPU seconds of one process with one thread, without the evaluations; transitions are those "
         "simulated in training; the time to a gap is that of the first evaluation at or below it (median "
         "over the seeds)",

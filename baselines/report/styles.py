@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .statistics import BASELINE
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "pathwise": ("mixed", "mixed-heads", "hpo", "svg", "gumbel", "gumbel-plain", "smoothed"),
+    "pathwise": ("mixed", "mixed-torch", "mixed-heads", "hpo", "svg", "gumbel", "gumbel-plain", "smoothed"),
     "score function, fitted Q": (
         "reinforce",
         "reinforce-truncated",

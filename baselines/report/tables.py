@@ -61,8 +61,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     | dict.fromkeys(("gap_percent", "gap_se_percent"), "number")
     | {f"cpu_to_{threshold:g}_percent": "number" for threshold in THRESHOLDS}
     | {f"transitions_to_{threshold:g}_percent": "integer" for threshold in THRESHOLDS}
-    | {"transitions": "integer", "cpu_seconds": "number", "wall_seconds": "number"}
-    | {"status": "text", "note": "text"}
+    | {"transitions": "integer"}
+    | dict.fromkeys(("cpu_seconds", "compile_seconds", "wall_seconds"), "number")
+    | {"engine": "text", "status": "text", "note": "text"}
     | {"reference": "text", "reference_cost": "number", "exactness": "text", "code": "text"}
     | dict.fromkeys(("python", *PACKAGES, "hardware", "command"), "text"),
     "curves": _RUN
@@ -80,6 +81,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     | {"horizon": "integer", "x_name": "text", "y_name": "text", "hindsight_cost": "number"},
 }
 """Columns of each table, and what they hold: text (never missing, possibly empty), integers or numbers."""
+
+ADDED = ("compile_seconds", "engine", "jax")
+"""Columns that tables of version 0.1.0 lack; they are read as empty."""
 
 FILES = {
     "comparison": "comparison.csv",
@@ -156,18 +160,19 @@ def _read(name: str, output: Path) -> pd.DataFrame:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
         header = pd.read_csv(io.BytesIO(content), nrows=0).columns
-        lacking = [column for column in columns if column not in header]
+        absent = [column for column in columns if column not in header]
+        lacking = [column for column in absent if column not in ADDED]
         if lacking:
             raise ValueError(
                 f"lacks the columns {', '.join(lacking)}: made by an older version; run jumpgym compare again"
             )
         whole = pd.read_csv(
             io.BytesIO(content),
-            usecols=list(columns),
+            usecols=[column for column in columns if column not in absent],
             dtype={column: _TYPES[kind] for column, kind in columns.items()},
             keep_default_na=False,
             na_values={column: [""] for column, kind in columns.items() if kind != "text"},
-        )
+        ).assign(**{column: "" if columns[column] == "text" else np.nan for column in absent})
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a table of a comparison: {error}") from error
     return _table(name, [whole])  # rounds again, as pandas' parser may be off by the last bit

@@ -11,6 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+COMPILED_INTERVAL = 8
+"""Iterations between two calls of the callbacks where several are compiled into one program."""
+
 Callback = Callable[[Any], None]
 """A function of the model, called many times while it trains; ``model.clock`` counts its CPU time so far."""
 
@@ -29,6 +32,11 @@ class Method(ABC):
     def modules(self) -> tuple[str, ...]:
         """Names of the modules that define the method; their sources belong to the identity of a run."""
         return (type(self).__module__,)
+
+    @property
+    def engine(self) -> str:
+        """What runs the trainings of this method on this machine; part of the identity of a run."""
+        return ""
 
     @abstractmethod
     def make(self, env: Any, seed: int, **hyperparameters: Any) -> Any:
@@ -113,6 +121,14 @@ class ClassMethod(Method):
 class AgentMethod(ClassMethod):
     """An agent of ``jumpgym.agents``, or a subclass of ``jumpgym.agents.Agent`` from another package."""
 
+    @property
+    def engine(self) -> str:
+        """See ``Method.engine``."""
+        from jumpgym.agents.training.engines import preferred_engine
+
+        chosen: str = self.settings.get("engine", "auto")
+        return preferred_engine() if chosen == "auto" else chosen
+
     def train(
         self,
         model: Any,
@@ -126,7 +142,8 @@ class AgentMethod(ClassMethod):
         budget = remaining_budget(model, cpu_seconds, total_timesteps)
         if budget is not None:
             callbacks = [callback] if at_rest is None else [callback, at_rest]
-            model.learn(callback=callbacks, reset_num_timesteps=False, **budget)
+            interval = COMPILED_INTERVAL if model.engine == "jax" else 1
+            model.learn(callback=callbacks, callback_interval=interval, reset_num_timesteps=False, **budget)
 
     def save(self, model: Any, path: str | os.PathLike[str]) -> None:
         """See ``Method.save``; nothing is pickled."""

@@ -23,6 +23,9 @@ METHODS: dict[str, Method] = {
     "mixed": AgentMethod(
         "jumpgym.agents:MixedGradient", "sampled gate with score function, quantity pathwise"
     ),
+    "mixed-torch": AgentMethod(
+        "jumpgym.agents:MixedGradient", "as mixed, run by PyTorch without compilation", engine="torch"
+    ),
     "mixed-heads": AgentMethod(
         "jumpgym.agents:MixedGradient", "as mixed, with two quantities in each regime", heads=2
     ),

@@ -92,8 +92,8 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     """Do a run; returns its record without the command."""
     identity = run.identity
     curve: list[dict[str, float]] = []
-    row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "wall_seconds": 0.0}
-    row |= {"status": Status.OK, "note": ""}
+    row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "compile_seconds": 0.0, "wall_seconds": 0.0}
+    row |= {"engine": "", "status": Status.OK, "note": ""}
     drawn: Drawn | None = None
     try:
         if run.method not in REFERENCES:

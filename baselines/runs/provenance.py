@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -21,7 +22,7 @@ from jumpgym import environment_id
 
 from .method import Method
 
-PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib", "jumpgym")
+PACKAGES = ("torch", "jax", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib", "jumpgym")
 """Packages whose versions are recorded."""
 
 ASIDE = {"cli", "comparison", "report", "studies", "tuning"}
@@ -133,10 +134,12 @@ def _own_version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in PACKAGES
-    }
+    """Return the versions of Python and of the packages that results depend on; "" for one not installed."""
+    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "")
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def hardware() -> str:

@@ -69,6 +69,8 @@ class Run:
         """Settings, code, and content of files; a record with another identity does not count."""
         learned = None if self.method in REFERENCES else method(self.method)
         code = {"settings": self.settings, "code": code_version(self.env, learned)}
+        if learned is not None and learned.engine:
+            code["engine"] = learned.engine
         return {**code, **self.problem.files}
 
     def record_path(self, folder: Path) -> Path:

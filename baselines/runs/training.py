@@ -66,7 +66,8 @@ def train(
         at_rest: see ``Method.train``.
 
     Returns:
-        ``transitions``, ``cpu_seconds``, ``wall_seconds``, ``status`` and ``note``.
+        ``transitions``, ``cpu_seconds``, ``compile_seconds``, ``wall_seconds``, ``engine``, ``status`` and
+        ``note``.
     """
 
     def spent() -> float:
@@ -95,7 +96,9 @@ def train(
     return {
         "transitions": model.num_timesteps,
         "cpu_seconds": model.clock.elapsed,
+        "compile_seconds": getattr(model, "compile_seconds", 0.0),
         "wall_seconds": time.perf_counter() - start,
+        "engine": getattr(model, "engine", ""),
         "status": status,
         "note": note,
     }

@@ -97,6 +97,7 @@ _FITTED_Q: Space = _AGENT | {
 
 SPACES: dict[str, Space] = {
     "mixed": _MIXED,
+    "mixed-torch": _MIXED,
     "mixed-heads": _MIXED,
     "hpo": _AGENT
     | {
