@@ -90,8 +90,8 @@ in per cent of the absolute value of the optimal policy's expected cost. Where n
 reference named in the section of the environment takes its place. All methods are evaluated on the same
 {episodes} episodes, which none of them trains on, and act deterministically. ± is the standard error of the
 evaluation (median over the seeds); intervals are 95 % bootstrap intervals over the seeds. CPU seconds and
-transitions are those of training. {compilation(rows)} The time to a gap is that of the first evaluation at or below it (median
-over the seeds).
+transitions are those of training. The time to a gap is that of the first evaluation at or below it (median
+over the seeds). {compilation(rows)}
 
 Hyperparameters: {tuning()}.
 """
@@ -104,8 +104,8 @@ def compilation(rows: pd.DataFrame) -> str:
         return "No training was compiled."
     seconds, methods = compiled.compile_seconds.sum(), ", ".join(in_order(set(compiled.method)))
     return (
-        f"Compilation does not count as training, since it is done once for each machine and shape: the runs of "
-        f"{methods} compiled for {seconds:.0f} CPU seconds in all, "
+        "Compilation does not count as training, since it is done once for each machine and shape: the runs "
+        f"of {methods} compiled for {seconds:.0f} CPU seconds in all, "
         f"{compiled.compile_seconds.median():.1f} a run (median)."
     )
 
