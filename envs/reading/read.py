@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import checks
-from .arrays import array_of, check_values
+from .arrays import array_of
 from .load import as_table
 from .long import read_long
 from .records import Records
@@ -97,23 +96,18 @@ def read(
         low,
     )
     _check(options)
-    if isinstance(source, Records):
-        return source
     if isinstance(source, ARRAYS):
-        return _unnamed(array_of(source, "records"), low)
+        values = array_of(source, "records")
+        if values.ndim not in (1, 2):
+            raise ValueError(
+                f"records of shape {values.shape} must have shape (periods,) or (periods, items)"
+            )
+        source = pd.DataFrame(values)
     if not isinstance(source, (*FILES, *TABLES)):
         raise TypeError(
             f"records must be a path, a pandas Series or DataFrame, or an array, not {type(source).__name__}"
         )
     return records_of(as_table(source, title(source, "records"), options))
-
-
-def _unnamed(values: NDArray[np.float64], low: float) -> Records:
-    if values.ndim not in (1, 2) or 0 in values.shape:
-        raise ValueError(f"records of shape {values.shape} must have shape (periods,) or (periods, items)")
-    check_values(values, "records", low, ("row", "column"))
-    table = values.reshape(len(values), -1)
-    return Records(table, tuple(f"item {k + 1}" for k in range(table.shape[1])))
 
 
 def title(source: Any, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,10 @@ from .wide import is_row_number, numbers_of, period_columns
 KINDS = (Records, *TABLES, *ARRAYS, *FILES)
 """What recorded noise may be."""
 
-ADVICE = " (of jumpgym.traces.read)"
+OPTION = re.compile(rf"\b({'|'.join(field.name for field in fields(Options))})=")
+"""An option of ``read`` in an error."""
+
+ADVICE = "; these are options of jumpgym.traces.read"
 
 
 def recorded(data: Any, name: str, low: float = -np.inf) -> Records | NDArray[np.float64]:
@@ -48,9 +53,9 @@ def recorded(data: Any, name: str, low: float = -np.inf) -> Records | NDArray[np
         return records_of(table) if episodes is None else episodes
     except ValueError as error:
         text = str(error)
-        if " give " not in text:
+        if not OPTION.search(text.removeprefix(f"{name}=")):
             raise
-        raise ValueError(text[: LONGEST_ERROR - len(ADVICE)] + ADVICE) from error
+        raise ValueError(text[: LONGEST_ERROR - len(ADVICE)] + ADVICE) from None
 
 
 def _check_records(records: Records, name: str, low: float) -> None:

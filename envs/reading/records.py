@@ -73,7 +73,8 @@ class Records:
         when = ""
         if self.dates is not None:
             first, last = day(self.dates[0]), day(self.dates[-1])
-            when = f", {first} ({self.freq})" if periods == 1 else f" from {first} to {last} ({self.freq})"
+            when = f", {first}" if periods == 1 else f" from {first} to {last}"
+            when += f" ({self.freq})" if self.freq else ""
         names = ", ".join(map(repr, self.items[:3])) + (f", ... ({count} in all)" if count > 3 else "")
         source = f", source={self.source!r}" if self.source else ""
         return f"Records({periods:,} period{'s' * (periods > 1)}{when}, items: {names}{source})"

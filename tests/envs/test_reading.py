@@ -303,9 +303,11 @@ def test_what_leaves_doubt_is_refused(text, options, message, tmp_path):
         ),
         (lambda: read(FRAME["A"].set_axis(["x", "y", "z"])), ValueError, "holds text such as 'x'"),
         (lambda: read(20), TypeError, "records must be a path"),
+        (lambda: read(PAIR, date="day"), ValueError, "date='day': no column has this name"),
+        (lambda: read(PAIR, freq="D"), ValueError, "freq= and sort= need a column of dates"),
         (lambda: read(np.zeros((2, 3, 4))), ValueError, r"shape \(2, 3, 4\) must have shape \(periods,\)"),
         (lambda: read([1.0] * 300_000 + ["x"]), ValueError, "entry 300000 is 'x'"),
-        (lambda: read([5.0, -1.0]), ValueError, "row 1 is negative: -1.0"),
+        (lambda: read([5.0, -1.0]), ValueError, "row 1, column '0' is negative: -1.0"),
         (lambda: read(FRAME, layout="tall"), ValueError, "layout='tall' must be one of 'wide', 'long'"),
         (lambda: read(FRAME, fill=-1), ValueError, "fill=-1.0 must be"),
         (lambda: read(FRAME, freq="never"), ValueError, "freq='never' is no frequency"),
@@ -377,7 +379,7 @@ def test_the_environment_knows_the_dates_of_its_windows():
     [
         (read(FRAME), r"records of 2 items, and there is one; choose it by records.select\('A'\)"),
         (FRAME.drop(DAYS[1]), "2024-01-02 is missing"),
-        (FRAME[["A"]][::-1], "sort=True"),
+        (FRAME[["A"]][::-1], "sort=True sorts.*; these are options of jumpgym.traces.read"),
         (pd.DataFrame({"week": [1, 2], "sales": [5, 6]}), r"give value=|Give value="),
     ],
 )
