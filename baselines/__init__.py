@@ -3,6 +3,8 @@
 PPO (``jumpgym.baselines.ppo``) and the comparison (``jumpgym.baselines.comparison``) are imported by name.
 """
 
+from .applied.decide import Recommendation, decide
+from .applied.simulate import Simulation, simulate
 from .evaluation import Evaluation, evaluate
 from .hindsight import HindsightTimeout, hindsight_cost, solve_trace
 from .optimum import Exactness, Optimum, solve
@@ -30,16 +32,20 @@ __all__ = [
     "MinOrderPolicy",
     "Optimum",
     "Policy",
+    "Recommendation",
     "SSPolicy",
+    "Simulation",
     "SnQPolicy",
     "best_classical",
     "best_full_truck",
     "best_min_order",
     "best_ss",
+    "decide",
     "evaluate",
     "hindsight_cost",
     "jump_ignoring",
     "register_method",
+    "simulate",
     "solve",
     "solve_trace",
     "stationary_cost",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -208,18 +208,32 @@ def simulated_costs(
         policy, env, state, noise: see ``simulated_periods``.
         warm_up: number of first periods whose cost does not count.
     """
-    problem = as_problem(env)
-    costs = np.zeros(len(noise))
-    costs_by_kind = {kind: np.zeros(len(noise)) for kind in problem.cost_kinds}
-    for period, simulated in enumerate(simulated_periods(policy, env, state, noise)):
-        if period >= warm_up:
-            factor = problem.discount**period
-            costs += factor * simulated.cost
-            for kind, amount in simulated.by_kind.items():
+    return total_costs(as_problem(env), simulated_periods(policy, env, state, noise), len(noise), warm_up)
+
+
+def total_costs(
+    problem: HindsightProblem, periods: Iterable[Period], episodes: int, warm_up: int = 0
+) -> Evaluation:
+    """The costs of simulated periods, added up over each episode as ``Evaluation`` says.
+
+    Args:
+        problem: that was simulated.
+        periods: in their order.
+        episodes: number of episodes.
+        warm_up: number of first periods whose cost does not count.
+    """
+    costs = np.zeros(episodes)
+    costs_by_kind = {kind: np.zeros(episodes) for kind in problem.cost_kinds}
+    counted = 0
+    for elapsed, period in enumerate(periods):
+        if elapsed >= warm_up:
+            counted += 1
+            factor = problem.discount**elapsed
+            costs += factor * period.cost
+            for kind, amount in period.by_kind.items():
                 costs_by_kind[kind] += factor * (amount.sum(-1) if amount.ndim > 1 else amount)
     if problem.horizon is None and problem.discount == 1:
-        counted = noise.shape[1] - warm_up
-        return Evaluation(costs / counted, {kind: total / counted for kind, total in costs_by_kind.items()})
+        return Evaluation(costs / counted, {kind: sums / counted for kind, sums in costs_by_kind.items()})
     return Evaluation(costs, costs_by_kind)
 
 

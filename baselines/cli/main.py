@@ -13,6 +13,7 @@ from typing import Any
 
 from jumpgym import __version__
 
+from .apply import add_decide, add_simulate
 from .compare import add_compare, add_report
 from .listing import add_list, add_traces
 from .options import UsageError
@@ -24,6 +25,7 @@ from .tune import add_tune
 GROUPS: dict[str, tuple[Callable[[Any], argparse.ArgumentParser], ...]] = {
     "compare methods": (add_compare, add_report),
     "one method, one environment": (add_train, add_evaluate, add_solve),
+    "a policy in use": (add_decide, add_simulate),
     "search hyperparameters": (add_tune,),
     "studies": (add_references, add_gradients, add_scaling),
     "what there is": (add_list, add_traces),

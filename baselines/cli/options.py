@@ -88,13 +88,13 @@ def make_environment(name: str, assignments: Sequence[str]) -> Any:
         return make_env(name, parameters)
 
 
-def parse_parameters(assignments: Sequence[str]) -> dict[str, Any]:
-    """Parameters from the texts ``name=value`` of ``--set``."""
+def parse_parameters(assignments: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """Values by name from the texts ``name=value`` of an option."""
     parameters: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"--set {assignment!r} must be name=value, such as fixed_cost=100")
+            raise UsageError(f"{option} {assignment!r} must be name=value, such as fixed_cost=100")
         try:
             parameters[name] = ast.literal_eval(value)
         except (MemoryError, RecursionError, SyntaxError, ValueError):

@@ -80,7 +80,7 @@ class MultiItemInventory(HindsightProblem):
     """
 
     noise_name = "demand"
-    cost_kinds = ("setup", "purchase", "holding", "shortage")
+    cost_kinds: tuple[str, ...] = ("setup", "purchase", "holding", "shortage")
 
     def __init__(
         self,
