@@ -149,7 +149,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
 
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `items` | None | number of items; None: as many as the vectors have entries, else 2 |
+    | `items` | None | number of items; None: as many as vectors or records have, else 2 |
     | `setup_costs` | 10.0 | cost of setting up the machine for an item |
     | `setup_times` | 2.0 | time that a setup takes, less than the capacity |
     | `unit_times` | 1.0 | time to make a unit, greater than 0 |

@@ -223,7 +223,7 @@ class JointReplenishmentEnv(HybridEnv):
 
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `items` | None | number of items; None: as many as the vectors have entries, else 2 |
+    | `items` | None | number of items; None: as many as vectors or records have, else 2 |
     | `item_costs` | 10.0 | cost of ordering an item, whatever the quantity |
     | `truck_capacity` | 10.0 | units that a truck carries; `inf`: no limit |
     | `truck_cost` | 15.0 | cost of a truck, whatever its load |

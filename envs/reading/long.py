@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .arrange import as_records, full_grid, remedy, said
-from .names import is_total
+from .names import is_attribute, is_no_demand, is_total
 from .periods import Axis
 from .records import Records, shortened
 from .table import Table
@@ -24,11 +24,14 @@ def read_long(table: Table) -> Records:
     else:
         kinds = ("text",) if date is None or date >= table.indexed else ("text", "numbers")
         levels = range(table.indexed) if table.indexed > 1 else free
-        candidates = [j for j in levels if j in free and j != date and table.kind(j) in kinds]
+        possible = [j for j in levels if j in free and j != date and not is_attribute(table.title(j))]
+        candidates = [j for j in possible if table.kind(j) in kinds]
         items = [j for j in [_chosen(table, "item", candidates)] if j is not None]
     used = {date, *items}
     value = _chosen(table, "value", [j for j in free if j not in used and table.kind(j) == "numbers"])
     assert value is not None
+    if table.options.value is None and is_no_demand(table.title(value)):
+        raise table.fault(f"column {table.title(value)!r} may not hold demand; give value=, the column of it")
     names = item_names(table, items)
     codes, unique = pd.factorize(np.array(names, dtype=object))
     total = next((name for name in unique if is_total(name)), None)

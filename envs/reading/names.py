@@ -47,6 +47,11 @@ def is_total(name: str) -> bool:
     return bool(words) and (words[0] in TOTALS or words[-1] in TOTALS)
 
 
+def is_attribute(name: str) -> bool:
+    """Whether a name is that of a time, a price or the like, and so surely not that of a column of items."""
+    return is_time(name) or bool(set(words_of(name)) & ATTRIBUTES)
+
+
 def is_no_demand(name: str) -> bool:
     """Whether a name is that of a time, an id or a price, and so surely not that of a demand."""
     words = set(words_of(name))

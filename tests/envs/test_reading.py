@@ -275,6 +275,8 @@ def test_encodings(encoding, tmp_path):
             {"layout": "long"},
             "give item=, the column of it; possible are 'name', 'item'",
         ),
+        (LONG.replace("sold", "price"), {}, "column 'price' may not hold demand; give value="),
+        (LONG.replace("product", "promo"), {}, "give item=, the column of it; possible are none of"),
         ("sales,sales\n5,6\n7,8\n", {}, "several columns have the name 'sales'"),
         ("\x00\x01\x02", {}, "it is no text file"),
         ("sales\n5\n", {"sep": ";;"}, "sep=';;' must be one character"),
