@@ -58,6 +58,7 @@ class HybridVectorEnv(Copies):
 
     Attributes:
         problem: the hindsight problem that is simulated.
+        autoreset_mode: as an ``AutoresetMode``.
 
     >>> import gymnasium as gym, jumpgym, numpy as np
     >>> envs = gym.make_vec("jumpgym/SetupCost-v0", 3, vectorization_mode="vector_entry_point")
@@ -84,8 +85,8 @@ class HybridVectorEnv(Copies):
         self.render_mode = check_render_mode(render_mode, self.metadata)
         modes = {mode.value: mode for mode in AutoresetMode}
         value = getattr(autoreset_mode, "value", autoreset_mode)
-        self._autoreset = modes[checks.choice("autoreset_mode", value, tuple(modes))]
-        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset}
+        self.autoreset_mode = modes[checks.choice("autoreset_mode", value, tuple(modes))]
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         self._limit = math.inf
         if max_episode_steps is not None:
@@ -174,7 +175,7 @@ class HybridVectorEnv(Copies):
         if self._state is None:
             raise ResetNeeded("step() before reset()")
         over = self._over
-        if self._autoreset is AutoresetMode.DISABLED and over.any():
+        if self.autoreset_mode is AutoresetMode.DISABLED and over.any():
             raise ResetNeeded(
                 f"step() after the end of environment {int(over.argmax())}: "
                 'autoreset is disabled, call reset(options={"reset_mask": mask})'
@@ -212,7 +213,7 @@ class HybridVectorEnv(Copies):
         self._over = terminations | truncations
         infos = with_masks(told, stepped)
         observations = self._observe()
-        if self._autoreset is AutoresetMode.SAME_STEP and self._over.any():
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._over.any():
             infos = final_infos(observations, infos, self._over)
             self._restart(self._over)
             observations = self._observe()

@@ -154,6 +154,7 @@ def test_calls_and_attributes_of_the_copies():
     for envs in (sync, native):
         envs.reset(seed=[4, 5])
         envs.step(([1, 1], [[10.0], [20.0]]))
+    assert native.autoreset_mode == sync.autoreset_mode  # TorchRL reads it
     for name in ("action_space", "observation_space", "initial_state", "render_mode"):
         assert equal(native.get_attr(name), sync.get_attr(name)), name
         assert equal(native.call(name), sync.call(name)), name
