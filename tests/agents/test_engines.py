@@ -1,13 +1,18 @@
 """Both engines run the same code: equal noise gives equal losses, gradients and weights."""
 
+import os
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 import jumpgym
+from jumpgym import NotApplicable
 from jumpgym.agents import (
     HPO,
+    FittedQ,
     GumbelSoftmax,
     MixedGradient,
     Reinforce,
@@ -15,8 +20,10 @@ from jumpgym.agents import (
     StochasticValueGradient,
     arrays,
 )
+from jumpgym.agents.training import engines
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
+from jumpgym.agents.compiled.cache import cache_folder  # noqa: E402
 from jumpgym.agents.compiled.engine import Engine  # noqa: E402
 
 OPTIONS = {"xla_backend_optimization_level": 0}
@@ -121,3 +128,144 @@ def test_both_engines_take_the_same_step_with_several_items(cls, settings, fixed
 def test_both_engines_take_the_same_steps_on_windows(cls, fixed_noise):
     problem = gym.make("jumpgym/SetupCost-v0", **ENDLESS).unwrapped.problem
     check(cls, problem, fixed_noise, iterations=2, window=4)
+
+
+TINY = {"batch_size": 4, "hidden": (3,)}
+TRANSITIONS = 4 * 4
+"""Time steps of an iteration of ``compiled``."""
+
+
+@pytest.fixture
+def compiled(tmp_path_factory, monkeypatch):
+    """Make small agents that JAX compiles, with one cache for all tests."""
+    folder = tmp_path_factory.getbasetemp() / "compiled"
+    monkeypatch.setenv("JUMPGYM_COMPILATION_CACHE", str(folder))
+    problem = problem_of("SetupCost", 4)
+    return lambda **settings: MixedGradient(problem, engine="jax", **{**TINY, **settings})
+
+
+def weights(agent):
+    return torch.cat([parameter.detach().flatten() for parameter in agent.networks.parameters()])
+
+
+def test_training_goes_on_from_a_checkpoint_bit_by_bit(compiled, tmp_path):
+    path = tmp_path / "half.zip"
+
+    def save_at_half(agent):
+        if agent.iterations == 5:
+            agent.save(path)
+
+    whole = compiled().learn(10 * TRANSITIONS, callback=save_at_half)
+    assert whole.compile_seconds > 0
+    assert whole.iterations == 10
+    half = MixedGradient.load(path, whole.problem)
+    assert half.engine == "jax"
+    half.learn(5 * TRANSITIONS, reset_num_timesteps=False)
+    assert torch.equal(weights(half), weights(whole))
+    assert half.cost_scale == whole.cost_scale
+    other = MixedGradient.load(path, whole.problem)
+    other.key = other.key + 1  # negative control: other noise
+    assert not torch.equal(weights(other.learn(5 * TRANSITIONS, reset_num_timesteps=False)), weights(whole))
+
+
+def test_iterations_that_run_as_one_program_are_those_that_run_one_by_one(compiled):
+    calls = []
+    together = compiled().learn(
+        12 * TRANSITIONS, callback=lambda a: calls.append(a.iterations), callback_interval=5
+    )
+    one_by_one = compiled().learn(12 * TRANSITIONS, callback=lambda agent: True)
+    assert calls == [5, 10, 12]
+    assert torch.equal(weights(together), weights(one_by_one))
+
+
+def test_what_one_engine_saves_the_other_trains_on(compiled, tmp_path):
+    path = tmp_path / "agent.zip"
+    agent = compiled().learn(3 * TRANSITIONS)
+    agent.save(path)
+    eager = MixedGradient.load(path, agent.problem, engine="torch")
+    assert eager.engine == "torch"
+    assert torch.equal(weights(eager), weights(agent))
+    observation = [[1.0, 0.0], [30.0, 2.0]]
+    for got, expected in zip(
+        eager.predict(observation, deterministic=True)[0],
+        agent.predict(observation, deterministic=True)[0],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, expected)
+    eager.learn(2 * TRANSITIONS, reset_num_timesteps=False).save(path)
+    back = MixedGradient.load(path, agent.problem, engine="jax")
+    back.learn(TRANSITIONS, reset_num_timesteps=False)
+    assert (back.iterations, back.optimizer.state_dict()["state"][0]["step"]) == (6, 6)
+
+
+def test_a_loss_that_is_not_finite_leaves_the_weights(compiled):
+    agent = compiled()
+    with torch.no_grad():
+        agent.policy.net[0].bias[0] = torch.nan
+    before = weights(agent)
+    with pytest.raises(FloatingPointError, match="MixedGradient: after 0 time steps the loss is nan"):
+        agent.learn(5 * TRANSITIONS)
+    assert torch.equal(torch.nan_to_num(weights(agent)), torch.nan_to_num(before))
+    assert agent.iterations == agent.num_timesteps == 0
+
+
+def test_compilation_is_not_training_and_is_cached(compiled):
+    first = compiled(seed=1).learn(2 * TRANSITIONS)
+    assert first.clock.elapsed < first.compile_seconds
+    second = compiled(seed=1).learn(2 * TRANSITIONS)
+    assert torch.equal(weights(first), weights(second))
+    assert cache_folder().is_relative_to(os.environ["JUMPGYM_COMPILATION_CACHE"])
+    assert any(cache_folder().iterdir())
+
+
+def test_the_cache_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("JUMPGYM_COMPILATION_CACHE", "off")
+    assert cache_folder() is None
+    monkeypatch.delenv("JUMPGYM_COMPILATION_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder().parent == Path("/somewhere/jumpgym")
+
+
+class Untraceable(type(problem_of("SetupCost", 4))):
+    """An inventory with a step that depends on the values of its arrays."""
+
+    def step(self, state, gate, quantity, noise):
+        if (quantity > 0).any():
+            quantity = quantity + 0
+        return super().step(state, gate, quantity, noise)
+
+
+def test_a_problem_that_cannot_be_traced_is_trained_by_pytorch_with_a_warning():
+    problem = problem_of("SetupCost", 4)
+    problem.__class__ = Untraceable
+    with pytest.raises(TypeError, match=r"line \d+ of test_engines.py, 'if \(quantity > 0\).any\(\):'"):
+        MixedGradient(problem, engine="jax", **TINY).learn(TRANSITIONS)
+    agent = MixedGradient(problem, engine="torch", **TINY)
+    agent.engine, agent._asked = "jax", "auto"
+    with pytest.warns(UserWarning, match=r"JAX cannot trace line \d+ of test_engines.py"):
+        agent.learn(2 * TRANSITIONS)
+    assert (agent.engine, agent.iterations) == ("torch", 2)
+
+
+def test_what_cannot_be_compiled_is_refused_with_a_reason(monkeypatch):
+    problem = problem_of("SetupCost", 4)
+    with pytest.raises(NotApplicable, match="engine='jax': the estimator 'branching' is not compiled; use"):
+        MixedGradient(problem, engine="jax", estimator="branching")
+    with pytest.raises(NotApplicable, match="quantity='kumaraswamy' is not compiled"):
+        Reinforce(problem, engine="jax", quantity="kumaraswamy")
+    with pytest.raises(NotApplicable, match="FittedQ searches actions by PyTorch"):
+        FittedQ(problem, engine="jax")
+    with pytest.raises(ValueError, match=r"engine='numpy' must be one of"):
+        MixedGradient(problem, engine="numpy")
+    monkeypatch.setattr(engines, "jax_is_installed", lambda: False)
+    assert MixedGradient(problem).engine == "torch"
+    with pytest.raises(ImportError, match=r"engine='jax' needs JAX: pip install"):
+        MixedGradient(problem, engine="jax")
+
+
+def test_auto_takes_what_is_there(monkeypatch):
+    problem = problem_of("SetupCost", 4)
+    assert MixedGradient(problem).engine == "torch"  # the tests' default, see conftest.py
+    monkeypatch.delenv("JUMPGYM_ENGINE")
+    assert MixedGradient(problem).engine == "jax"
+    assert MixedGradient(problem, estimator="branching").engine == "torch"
