@@ -70,7 +70,8 @@ def add_set(parser: argparse.ArgumentParser, **keywords: Any) -> None:
     """Add ``--set`` for parameters of the environment."""
     settings: dict[str, Any] = {
         "action": "extend",
-        "help": "parameters of the environment, such as fixed_cost=100 initial_inventory=(0,60)",
+        "help": "parameters of the environment, such as fixed_cost=100 initial_inventory=(0,60) "
+        "'demand=poisson(10)'",
     }
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", **{**settings, **keywords})
 

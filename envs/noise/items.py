@@ -14,15 +14,8 @@ from .. import traces
 from ..checks import shown
 from ..reading.arrays import check_values
 from ..reading.records import shortened
-from .single import (
-    ContinuousNoise,
-    DiscreteNoise,
-    Noise,
-    Replay,
-    TraceNoise,
-    from_distribution,
-    is_distribution,
-)
+from .distributions import is_constant, is_distribution, parse
+from .single import ContinuousNoise, DiscreteNoise, Noise, Replay, TraceNoise, from_distribution
 from .tables import GuideTables, LogitTables, Tables, cells_for
 
 
@@ -121,13 +114,14 @@ def _stack(items: Sequence[Noise]) -> Tables:
 
 
 def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
-    """Noise as it is given, but what a table or a file holds in its place, so that it tells how many items.
+    """Noise as it is given, with what a text, a table or a file stands for, so that it tells how many items.
 
     Args:
         noise: what ``as_item_noise`` takes.
         name: of the parameter, for errors.
         low: the least value allowed.
     """
+    noise = parse(noise, name)
     return traces.recorded(noise, name, low) if isinstance(noise, traces.TABLES_AND_FILES) else noise
 
 
@@ -135,9 +129,16 @@ def count_items(noise: Any) -> int | None:
     """The number of items that noise tells: by a list of distributions, records, or episodes of items."""
     if isinstance(noise, traces.Records):
         return len(noise.items)
-    if isinstance(noise, (list, tuple)) and all(hasattr(entry, "ppf") for entry in noise):
+    if _lists_distributions(noise):
         return len(noise)
     return noise.shape[-1] if getattr(noise, "ndim", 0) == 3 else None
+
+
+def _lists_distributions(noise: Any) -> bool:
+    """Whether it is a list with a distribution in it, whose other entries must then be such, or numbers."""
+    return isinstance(noise, (list, tuple)) and any(
+        is_distribution(entry) or isinstance(entry, Noise) for entry in noise
+    )
 
 
 def as_item_noise(
@@ -148,8 +149,9 @@ def as_item_noise(
     Args:
         noise: one of
 
-            - a frozen distribution, which all items have in common, each with draws of its own;
-            - a list of ``items`` frozen distributions;
+            - a distribution or number as ``jumpgym.noise.single.as_noise`` takes them, which all items have
+              in common, each with draws of its own;
+            - a list of ``items`` of them;
             - one long series of shape (periods, items), of which an episode is a window of ``horizon``
               consecutive periods, any of them; with ``horizon=None`` it starts in any period and after the
               last goes on with the first;
@@ -171,13 +173,12 @@ def as_item_noise(
     With more than 64 different distributions the tables of continuous ones are coarser: with 1,000 they have
     1,024 cells each, and an error of some 3e-4 standard deviations (see ``ContinuousNoise``).
     """
+    noise = parse(noise, name)
     if isinstance(noise, ItemNoise):
         given: Any = noise.items
-    elif is_distribution(noise) or isinstance(noise, Noise):
+    elif is_distribution(noise) or is_constant(noise) or isinstance(noise, Noise):
         given = [noise] * items
-    elif isinstance(noise, (list, tuple)) and any(
-        is_distribution(one) or isinstance(one, Noise) for one in noise
-    ):
+    elif _lists_distributions(noise):
         given = noise
     elif isinstance(noise, traces.KINDS):
         return _from_traces(noise, items, horizon, name, low)
@@ -196,8 +197,6 @@ def as_item_noise(
 
 def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> list[Noise]:
     """The noise of each distribution; equal distributions share one object."""
-    # The tables of all must have the same number of cells, so those already there are of no use.
-    given = [one.distribution if isinstance(one, ContinuousNoise) else one for one in given]
     keys = [_key(one) for one in given]
     cells = cells_for(len(set(keys)))
     made: dict[Any, Noise] = {}
@@ -207,7 +206,9 @@ def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> l
             continue
         if isinstance(one, DiscreteNoise):
             made[key] = one
-        elif is_distribution(one):
+        elif isinstance(one, ContinuousNoise):  # the tables of all must have the same number of cells
+            made[key] = one if one.cells == cells else one.resampled(cells)
+        elif is_distribution(one) or is_constant(one):
             made[key] = from_distribution(one, horizon, which, low, cells)
         else:
             raise TypeError(
@@ -218,6 +219,8 @@ def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> l
 
 def _key(distribution: Any) -> Any:
     """Equal for two distributions that are surely the same."""
+    if is_constant(distribution):
+        return float(distribution)
     family = getattr(distribution, "dist", None)
     if family is None or hasattr(family, "xk"):
         return id(distribution)

@@ -5,6 +5,7 @@ Noise turns uniforms into numbers, so the same uniforms give the same noise in e
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
@@ -13,17 +14,21 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-from .. import traces
+from .. import checks, traces
 from ..checks import shown
 from ..reading.arrays import check_values
 from ..tracing import index_dtype
+from .distributions import (
+    TAIL,
+    describe,
+    is_constant,
+    is_discrete,
+    is_distribution,
+    parse,
+    quantiles,
+    values,
+)
 from .tables import MAX_CELLS, GuideTables, LogitTables
-
-TAIL = 1e-13
-"""Probability beyond which a distribution's tail is cut, so that noise and observations are bounded."""
-
-MAX_VALUES = 1_000_000
-"""Most values of a discrete distribution."""
 
 STATIONARY_PERIODS = 1_000_000
 """Periods of an infinite-horizon problem (``horizon=None``) for which observations stay in their bounds."""
@@ -102,13 +107,18 @@ class ContinuousNoise(Noise):
         logits = np.linspace(-self.REACH, self.REACH, cells + 1)
         # Upper quantiles from the survival function: 1 - u would lose the digits of the tail.
         lower, upper = logits[logits < 0], logits[logits >= 0]
-        self.quantiles = np.concatenate(
-            [distribution.ppf(1 / (1 + np.exp(-lower))), distribution.isf(1 / (1 + np.exp(upper)))]
-        )
+        self.quantiles = quantiles(distribution, 1 / (1 + np.exp(-lower)), 1 / (1 + np.exp(upper)))
         self.mean = float(distribution.mean())
         self.min, self.max = float(self.quantiles[0]), float(self.quantiles[-1])
         self.max_total = (horizon or STATIONARY_PERIODS) * self.max
-        self.distribution = distribution
+
+    def resampled(self, cells: int) -> ContinuousNoise:
+        """The same noise by a table of so many cells, which need not be as fine."""
+        other = copy.copy(self)
+        other.__dict__.pop("_tables", None)
+        old, new = (np.linspace(-self.REACH, self.REACH, count + 1) for count in (self.cells, cells))
+        other.quantiles = np.interp(new, old, self.quantiles)
+        return other
 
     @property
     def cells(self) -> int:
@@ -215,12 +225,15 @@ class Replay:
 
 
 def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float = -np.inf) -> Noise:
-    """The noise described by a frozen ``scipy.stats`` distribution or by traces.
+    """The noise described by a ``scipy.stats`` distribution or by traces.
 
     Args:
         noise: one of
 
-            - a frozen distribution (``scipy.stats.norm(0.01, 0.05)``), drawn anew in each period;
+            - a distribution, drawn anew in each period: frozen (``scipy.stats.norm(0.01, 0.05)``), of scipy's
+              new interface (``scipy.stats.truncate(scipy.stats.Normal(mu=20, sigma=9), lb=0)``), or as a
+              text, ``"norm(0.01, 0.05)"``;
+            - a number, for noise that always has this value;
             - one long series, 1-D or with a single column: an episode is a window of ``horizon`` consecutive
               periods, any of them (rolling windows; ``jumpgym.traces.episodes`` cuts whole episodes). With
               ``horizon=None`` it starts in any period and after the last goes on with the first;
@@ -238,7 +251,8 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
     """
     if isinstance(noise, Noise):
         return noise
-    if is_distribution(noise):
+    noise = parse(noise, name)
+    if is_distribution(noise) or is_constant(noise):
         return from_distribution(noise, horizon, name, low)
     if not isinstance(noise, traces.KINDS):
         raise TypeError(
@@ -275,30 +289,32 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
     )
 
 
-def is_distribution(noise: Any) -> bool:
-    """Whether it looks like a ``scipy.stats`` distribution."""
-    return hasattr(noise, "ppf") and hasattr(noise, "support")
-
-
 def from_distribution(
     distribution: Any, horizon: int | None, name: str, low: float, cells: int = MAX_CELLS
 ) -> Noise:
     """``as_noise`` of a distribution, with ``cells`` in the table of a continuous one."""
+    if is_constant(distribution):
+        value = checks.number(name, distribution, low=low)
+        return DiscreteNoise(np.array([value]), np.ones(1), horizon)
+    family = describe(distribution)
     try:
-        support = np.array([*distribution.support(), distribution.mean()], dtype=float)
+        with np.errstate(all="ignore"):
+            support = np.array([*distribution.support(), distribution.mean()], dtype=float)
     except TypeError as error:
         raise TypeError(
-            f"{name}={distribution!r} has free parameters: freeze it, as in scipy.stats.poisson(20)"
+            f"{name}={family} has free parameters: freeze it, as in scipy.stats.poisson(20)"
         ) from error
     if support.ndim > 1:
         raise ValueError(
-            f"{name}={distribution!r} has parameters of shape {support.shape[1:]}: give one frozen "
+            f"{name}={family} has parameters of shape {support.shape[1:]}: give one frozen "
             "distribution for each item, in a list, with numbers for parameters"
         )
     start, end, mean = map(float, support)
-    family = getattr(getattr(distribution, "dist", distribution), "name", "distribution")
     if np.isnan(support).any():
-        raise ValueError(f"{name}: the parameters of {family} are outside its domain (its mean is NaN)")
+        raise ValueError(
+            f"{name}: the parameters of {family} are outside its domain, or its tails are too heavy: "
+            "its mean is NaN"
+        )
     if start < low:
         can_be = "negative" if low == 0 else f"less than {low:g}"
         raise ValueError(
@@ -307,18 +323,12 @@ def from_distribution(
         )
     if not np.isfinite(mean):
         raise ValueError(f"{name}: the mean of {family} is {mean}, it must be finite")
-    if not hasattr(distribution, "pmf"):
-        return ContinuousNoise(distribution, horizon, cells)
-    inner = getattr(distribution, "dist", distribution)
-    if hasattr(inner, "xk"):  # scipy.stats.rv_discrete(values=...): any values, not only integers
-        loc = float(distribution.ppf(0.5)) - float(inner.ppf(0.5))
-        values = np.asarray(inner.xk, dtype=float) + loc
-        return DiscreteNoise(values, np.asarray(inner.pk, dtype=float), horizon)
-    first, last = float(distribution.ppf(TAIL)), float(distribution.isf(TAIL))
-    if not last - first < MAX_VALUES:
+    if is_discrete(distribution):
+        return DiscreteNoise(*values(distribution, name), horizon)
+    noise = ContinuousNoise(distribution, horizon, cells)
+    if not np.isfinite(noise.quantiles).all():
         raise ValueError(
-            f"{name}: {family} has too long a tail, with values from {first:g} to {last:g}; give at most "
-            f"{MAX_VALUES:,} values, for example by scipy.stats.rv_discrete(values=...)"
+            f"{name}: the quantiles of {family} at {TAIL:g} and 1 - {TAIL:g} are {noise.min:g} and "
+            f"{noise.max:g}, which must be finite; truncate it, for example with scipy.stats.truncate"
         )
-    values = np.asarray(first + np.arange(round(last - first) + 1), dtype=float)
-    return DiscreteNoise(values, np.asarray(distribution.pmf(values), dtype=float), horizon)
+    return noise

@@ -125,9 +125,9 @@ def test_without_an_end_a_series_goes_round():
         ([st.poisson(3)] * 2, ValueError, "demand: 2 distributions for 3 items"),
         ([st.poisson(3), st.norm(0, 1), st.poisson(3)], ValueError, "demand of item 1 can be negative"),
         ([st.poisson(3), st.poisson(-3), st.poisson(3)], ValueError, "demand of item 1: the parameters"),
-        ([st.poisson(3), 20, st.poisson(3)], TypeError, "demand of item 1: 20 must be a frozen"),
+        ([st.poisson(3), {20}, st.poisson(3)], TypeError, r"demand of item 1: \{20\} must be a frozen"),
         (st.poisson([3, 4, 5]), ValueError, "give one frozen distribution for each item, in a list"),
-        (20, TypeError, "demand=20 must be a frozen scipy.stats distribution, a list of 3"),
+        ({20}, TypeError, r"demand=\{20\} must be a frozen scipy.stats distribution, a list of 3"),
         (SERIES, ValueError, r"shape \(6, 2\) must have shape \(periods, items\) = \(any, 3\)"),
         (np.zeros((5, 3, 3)), ValueError, r"\(episodes, horizon, items\) = \(any, 4, 3\)"),
         (np.zeros((2, 3)), ValueError, "must have at least horizon=4 periods"),
@@ -154,7 +154,7 @@ def test_noise_may_be_negative_down_to_its_limit():
     sample = returns.sample(uniforms(2000, 10))
     assert sample.mean() == pytest.approx(0.01, abs=0.01)
     assert returns.min < sample.min() < 0
-    with pytest.raises(ValueError, match="returns can be less than -1: the support of norm is"):
+    with pytest.raises(ValueError, match=r"returns can be less than -1: the support of norm\(0.01, 0.2\) is"):
         as_noise(st.norm(0.01, 0.2), 10, name="returns", low=-1)
     assert as_noise(st.uniform(-1, 3), 10, name="returns", low=-1).min >= -1
     with pytest.raises(ValueError, match=r"returns: row 0, period 1 is less than -1: -1\.5"):
