@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.predict import checked_observation, format_action
+from jumpgym.adapters.views import TupleView
 
 from . import arrays
 from .arrays import Array
@@ -429,6 +431,11 @@ class Agent(ABC):
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not fit: {error}") from error
         return agent
+
+    @property
+    def action_space(self) -> spaces.Tuple:
+        """The space of the environment's pairs (regime, quantity), as SB3's models have it."""
+        return TupleView(self.problem).space
 
     def get_env(self) -> Copies:
         """Return the copies of the problem that an iteration simulates; SB3's callbacks ask for them."""

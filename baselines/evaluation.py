@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym.adapters.layers import acting_space, check_same_actions, decoding_layer
+from jumpgym.adapters.registry import wrapped_problem
 from jumpgym.adapters.views import TupleView
 from jumpgym.problem import CarriedOut
 
@@ -142,9 +143,8 @@ def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -
 
 def _decoder(env: Any) -> Callable[[Any, Any], Decision]:
     """How an environment, under any wrappers, or a problem reads actions."""
-    if isinstance(env, gym.Wrapper):
-        return cast(Callable[[Any, Any], Decision], env.get_wrapper_attr("decode"))
-    return getattr(env, "decode", None) or TupleView(as_problem(env)).decode
+    decode: Callable[[Any, Any], Decision] = (decoding_layer(env) or TupleView(wrapped_problem(env))).decode
+    return decode
 
 
 def _summary(answer: Any) -> str:
@@ -188,9 +188,14 @@ def simulated_periods(
             are those of the wrapper.
         state: initial states, with one batch axis.
         noise: shape (episodes, periods, *noise_shape).
+
+    Raises:
+        ValueError: if the policy has an ``action_space`` that is not that of the environment.
     """
-    problem = as_problem(env)
+    problem = wrapped_problem(env)
     env = problem if isinstance(env, str) else env
+    takes = TupleView(problem).space if env is problem else acting_space(env)
+    check_same_actions(type(policy).__name__, getattr(policy, "action_space", None), takes)
     for period in range(noise.shape[1]):
         observation = problem.observe(state).astype(np.float32)
         decision = problem.carry_out(state, *requested(policy, env, observation))
@@ -208,7 +213,9 @@ def simulated_costs(
         policy, env, state, noise: see ``simulated_periods``.
         warm_up: number of first periods whose cost does not count.
     """
-    return total_costs(as_problem(env), simulated_periods(policy, env, state, noise), len(noise), warm_up)
+    return total_costs(
+        wrapped_problem(env), simulated_periods(policy, env, state, noise), len(noise), warm_up
+    )
 
 
 def total_costs(

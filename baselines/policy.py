@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem
 from jumpgym.adapters.predict import checked_observation, format_action
+from jumpgym.adapters.views import TupleView
 
 Kind = TypeVar("Kind", bound=HindsightProblem)
 
@@ -68,6 +70,11 @@ class Policy(ABC):
     """
 
     problem: Any
+
+    @property
+    def action_space(self) -> spaces.Tuple:
+        """The space of the environment's pairs (regime, quantity), as SB3's models have it."""
+        return TupleView(self.problem).space
 
     @abstractmethod
     def decide(self, observation: FloatArray) -> Decision:

@@ -23,6 +23,6 @@ def ppo_hyperparameters(name: str, env: Any) -> dict[str, Any]:
 def make_ppo(
     name: str, env: Any, seed: int | None = None, hyperparameters: dict[str, Any] | None = None, **kwargs: Any
 ) -> BudgetedPPO:
-    """``make_learner`` of one of ``METHODS``."""
+    """``make_learner`` of one of ``METHODS``; keywords are its, such as ``device`` and ``policy_kwargs``."""
     checks.choice("name", name, tuple(METHODS))
     return cast(BudgetedPPO, make_learner(name, env, seed, hyperparameters, **kwargs))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from . import checks
 from .adapters.decisions import Decision
 from .adapters.env import observation_box
-from .adapters.registry import as_problem
+from .adapters.registry import wrapped_problem
 from .adapters.scales import ObservationScale, typical_cost
 from .adapters.views import (
     ActionView,
@@ -74,7 +74,7 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
             )
         RecordConstructorArgs.__init__(self, **parameters)
         gym.ActionWrapper.__init__(self, env)
-        self.view = view(as_problem(env), **parameters)
+        self.view = view(wrapped_problem(env), **parameters)
         self.action_space = self.view.space
 
     def action(self, action: Any) -> tuple[Any, NDArray[np.float64]]:

@@ -11,12 +11,12 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from gymnasium import spaces
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
-from stable_baselines3.common.vec_env import VecMonitor
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
@@ -47,7 +47,7 @@ from .budgeted import (
     Cosine,
 )
 from .hybrid_policy import HybridActorCriticPolicy
-from .vec_env import ProblemFeatures, ProblemVecEnv
+from .vec_env import ProblemFeatures, ProblemVecEnv, ScaledMonitor
 
 
 class UnitQuantityView(ActionView):
@@ -164,11 +164,14 @@ neighbouring indices as similar.
 POLICY_KEYS = ("net_arch", "log_std_init", "logit_scale", "n_critics")
 """Hyperparameters that are keywords of the policy; the others are keywords of the algorithm."""
 
-OWN_KEYS = ("n_envs", "reward_scale", "cosine", "activation")
+OWN_KEYS = ("n_envs", "reward_scale", "cosine", "activation", "policy_kwargs")
 """Hyperparameters of ``make_learner`` itself."""
 
 SET_HERE = {"self", "policy", "env", "seed", "device", "policy_kwargs", "args", "kwargs", "_init_setup_model"}
 """Parameters of the algorithms that are no hyperparameters, since ``make_learner`` sets them."""
+
+LARGEST_GAMMA = 0.99
+"""Largest discount factor without a horizon, unless one is given: the sum of all later costs must exist."""
 
 ACTIVATIONS = {"tanh": Tanh, "relu": nn.ReLU}
 
@@ -199,7 +202,15 @@ def hyperparameters_of(name: str, env: Any) -> dict[str, Any]:
 
 
 def make_learner(
-    name: str, env: Any, seed: int | None = None, hyperparameters: dict[str, Any] | None = None, **kwargs: Any
+    name: str,
+    env: Any,
+    seed: int | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    tensorboard_log: str | None = None,
+    verbose: int = 0,
+    **kwargs: Any,
 ) -> Budgeted:
     """An untrained learner, with a native ``VecEnv`` of the environment's problem.
 
@@ -208,21 +219,28 @@ def make_learner(
 
     Args:
         name: one of ``LEARNERS``.
-        env: environment id, environment or problem.
+        env: environment id, environment or problem. Without a horizon, an environment that was made with
+            ``max_episode_steps``: episodes are then truncated, and the value of what follows is learned.
         seed: of the network, the exploration and the training noise.
         hyperparameters: entries that replace those of ``hyperparameters_of``: ``n_envs``, ``reward_scale``
             (a number, or "auto" for 1 / ``typical_cost``), ``cosine`` (True anneals the learning rate),
             ``activation`` ("tanh" or "relu"), those of ``POLICY_KEYS``, ``action_noise`` (standard deviation
-            of the exploration of DDPG and TD3, for actions scaled to [-1, 1]), and keywords of the algorithm.
-        kwargs: further keywords of the algorithm, such as ``tensorboard_log``.
+            of the exploration of DDPG and TD3, for actions scaled to [-1, 1]), ``policy_kwargs`` (a dict of
+            further keywords of SB3's policy), and keywords of the algorithm. Without a horizon ``gamma`` is
+            at most ``LARGEST_GAMMA`` unless it is given.
+        device, tensorboard_log, verbose: as in SB3.
+        kwargs: further hyperparameters.
 
     Raises:
-        NotApplicable: if the learner is not made for the problem: it needs a horizon, and learners of
-            quantities without a gate need a problem whose regimes follow from the quantities.
+        NotApplicable: if the learner is not made for the problem: it needs a horizon or a limit, and learners
+            of quantities without a gate need a problem whose regimes follow from the quantities.
         ValueError: if the learner or a hyperparameter is unknown.
     """
     problem = as_problem(env)
-    settings = {**hyperparameters_of(name, env), **(hyperparameters or {}), **kwargs}
+    given = {**(hyperparameters or {}), **kwargs}
+    settings = {**hyperparameters_of(name, env), **given}
+    if problem.horizon is None and "gamma" not in given:
+        settings["gamma"] = min(settings["gamma"], LARGEST_GAMMA)
     hyperparameters = dict(settings)  # kept for checkpoints
     learner = LEARNERS[name]
     _check_names(name, settings)
@@ -230,9 +248,8 @@ def make_learner(
     if reward_scale == "auto":
         reward_scale = 1 / typical_cost(problem)
     reward_scale = checks.number("reward_scale", reward_scale)
-    vec_env = VecMonitor(
-        ProblemVecEnv(problem, settings.pop("n_envs"), learner.view(problem), reward_scale=reward_scale)
-    )
+    vec_env = ScaledMonitor(ProblemVecEnv(env, settings.pop("n_envs"), learner.view(problem)), reward_scale)
+    further_policy_kwargs = settings.pop("policy_kwargs", {})
     policy_kwargs = learner.policy_kwargs(problem)
     policy_kwargs |= {key: settings.pop(key) for key in POLICY_KEYS if key in settings}
     activation = checks.choice("activation", settings.pop("activation", "tanh"), tuple(ACTIVATIONS))
@@ -249,7 +266,12 @@ def make_learner(
         settings["action_noise"] = NormalActionNoise(mean, mean + settings["action_noise"])
     algorithm: Any = learner.algorithm
     model: Budgeted = algorithm(
-        learner.policy, vec_env, seed=seed, device="cpu", policy_kwargs=policy_kwargs, **settings
+        learner.policy,
+        vec_env,
+        seed=seed,
+        device=device,
+        policy_kwargs={**policy_kwargs, **further_policy_kwargs},
+        **{"tensorboard_log": tensorboard_log, "verbose": verbose, **settings},
     )
     model.hyperparameters = hyperparameters
     return model

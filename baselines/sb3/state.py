@@ -210,7 +210,7 @@ def _restore_environments(model: BaseAlgorithm, settings: dict[str, Any], arrays
                 raise ValueError(f"the state's {name} has shape {entry.shape}, not {np.shape(current[name])}")
         batch._state = type(batch._state)(**state)
         batch._noise = _checked(arrays, "environments/noise", batch._noise)
-        batch._period = checks.integer("period", settings["period"], low=0, high=batch.problem.horizon - 1)
+        batch._period = checks.integer("period", settings["period"], low=0, high=batch.periods - 1)
         batch._observation = model._last_obs = batch._observe()
         no_starts = np.zeros(batch.num_envs, dtype=bool)
         model._last_episode_starts = _checked(arrays, "environments/starts", no_starts)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
 from jumpgym.adapters.env import draw_noise, observation_box
+from jumpgym.adapters.layers import time_limit
 from jumpgym.adapters.options import NOISE_OPTION, check_options
 from jumpgym.agents.networks.features import Features
 
@@ -20,9 +21,9 @@ from jumpgym.agents.networks.features import Features
 class ProblemVecEnv(VecEnv):
     """``num_envs`` copies of a problem, stepped together by array operations.
 
-    All episodes have ``horizon`` periods, so the copies end and restart together. After the last period
-    ``step`` returns the first observation of the next episode, as SB3 expects.
-    ``set_options({"noise": trace})``, or one such dict per copy, replays traces of shape (horizon,) in the
+    All episodes have the same number of periods, so the copies end and restart together. After the last
+    period ``step`` returns the first observation of the next episode, as SB3 expects.
+    ``set_options({"noise": trace})``, or one such dict per copy, replays traces of shape (periods,) in the
     next episode.
 
     Args:
@@ -30,20 +31,33 @@ class ProblemVecEnv(VecEnv):
         num_envs: number of copies, at least 1.
         view: the actions, as an ``ActionView`` of ``jumpgym.adapters.views``.
         seed: seed of the first episode.
-        reward_scale: factor on the rewards, which are minus the cost.
+        max_episode_steps: number of periods after which an episode of a problem without a horizon is
+            truncated; None for that of ``problem``, if it is an environment made with one.
+
+    Attributes:
+        periods: number of periods of an episode.
 
     Raises:
-        NotApplicable: if the problem has no horizon.
+        NotApplicable: if the problem has no horizon, and episodes have no limit either.
     """
 
     def __init__(
-        self, problem: Any, num_envs: int, view: Any, seed: int | None = None, reward_scale: float = 1.0
+        self,
+        problem: Any,
+        num_envs: int,
+        view: Any,
+        seed: int | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
         self.problem: HindsightProblem = as_problem(problem)
-        if self.problem.horizon is None:
-            raise NotApplicable("horizon=None: this batch runs whole episodes; give a horizon")
+        limit = time_limit(problem) if max_episode_steps is None else max_episode_steps
+        if self.problem.horizon is None and limit is None:
+            raise NotApplicable(
+                "horizon=None: SB3's learners need episodes that end; give a horizon, or make the environment "
+                "with a limit, such as gym.make(..., horizon=None, max_episode_steps=200)"
+            )
+        self.periods: int = self.problem.horizon or checks.integer("max_episode_steps", limit, low=1)
         self.view = view
-        self.reward_scale = reward_scale
         self.render_mode = None
         num_envs = checks.integer("num_envs", num_envs, low=1)
         super().__init__(num_envs, observation_box(self.problem), view.space)
@@ -68,8 +82,10 @@ class ProblemVecEnv(VecEnv):
             if len(traces) < copies:
                 raise ValueError(f"option {NOISE_OPTION!r} must be given for all {copies} copies or none")
             self._noise = problem.check_noise(np.stack(traces))
+            if self._noise.shape[1] != self.periods:
+                raise ValueError(f"noise of {self._noise.shape[1]} periods must have {self.periods}")
         else:
-            self._noise = draw_noise(problem, self._rng, copies)
+            self._noise = draw_noise(problem, self._rng, copies, periods=self.periods)
         self._period = 0
         self._reset_seeds()
         self._reset_options()
@@ -82,16 +98,16 @@ class ProblemVecEnv(VecEnv):
 
     def step_wait(
         self,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Simulate one period of every copy."""
+    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Simulate one period of every copy; the rewards are minus the cost."""
         problem = self.problem
         decision = problem.carry_out(self._state, *self.view.decode(self._observation, self._actions))
         self._state, costs = problem.step(
             self._state, decision.gate, decision.columns, self._noise[:, self._period]
         )
-        rewards = (-self.reward_scale * costs.sum(-1)).astype(np.float32)
+        rewards = -costs.sum(-1)
         self._period += 1
-        done = self._period == problem.horizon
+        done = self._period == self.periods
         self._observation = self._observe()
         regime, quantity = decision.regime, decision.quantity
         reported: tuple[Any, Any]
@@ -103,7 +119,7 @@ class ProblemVecEnv(VecEnv):
         if done:
             for info, last in zip(infos, self._observation, strict=True):
                 info["terminal_observation"] = last
-                info["TimeLimit.truncated"] = False
+                info["TimeLimit.truncated"] = problem.horizon is None
             self.reset()
         return self._observation, rewards, np.full(self.num_envs, done), infos
 
@@ -140,6 +156,26 @@ class ProblemVecEnv(VecEnv):
 
     def _observe(self) -> NDArray[np.float32]:
         return self.problem.observe(self._state).astype(np.float32)
+
+
+class ScaledMonitor(VecMonitor):
+    """``VecMonitor``, whose statistics are in units of cost, around rewards that are scaled for a learner.
+
+    SB3's ``evaluate_policy`` and callbacks report the statistics, whereas the learner trains on the rewards.
+
+    Args:
+        venv: whose rewards are minus the cost.
+        reward_scale: factor on the rewards.
+    """
+
+    def __init__(self, venv: ProblemVecEnv, reward_scale: float) -> None:
+        super().__init__(venv)
+        self.reward_scale = reward_scale
+
+    def step_wait(self) -> Any:
+        """See ``VecEnv.step_wait``; the rewards are float32."""
+        observations, rewards, dones, infos = super().step_wait()
+        return observations, (self.reward_scale * rewards).astype(np.float32), dones, infos
 
 
 class ProblemFeatures(BaseFeaturesExtractor):

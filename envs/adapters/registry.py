@@ -12,6 +12,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from ..problem import HindsightProblem
+from .layers import check_layers, layers
 
 NAMESPACE = "jumpgym"
 
@@ -126,15 +127,28 @@ def as_problem(env: Any) -> HindsightProblem:
 
     Names are those that ``environment_id`` takes, such as ``"jumpgym/SetupCost-v0"`` or ``"SetupCost"``.
 
+    Wrappers that record, render or translate actions are seen through; a warning names those that change
+    rewards, which the problem does not know of.
+
     Raises:
-        ValueError: if no environment has that name.
+        ValueError: if no environment has that name; or if a wrapper changes observations, or ends episodes
+            before the horizon.
         TypeError: if the environment carries no hindsight problem.
     """
+    problem = wrapped_problem(env)
+    if env is not problem:
+        check_layers(env, problem.horizon)
+    return problem
+
+
+def wrapped_problem(env: Any) -> HindsightProblem:
+    """``as_problem`` whatever the wrappers of the environment change."""
     if isinstance(env, HindsightProblem):
         return env
     if isinstance(env, str):
         env = make_env(env)
-    problem = getattr(getattr(env, "unwrapped", env), "problem", None)
+    *_, innermost = layers(env)
+    problem = getattr(getattr(innermost, "unwrapped", innermost), "problem", None)
     if not isinstance(problem, HindsightProblem):
         raise TypeError(f"{env!r} must be a jumpgym environment, its id, or a HindsightProblem")
     return cast(HindsightProblem, problem)

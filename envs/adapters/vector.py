@@ -88,9 +88,9 @@ class HybridVectorEnv(Copies):
         self.autoreset_mode = modes[checks.choice("autoreset_mode", value, tuple(modes))]
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.problem = problem = build_problem(type(self).make_problem, parameters)
-        self._limit = math.inf
+        self._max_episode_steps = math.inf
         if max_episode_steps is not None:
-            self._limit = checks.integer("max_episode_steps", max_episode_steps, low=1)
+            self._max_episode_steps = checks.integer("max_episode_steps", max_episode_steps, low=1)
 
         self._view = make_view(action, problem)
         self.single_observation_space = observation_box(problem)
@@ -209,7 +209,7 @@ class HybridVectorEnv(Copies):
             told = where(stepped, told)
 
         terminations = self._period >= (problem.horizon or math.inf)
-        truncations = self._period >= self._limit
+        truncations = self._period >= self._max_episode_steps
         self._over = terminations | truncations
         infos = with_masks(told, stepped)
         observations = self._observe()

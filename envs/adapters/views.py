@@ -57,6 +57,11 @@ class ActionView(ABC):
 
     def batch_of_one(self, action: Any) -> Any:
         """One action of ``space`` with a leading batch axis, as ``decode`` takes it."""
+        if isinstance(action, tuple):
+            raise ValueError(
+                f"action={checks.shown(action)} must be one of {checks.shown(self.space)}; pairs (regime, "
+                "quantity) are actions of the environment without the wrapper, or made with action='tuple'"
+            )
         return checks.real_array("action", action)[None]
 
     def __repr__(self) -> str:
