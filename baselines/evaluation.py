@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem, checks
-from jumpgym.adapters.layers import acting_space, check_same_actions, decoding_layer
+from jumpgym.adapters.action_spaces import acting_space, check_same_actions
+from jumpgym.adapters.layers import decoding_layer
 from jumpgym.adapters.registry import wrapped_problem
 from jumpgym.adapters.views import TupleView
 from jumpgym.problem import CarriedOut

@@ -26,6 +26,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from . import checks
+from .adapters.action_spaces import check_space
 from .adapters.decisions import Decision
 from .adapters.env import observation_box
 from .adapters.registry import wrapped_problem
@@ -81,8 +82,9 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
         """The pair (regime, quantity (n,)) that ``action`` stands for.
 
         Raises:
-            ValueError: if the action is NaN, out of range or of the wrong shape.
+            ValueError: if the action is NaN, out of range, of the wrong shape or of another space.
         """
+        check_space(action, self.action_space)
         seen = self.unwrapped.observation[None]  # type: ignore[attr-defined]
         regime, quantity = self.decode(seen, self.view.batch_of_one(action))
         return regime[0], quantity[0]

@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 
 from jumpgym import checks
+from jumpgym.adapters.action_spaces import spaced
 from jumpgym.agents.training.clock import CpuClock
 from jumpgym.agents.training.schedules import cosine
 
@@ -91,6 +92,11 @@ class Budgeted(BaseAlgorithm):
         finally:
             self.clock.stop()
             self._at_rest = None
+
+    def predict(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Predict actions as SB3 does; environments with another action space refuse them."""
+        action, state = super().predict(*args, **kwargs)
+        return spaced(action, self.action_space), state
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
         """Collect experience, as in SB3, after a call of ``at_rest``.

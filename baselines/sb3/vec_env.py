@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
+from jumpgym.adapters.action_spaces import check_space
 from jumpgym.adapters.env import draw_noise, observation_box
 from jumpgym.adapters.layers import time_limit
 from jumpgym.adapters.options import NOISE_OPTION, check_options
@@ -53,8 +54,8 @@ class ProblemVecEnv(VecEnv):
         limit = time_limit(problem) if max_episode_steps is None else max_episode_steps
         if self.problem.horizon is None and limit is None:
             raise NotApplicable(
-                "horizon=None: SB3's learners need episodes that end; give a horizon, or make the environment "
-                "with a limit, such as gym.make(..., horizon=None, max_episode_steps=200)"
+                "horizon=None: SB3's learners need episodes that end; give a horizon, or make the "
+                "environment with a limit, such as gym.make(..., horizon=None, max_episode_steps=200)"
             )
         self.periods: int = self.problem.horizon or checks.integer("max_episode_steps", limit, low=1)
         self.view = view
@@ -94,6 +95,7 @@ class ProblemVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Store the actions for ``step_wait``."""
+        check_space(actions, self.action_space)
         self._actions = actions
 
     def step_wait(

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from .. import checks
 from ..layout import ActionLayout
 from ..problem import CarriedOut, HindsightProblem
+from .action_spaces import check_space
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
-from .registry import build_problem
+from .registry import build_problem, warn_without_end
 from .rendering import Trajectory, draw
 from .views import Decision, make_view
 
@@ -124,6 +125,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self.render_mode = check_render_mode(parameters.pop("render_mode"), self.metadata)
         action = parameters.pop("action")
         self.problem = problem = build_problem(type(self).make_problem, parameters)
+        warn_without_end(problem.horizon)
         self.observation_space = observation_box(problem)
         self._view = make_view(action, problem)
         self.action_space = self._view.space
@@ -252,6 +254,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
     def _carry_out(self, state: Any, action: Any) -> tuple[Any, Any, Any, Any]:
         """What becomes of an action: as ``info`` shows it (2 values), and as ``step`` takes it (2 values)."""
         problem = self.problem
+        if isinstance(action, np.ndarray):
+            check_space(action, self.action_space)
         if not self._single:
             batch = self._as_batch(action) if self._pairs else self._view.batch_of_one(action)
             seen = self.observation[None] if self._view.needs_observation else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from .. import checks
+from .callers import user_level
 
 HARMLESS = frozenset(
     {
@@ -57,7 +57,7 @@ def check_layers(env: Any, horizon: int | None) -> None:
     if horizon is not None and limit is not None and limit < horizon:
         raise ValueError(
             f"max_episode_steps={limit} ends episodes before {horizon=}: solve, evaluate and the agents use "
-            f"the problem itself, all {horizon} periods of it; make the environment with horizon={limit} instead"
+            f"the problem itself, all {horizon} periods; make the environment with horizon={limit} instead"
         )
     for layer in layers(env):
         inner = _inside(layer)
@@ -74,7 +74,7 @@ def check_layers(env: Any, horizon: int | None) -> None:
             warnings.warn(
                 f"{name} {what} rewards or episodes, which solve, evaluate and the agents ignore: they use "
                 "the problem itself, in its units of cost",
-                stacklevel=4,
+                stacklevel=user_level(),
             )
 
 
@@ -121,13 +121,13 @@ def _changes_observations(layer: Any, inner: Any) -> bool:
         return True
     if getattr(layer, "norm_obs", False) is True:  # SB3's VecNormalize
         return True
-    return bool(_space(layer, "observation_space") != _space(inner, "observation_space"))
+    return bool(space_of(layer, "observation_space") != space_of(inner, "observation_space"))
 
 
 def _changes_actions(layer: Any, inner: Any) -> bool:
     if isinstance(layer, (gym.ActionWrapper, gym.vector.VectorActionWrapper)):
         return True
-    return bool(_space(layer, "action_space") != _space(inner, "action_space"))
+    return bool(space_of(layer, "action_space") != space_of(inner, "action_space"))
 
 
 def _changes_rewards(layer: Any) -> bool:
@@ -135,40 +135,6 @@ def _changes_rewards(layer: Any) -> bool:
     return isinstance(layer, wrappers) or type(layer).__name__ in REWARDS
 
 
-def _space(layer: Any, name: str) -> Any:
+def space_of(layer: Any, name: str) -> Any:
     """A space of one environment, also of a batch."""
     return getattr(layer, f"single_{name}", None) or getattr(layer, name, None)
-
-
-def acting_space(env: Any) -> Any:
-    """The space of an environment's actions, of one copy if it is a batch; None if it has none."""
-    return _space(env, "action_space")
-
-
-def check_same_actions(policy: str, acts_in: Any, takes: Any) -> None:
-    """Refuse a policy whose actions are not those of an environment.
-
-    Pairs (regime, quantity in units) may differ in their bounds, since quantities are projected.
-
-    Args:
-        policy: its name.
-        acts_in: its action space; None if it does not say.
-        takes: that of the environment.
-
-    Raises:
-        ValueError: if they differ, naming both.
-    """
-    if acts_in is None or takes is None or acts_in == takes:
-        return
-    pairs = (gym.spaces.Tuple, gym.spaces.Tuple)
-    if (type(acts_in), type(takes)) == pairs and _shape(acts_in) == _shape(takes):
-        return
-    raise ValueError(
-        f"{policy} acts in {checks.shown(acts_in)}, but the environment takes {checks.shown(takes)}; use the "
-        "environment that it was trained on, such as model.get_env(), or one with the same action space"
-    )
-
-
-def _shape(space: gym.spaces.Tuple) -> Any:
-    regime, quantity = space
-    return regime, quantity.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from ..problem import HindsightProblem
+from .callers import callers, user_level
 from .layers import check_layers, layers
 
 NAMESPACE = "jumpgym"
@@ -109,7 +111,9 @@ def make_env(env_id: str, parameters: Mapping[str, Any] | None = None) -> gym.En
     if hasattr(creator, "make_problem"):
         _check_names(creator.make_problem, parameters)
     try:
-        return gym.make(env_id, **parameters)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "horizon=None without max_episode_steps")
+            return gym.make(env_id, **parameters)
     except (OSError, TypeError, ValueError) as error:
         raise error.__cause__ or error from None
 
@@ -152,6 +156,28 @@ def wrapped_problem(env: Any) -> HindsightProblem:
     if not isinstance(problem, HindsightProblem):
         raise TypeError(f"{env!r} must be a jumpgym environment, its id, or a HindsightProblem")
     return cast(HindsightProblem, problem)
+
+
+def warn_without_end(horizon: int | None) -> None:
+    """Warn if ``gym.make`` is making an environment whose episodes neither terminate nor are truncated.
+
+    Loops over whole episodes never return then, such as SB3's ``evaluate_policy``. The limit is no parameter
+    of the environment and wraps it only afterwards, so it is read from the call of ``gym.make``.
+    """
+    if horizon is not None:
+        return
+    for frame in callers():
+        variables = frame.f_locals
+        if frame.f_code is gym.make.__code__ and "env_spec" in variables:
+            limits = variables.get("max_episode_steps"), variables["env_spec"].max_episode_steps
+            if limits in ((None, None), (-1, None)):
+                warnings.warn(
+                    "horizon=None without max_episode_steps: episodes never end, so that loops over whole "
+                    "episodes, such as SB3's evaluate_policy, never return; give gym.make a limit, such as "
+                    "max_episode_steps=200",
+                    stacklevel=user_level(),
+                )
+            return
 
 
 def _check_names(make_problem: Callable[..., HindsightProblem], parameters: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from ..layout import ActionLayout
 from ..noise.items import count_items, item_records
 from ..problem import HindsightProblem
 from ..regimes import MAX_LEAD_TIME
+from .starting_stock import stock_ends
 
 ITEMS = 2
 """Number of items where nothing tells it."""
@@ -70,7 +71,8 @@ class MultiItemInventory(HindsightProblem):
         unmet_demand: "backlog" or "lost".
         lead_time: periods until an order arrives; 0: before the demand of its period.
         initial_inventory: units in stock before the first period: a number, an array (n,), or a pair (low,
-            high) of such to draw from uniformly, each item for itself. A tuple or list of two is a pair.
+            high) of such to draw from uniformly, each item for itself; or a list of n pairs, one per item. A
+            tuple or list of two numbers is a pair.
         horizon: number of periods; None for an infinite-horizon problem, whose observations leave the
             period out.
         discount: factor in (0, 1] applied to the cost of each later period.
@@ -139,12 +141,13 @@ class MultiItemInventory(HindsightProblem):
 
     def _start(self, initial_inventory: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lowest = 0.0 if self.unmet_demand == "lost" else -checks.LARGEST
-        is_pair = isinstance(initial_inventory, (tuple, list)) and len(initial_inventory) == 2
-        ends = initial_inventory if is_pair else (initial_inventory,) * 2
+        ends = stock_ends(initial_inventory, self.items)
         low, high = (_per_item("initial_inventory", end, self.items, lowest) for end in ends)
         if np.any(low > high):
             raise ValueError(
-                f"initial_inventory={initial_inventory!r} must be a pair (low, high), low <= high"
+                f"initial_inventory={checks.shown(initial_inventory)} must be a pair (low, high), low <= "
+                "high; for one stock per item give an array, such as numpy.array([6, 4]), for one range per "
+                "item pairs, such as [(0, 6), (0, 4)]"
             )
         return low, high
 

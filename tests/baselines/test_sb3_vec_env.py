@@ -5,9 +5,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecMonitor
 
 import jumpgym
-from jumpgym import as_problem
+from jumpgym import NotApplicable, as_problem
 from jumpgym.adapters.views import BoxLevelView, BoxView
-from jumpgym.baselines.sb3.vec_env import ProblemVecEnv
+from jumpgym.baselines.sb3.vec_env import ProblemVecEnv, ScaledMonitor
+from jumpgym.problems.setup_cost import setup_cost
 
 COPIES = 3
 
@@ -71,7 +72,7 @@ def test_restarts_after_the_last_period():
     assert infos[0]["TimeLimit.truncated"] is False
 
 
-def test_seeds_and_scales():
+def test_seeds():
     action = np.tile(np.array([1.0, 20.0], np.float32), (COPIES, 1))
 
     def rewards(**kwargs):
@@ -81,7 +82,18 @@ def test_seeds_and_scales():
 
     assert np.array_equal(rewards(seed=1), rewards(seed=1))
     assert not np.array_equal(rewards(seed=1), rewards(seed=2))
-    assert np.allclose(rewards(seed=1, reward_scale=0.01), 0.01 * rewards(seed=1))
+
+
+def test_statistics_are_in_units_of_cost_where_rewards_are_scaled():
+    action = np.tile(np.array([1.0, 20.0], np.float32), (COPIES, 1))
+    scaled, plain = ScaledMonitor(make(seed=1), 0.01), VecMonitor(make(seed=1))
+    for env in (scaled, plain):
+        env.reset()
+    for _ in range(50):
+        (_, rewards, _, infos), (_, costs, _, expected) = scaled.step(action), plain.step(action)
+        np.testing.assert_allclose(rewards, 0.01 * costs, rtol=1e-6)
+    assert rewards.dtype == np.float32
+    assert [info["episode"]["r"] for info in infos] == [info["episode"]["r"] for info in expected]
 
 
 def test_monitor_counts_episodes():
@@ -102,10 +114,10 @@ def test_attributes_and_methods():
     assert env.get_attr("render_mode") == [None] * COPIES
     assert env.env_is_wrapped(Monitor, indices=0) == [False]
     assert env.env_method("check_noise", np.zeros(50), indices=[1])[0].shape == (50,)
-    env.set_attr("reward_scale", 0.5)
-    assert env.get_attr("reward_scale", indices=0) == [0.5]
+    env.set_attr("render_mode", "ansi")
+    assert env.get_attr("render_mode", indices=0) == ["ansi"]
     with pytest.raises(ValueError, match="indices=0"):
-        env.set_attr("reward_scale", 0.5, indices=0)
+        env.set_attr("render_mode", None, indices=0)
     with pytest.raises(AttributeError):
         env.get_attr("no_such_attribute")
 
@@ -118,9 +130,21 @@ def test_noise_for_some_copies_only_is_refused():
 
 
 def test_a_problem_without_a_horizon_is_refused():
-    problem = as_problem(gym.make("jumpgym/SetupCost-v0", horizon=None))
-    with pytest.raises(ValueError, match="horizon=None: this batch runs whole episodes"):
+    problem = setup_cost(horizon=None)
+    with pytest.raises(NotApplicable, match="horizon=None: SB3's learners need episodes that end"):
         ProblemVecEnv(problem, COPIES, BoxView(problem, normalize=False))
+
+
+def test_a_limit_truncates_episodes_without_a_horizon():
+    limited = gym.make("jumpgym/SetupCost-v0", horizon=None, max_episode_steps=3)
+    env = VecMonitor(ProblemVecEnv(limited, COPIES, BoxView(as_problem(limited), normalize=False)))
+    env.reset()
+    for period in range(3):
+        observation, _, dones, infos = env.step(np.zeros((COPIES, 2), np.float32))
+        assert dones.tolist() == [period == 2] * COPIES
+    assert infos[0]["TimeLimit.truncated"]
+    assert infos[0]["episode"]["l"] == 3
+    assert infos[0]["terminal_observation"].shape == observation[0].shape == (1,)
 
 
 def test_a_number_of_copies_below_one_is_refused():

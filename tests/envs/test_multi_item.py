@@ -355,6 +355,32 @@ def test_economic_cycles_against_a_search():
         assert economic_cycles(shared, costs, rates) == pytest.approx(best, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("items", "value", "low", "high"),
+    [
+        (2, [(4, 6), (0, 10)], [4, 0], [6, 10]),  # (low, high) of both would fall from 4 to 0
+        (2, [(4, 6), (10, 6)], [4, 6], [10, 6]),  # no range for the second item
+        (2, ((0, 0), (6, 4)), [0, 0], [6, 4]),
+        (2, ([1, 3], [3, 5]), [1, 3], [3, 5]),  # the same either way
+        (3, [(4, 6), (0, 10), (1, 1)], [4, 0, 1], [6, 10, 1]),
+        (3, [4, 6, 5], [4, 6, 5], [4, 6, 5]),
+    ],
+)
+def test_start_may_have_a_range_for_each_item(items, value, low, high):
+    problem = JointReplenishment(items=items, initial_inventory=value)
+    assert [end.tolist() for end in problem.initial_inventory] == [low, high]
+
+
+def test_an_ambiguous_start_is_refused_and_a_falling_pair_says_how_to_give_one_per_item():
+    with pytest.raises(ValueError, match=r"may be a range for each of two items, or .*numpy\.array"):
+        JointReplenishment(initial_inventory=[(0, 6), (2, 9)])
+    with pytest.raises(
+        ValueError, match=r"for one stock per item give an array, such as numpy\.array"
+    ) as error:
+        JointReplenishment(initial_inventory=(6, 4))
+    assert len(str(error.value)) <= 300
+
+
 def test_start_is_drawn_for_each_item():
     low, high = np.array([0.0, -5.0]), np.array([10.0, 5.0])
     problem = JointReplenishment(initial_inventory=(low, high))
