@@ -212,7 +212,6 @@ def test_memory_of_replay_is_modest(name):
         ("trpo", {"ent_coef": 0.01, "clip_range": 0.2}, "trpo has no clip_range, ent_coef; "),
         ("a2c", {"tau": 0.01}, "a2c has no tau; "),
         ("ppo-gate", {"clip_rang": 0.1}, r"no clip_rang; did you mean clip_range\? allowed are .*vf_coef$"),
-        ("ppo-gate", {"policy_kwargs": {}}, "no policy_kwargs"),
         ("ppo-gate", {"activation": "tahn"}, "activation='tahn' must be one of 'tanh', 'relu'"),
         ("ppo-gate", {"reward_scale": "max"}, "reward_scale='max' must be a number"),
     ],
