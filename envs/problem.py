@@ -343,6 +343,10 @@ class HindsightProblem(ABC):
         self._arrays = arrays or {}
         self._constants: dict[Any, SimpleNamespace] = {}
 
+    def __repr__(self) -> str:
+        gates = checks.shown(self.layout.gates)
+        return f"{type(self).__name__}(gates={gates}, horizon={self.horizon}, discount={self.discount:g})"
+
     def __getstate__(self) -> dict[str, Any]:
         # The cache may hold modules and device tensors, which do not travel.
         return {**self.__dict__, "_constants": {}}

@@ -126,6 +126,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         action = parameters.pop("action")
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         warn_without_end(problem.horizon)
+        self._given = parameters
         self.observation_space = observation_box(problem)
         self._view = make_view(action, problem)
         self.action_space = self._view.space
@@ -139,6 +140,10 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self._start: Any = None
         self._period = 0
         self._trajectory = Trajectory()
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={checks.shown(value)}" for name, value in self._given.items())
+        return f"{type(self).__name__}({given})"
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]

@@ -1,7 +1,7 @@
 """Checkpoints of version 0.1.0 load, decide as they did, and go on learning.
 
-Version 0.1.0 made them by ``Agent("jumpgym/SetupCost-v0", seed=1, batch_size=4, hidden=(3,)).learn(600)``, and
-decided on ``OBSERVATIONS``.
+Version 0.1.0 made them by ``Agent("jumpgym/SetupCost-v0", seed=1, batch_size=4, hidden=(3,)).learn(600)``,
+and decided on ``OBSERVATIONS``.
 """
 
 from pathlib import Path
