@@ -6,6 +6,7 @@ with needs_extra("jumpgym.agents", "agents"):
     from .base import Agent
     from .gumbel_softmax import GumbelSoftmax
     from .hpo import HPO
+    from .hybrid_ppo import HybridPPO
     from .mixed_gradient import MixedGradient
     from .q_learning.amortized_fitted_q import AmortizedFittedQ
     from .q_learning.fitted_q import FittedQ
@@ -21,6 +22,7 @@ __all__ = [
     "AmortizedFittedQ",
     "FittedQ",
     "GumbelSoftmax",
+    "HybridPPO",
     "MixedGradient",
     "Reinforce",
     "SmoothedCost",

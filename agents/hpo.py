@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -13,33 +13,12 @@ from jumpgym import HindsightProblem, checks
 from . import arrays
 from .arrays import Array
 from .gradients import estimators
+from .gradients.clipping import Decisions, clipped_loss, minibatches
 from .gradients.rollout import Rollout, sampled_rollout
 from .networks.gates import entropy, log_prob
 from .networks.perceptrons import Value, mlp
 from .networks.policies import HybridPolicy
 from .windows import WindowedAgent, WindowSettings
-
-
-class Decisions(NamedTuple):
-    """N decisions of the simulated episodes, without gradient.
-
-    Attributes:
-        observations: shape (N, n).
-        gates: one-hot, shape (N, options).
-        log_prob: log-probability of each gate when it was sampled, shape (N, G).
-        advantages: advantage of each gate, shape (N, G).
-        returns: costs to go to which the value is fitted, shape (N, C).
-    """
-
-    observations: Array
-    gates: Array
-    log_prob: Array
-    advantages: Array
-    returns: Array
-
-    def at(self, indices: Array) -> Decisions:
-        """Return the decisions at these indices."""
-        return Decisions(*(entry[indices] for entry in self))
 
 
 class SeparateNetworks(HybridPolicy):
@@ -164,8 +143,9 @@ class HPO(WindowedAgent):
     def later_epochs(self, decisions: Decisions) -> None:
         """Take steps on minibatches for gates and value, until the gates have moved by ``TARGET_KL``."""
         if self.settings.epochs > 1:
-            minibatches = self._minibatches(len(decisions.gates))
-            self.repeat(lambda indices: self._step(decisions.at(indices)), minibatches)
+            count, epochs = len(decisions.gates), self.settings.epochs - 1
+            batches = minibatches(count, self.MINIBATCHES, epochs, self.generator)
+            self.repeat(lambda indices: self._step(decisions.at(indices)), batches)
 
     def loss(self, episodes: Rollout, decisions: Decisions | None = None) -> Array:
         """Return the loss of the first epoch: mean cost, with the losses of gates, value and revival."""
@@ -223,16 +203,6 @@ class HPO(WindowedAgent):
         advantages = estimators.gae(costs, values, self.settings.gae_lambda, closing, self.settings.gamma)
         return advantages, advantages + values
 
-    def _minibatches(self, count: int) -> Array:
-        """Return the indices of the minibatches of all epochs but the first, (minibatches, size).
-
-        What is left over when the decisions do not divide evenly is left out of the epoch.
-        """
-        size = count // self.MINIBATCHES
-        orders = [arrays.permutation(count, self.generator) for _ in range(1, self.settings.epochs)]
-        parts = [order[: size * self.MINIBATCHES].reshape(self.MINIBATCHES, size) for order in orders]
-        return arrays.namespace(orders[0]).concat(parts, axis=0)
-
     def _step(self, batch: Decisions) -> Array:
         """Take a step on a minibatch; return whether the gates are still near enough to the old ones."""
 
@@ -247,16 +217,3 @@ class HPO(WindowedAgent):
         """Return the standard deviation of the cost of a period, over periods and episodes."""
         total = arrays.detach(episodes.costs).sum(-1)
         return arrays.namespace(total).clip(arrays.deviation(total, (0, 1)), min=1e-8)
-
-
-def clipped_loss(log_ratio: Array, advantages: Array, clip: float) -> Array:
-    """Return ``max(r A, clip(r, 1 - eps, 1 + eps) A)``, mean over decisions and gates (Schulman et al. 2017).
-
-    Args:
-        log_ratio: ``log p(a) - log p_old(a)`` of each gate, shape (N, G).
-        advantages: excess of the cost over the expected cost, shape (N, G).
-        clip: eps.
-    """
-    xp = arrays.namespace(log_ratio)
-    ratio = xp.exp(log_ratio)
-    return xp.maximum(ratio * advantages, xp.clip(ratio, 1 - clip, 1 + clip) * advantages).mean()

@@ -64,7 +64,7 @@ class AgentSettings:
             raise NotApplicable(
                 f"{cls._agent()} learns whole episodes, and this problem has horizon=None; make the problem "
                 "with a horizon, such as horizon=100, or use an agent that learns on windows: MixedGradient, "
-                "HPO, Reinforce or StochasticValueGradient"
+                "HPO, HybridPPO, Reinforce or StochasticValueGradient"
             )
         return cls(**settings)
 

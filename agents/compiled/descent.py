@@ -88,6 +88,7 @@ def descend(
 
 def repeat(agent: Any, step: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> None:
     """Call ``step`` with one input after the other, until it returns False; see ``Agent.repeat``."""
+    _announce_values(agent, step, inputs[0])
 
     def scanned(carry: Any, entry: jax.Array) -> tuple[Any, None]:
         def go_on(carry: Any) -> Any:
@@ -100,10 +101,24 @@ def repeat(agent: Any, step: Callable[[jax.Array], jax.Array], inputs: jax.Array
     _restore(agent, after)
 
 
+def _announce_values(agent: Any, step: Callable[[jax.Array], Any], entry: jax.Array) -> None:
+    """Report 0 for whatever only ``step`` reports, since a loop of JAX cannot add to what it carries."""
+    before = _changeable(agent)
+
+    def reported(entry: jax.Array) -> Arrays:
+        step(entry)
+        return agent.logger.values
+
+    added = jax.eval_shape(reported, entry)
+    _restore(agent, before)
+    zeros = {name: jnp.zeros(value.shape, value.dtype) for name, value in added.items()}
+    agent.logger.values = {**zeros, **agent.logger.values}
+
+
 def _changeable(agent: Any) -> Any:
     """Return everything that ``descend`` changes."""
     networks = dict(named_arrays(agent.networks))
-    return networks, agent.adam, agent.finite, agent.generator.current, agent.logger.values
+    return networks, agent.adam, agent.finite, agent.generator.current, dict(agent.logger.values)
 
 
 def _restore(agent: Any, values: Any) -> None:

@@ -14,7 +14,7 @@ from ..networks.gates import Choice, Gate, Groups, gumbel_noise, sampled_gate
 
 Policy = Callable[[Array, Choice], tuple[Array, ...]]
 """From observations (m, n_obs) and a choice of gates to logits and gates (m, options) and quantities (m,
-columns); where quantities are sampled, also to the quantities before their projection."""
+columns); where quantities are sampled, also to what was sampled, see ``Rollout.proposals``."""
 
 Limits = Sequence[Any]
 """For each entry of a state the bound on the gradient with respect to it, a number or NumPy array, or
@@ -37,7 +37,8 @@ class Rollout(NamedTuple):
             rollout keeps only these two.
         noise: exogenous noise, shape (m, T, *noise_shape).
         gumbel: Gumbel noise that sampled the gates, shape (T, m, options); None for gates without it.
-        proposals: quantities before their projection, shape (T, m, columns); None if they are not sampled.
+        proposals: quantities before their projection, shape (T, m, columns), or the network outputs that
+            quantities follow from, shape (T, m, n), whichever is sampled; None if neither is.
         values: least learned cost to go of each state, shape (T, m); None for agents that search no actions.
     """
 

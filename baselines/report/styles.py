@@ -30,7 +30,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "fitted-q-amortized",
         "nfqca",
     ),
-    "PPO": ("ppo-gate", "ppo-level", "ppo-quantity", "ppo-box", "ppo-stock"),
+    "PPO": ("ppo-gate", "ppo-level", "ppo-quantity", "ppo-box", "ppo-stock", "ppo-compiled"),
     "other learners of SB3": ("a2c", "trpo", "ddpg", "td3", "sac"),
 }
 """Methods that share a panel where all do not fit into one. A method that is not listed is of ``OTHERS``."""

@@ -62,6 +62,9 @@ METHODS: dict[str, Method] = {
         "jumpgym.agents:AmortizedFittedQ", "fitted Q, policy fitted to recent minimisers"
     ),
     "nfqca": AgentMethod("jumpgym.agents:NFQCA", "fitted Q, actor for the quantities, gate by the least q"),
+    "ppo-compiled": AgentMethod(
+        "jumpgym.agents:HybridPPO", "PPO as ppo-gate, on the engine of our agents: no pathwise gradient"
+    ),
     "ppo-gate": SB3Method("ppo-gate", "PPO, gate and Gaussian order-up-to level"),
     "ppo-level": SB3Method("ppo-level", "PPO, discretised order-up-to levels"),
     "ppo-quantity": SB3Method("ppo-quantity", "PPO, discretised order quantities"),

@@ -128,6 +128,16 @@ SPACES: dict[str, Space] = {
     "fitted-q-amortized": _FITTED_Q
     | {"exact_fraction": [0.1, 0.25, 0.5], "policy_steps": [2, 4, 8], "policy_batch": [512, 1024, 2048]},
     "nfqca": _FITTED_Q | {"actor_steps": [2, 4, 8]},
+    "ppo-compiled": _AGENT
+    | {
+        "max_grad_norm": Range(0.1, 5.0),
+        "gae_lambda": [0.8, 0.9, 0.95, 0.98],
+        "clip": [0.1, 0.2, 0.3],
+        "epochs": [2, 3, 5, 8],
+        "minibatch_size": [160, 320, 640, 1280],
+        "deviation": Range(0.08, 1.0),
+        "entropy_bonus": [0.0, 0.001, 0.003, 0.01],
+    },
     "ppo-gate": _PPO | _HYBRID,
     "ppo-level": _PPO,
     "ppo-quantity": _PPO,

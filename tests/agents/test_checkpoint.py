@@ -15,7 +15,7 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.agents import GumbelSoftmax, MixedGradient, SmoothedCost
+from jumpgym.agents import GumbelSoftmax, HybridPPO, MixedGradient, SmoothedCost
 from jumpgym.agents.training import checkpoint
 from jumpgym.agents.training.training_state import training_tensors
 from jumpgym.problems.setup_cost import setup_cost
@@ -32,8 +32,9 @@ AGENTS = pytest.mark.parametrize(
         (MixedGradient, {"estimator": "gae", "quantity_head": "raw"}),
         (GumbelSoftmax, {"straight_through": True}),
         (SmoothedCost, {}),
+        (HybridPPO, {"minibatch_size": 20}),
     ],
-    ids=["mixed", "mixed-gae", "gumbel", "smoothed"],
+    ids=["mixed", "mixed-gae", "gumbel", "smoothed", "ppo"],
 )
 
 

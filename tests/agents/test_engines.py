@@ -14,6 +14,7 @@ from jumpgym.agents import (
     HPO,
     FittedQ,
     GumbelSoftmax,
+    HybridPPO,
     MixedGradient,
     Reinforce,
     SmoothedCost,
@@ -113,6 +114,7 @@ ENDLESS = {"horizon": None, "max_episode_steps": 10}
         (MixedGradient, {"estimator": "normalised", "credit": "total", "quantity_head": "bounded"}),
         (MixedGradient, {"estimator": "straight_through", "cross_term": "full", "quantity_head": "raw"}),
         (HPO, {"batch_size": 8}),
+        (HybridPPO, {"minibatch_size": 5, "epochs": 2, "entropy_bonus": 0.1}),
         (Reinforce, {}),
         (GumbelSoftmax, {"form": "plain"}),
         (SmoothedCost, {}),
@@ -124,7 +126,7 @@ def test_both_engines_take_the_same_step_with_several_items(cls, settings, fixed
     check(cls, problem_of("JointReplenishment", 4), fixed_noise, **settings)
 
 
-@pytest.mark.parametrize("cls", [MixedGradient, HPO, StochasticValueGradient])
+@pytest.mark.parametrize("cls", [MixedGradient, HPO, HybridPPO, StochasticValueGradient])
 def test_both_engines_take_the_same_steps_on_windows(cls, fixed_noise):
     problem = gym.make("jumpgym/SetupCost-v0", **ENDLESS).unwrapped.problem
     check(cls, problem, fixed_noise, iterations=2, window=4)

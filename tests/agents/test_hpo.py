@@ -6,8 +6,8 @@ import torch
 from test_estimators import agent_of, flat_gradient
 
 from jumpgym.agents import HPO
+from jumpgym.agents.gradients.clipping import clipped_loss
 from jumpgym.agents.gradients.rollout import rollout
-from jumpgym.agents.hpo import clipped_loss
 from jumpgym.baselines import evaluate, solve
 from jumpgym.problems.setup_cost import setup_cost
 from jumpgym.problems.truck_capacity import truck_capacity
