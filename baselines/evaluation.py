@@ -17,6 +17,7 @@ from jumpgym.adapters.views import TupleView
 from jumpgym.problem import CarriedOut
 
 from .policy import BatchPolicy, Decision
+from .windows import Windows, standard_error, windows_of
 
 WARM_UP, PERIODS = 200, 2000
 """Default number of periods simulated for a stationary problem before costs count, and while they count."""
@@ -31,6 +32,8 @@ class Evaluation:
             discount 1 its mean cost per period.
         costs_by_kind: the same of each kind of cost, such as setup and holding, arrays of shape (episodes,);
             they add up to ``costs``. The kinds are those of ``problem.cost_kinds``.
+        windows: the windows of recorded noise that the episodes replay, which overlap; None if noise was
+            drawn from distributions. Standard errors take account of them.
 
     >>> from jumpgym.baselines import best_ss
     >>> result = evaluate(best_ss("jumpgym/SetupCost-v0"), "jumpgym/SetupCost-v0", episodes=1024)
@@ -40,6 +43,7 @@ class Evaluation:
 
     costs: NDArray[np.float64]
     costs_by_kind: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    windows: Windows | None = None
 
     @property
     def mean(self) -> float:
@@ -48,8 +52,8 @@ class Evaluation:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean."""
-        return standard_error(self.costs)
+        """Standard error of the mean; NaN if it rests on fewer than two disjoint windows of records."""
+        return standard_error(self.costs, self.windows)
 
     @property
     def mean_by_kind(self) -> dict[str, float]:
@@ -59,15 +63,15 @@ class Evaluation:
     @property
     def standard_error_by_kind(self) -> dict[str, float]:
         """Standard error of each of these means."""
-        return {kind: standard_error(costs) for kind, costs in self.costs_by_kind.items()}
+        return {kind: standard_error(costs, self.windows) for kind, costs in self.costs_by_kind.items()}
 
     def __repr__(self) -> str:
-        return f"{plus_minus(self.mean, self.standard_error)} over {len(self.costs)} episodes"
-
-
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Standard error of the mean of independent values; NaN for a single one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+        over = f"over {len(self.costs)} episodes"
+        if self.windows is None:
+            return f"{plus_minus(self.mean, self.standard_error)} {over}"
+        if self.windows.disjoint < 2:
+            return f"{self.mean:.6g}, without a standard error, {over} of {self.windows}"
+        return f"{plus_minus(self.mean, self.standard_error)} {over} of {self.windows}"
 
 
 def plus_minus(value: float, error: float) -> str:
@@ -232,17 +236,17 @@ def total_costs(
     """
     costs = np.zeros(episodes)
     costs_by_kind = {kind: np.zeros(episodes) for kind in problem.cost_kinds}
-    counted = 0
-    for elapsed, period in enumerate(periods):
-        if elapsed >= warm_up:
-            counted += 1
-            factor = problem.discount**elapsed
+    elapsed = 0
+    for elapsed, period in enumerate(periods, start=1):
+        if elapsed > warm_up:
+            factor = problem.discount ** (elapsed - 1)
             costs += factor * period.cost
             for kind, amount in period.by_kind.items():
                 costs_by_kind[kind] += factor * (amount.sum(-1) if amount.ndim > 1 else amount)
     if problem.horizon is None and problem.discount == 1:
-        return Evaluation(costs / counted, {kind: sums / counted for kind, sums in costs_by_kind.items()})
-    return Evaluation(costs, costs_by_kind)
+        costs = costs / (elapsed - warm_up)
+        costs_by_kind = {kind: sums / (elapsed - warm_up) for kind, sums in costs_by_kind.items()}
+    return Evaluation(costs, costs_by_kind, windows_of(problem, elapsed) if elapsed else None)
 
 
 def evaluate(

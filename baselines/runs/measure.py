@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from jumpgym import NotApplicable, as_problem
 
-from ..evaluation import draw, evaluate, standard_error
+from ..evaluation import PERIODS, draw, evaluate
 from ..hindsight.cost import default_gap, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
 from ..policies.stationary import exact_cost
+from ..windows import Windows, recorded_noise, standard_error, windows_of
 from .decisions import Chart, Drawn, chart_around, draw_on
+from .elsewhere import Elsewhere
 
 EVALUATION_SEED = 0
 """Seed of the noise on which all methods are evaluated; no method trains on it."""
@@ -63,6 +65,8 @@ class Reference:
         env: environment id, environment or problem.
         seed: seed of the noise of evaluations.
         optimum: what ``solve`` returned for the environment, if it is solved already.
+        fit: environment id, environment or problem to which classical policies are fitted, such as one with
+            the earlier part of the records; None for ``env``.
 
     Attributes:
         problem: the problem.
@@ -77,8 +81,9 @@ class Reference:
         NotApplicable: if there is neither, see ``solve`` and ``best_classical``.
     """
 
-    def __init__(self, env: Any, seed: int = EVALUATION_SEED, optimum: Any = None) -> None:
+    def __init__(self, env: Any, seed: int = EVALUATION_SEED, optimum: Any = None, fit: Any = None) -> None:
         self.problem = as_problem(env)
+        self.fitted_to = self.problem if fit is None else as_problem(fit)
         self.seed = seed
         self._costs: dict[int, NDArray[np.float64]] = {}
         cost = None
@@ -86,7 +91,7 @@ class Reference:
         try:
             self.optimum = solve(self.problem) if optimum is None else optimum
         except NotApplicable as error:
-            self.optimum = best_classical(self.problem)
+            self.optimum = best_classical(self.fitted_to)
             self.kind, self.note = "classical", f"{self.optimum!r}, as there is no optimum: {error}"
         else:
             self.kind, self.note = "optimum", ""
@@ -103,8 +108,17 @@ class Reference:
         return self._costs[episodes]
 
     def gap(self, policy: Any, env: Any, episodes: int) -> Gap:
-        """Evaluate a policy for actions of ``env`` on ``episodes`` episodes."""
-        return self._gap(evaluate(policy, env, episodes, self.seed).costs, self.costs(episodes))
+        """Evaluate a policy for actions of ``env`` on ``episodes`` episodes.
+
+        With recorded noise ``env`` may replay other records, such as those on which the policy was trained.
+        """
+        judged = env if recorded_noise(self.problem) is None else Elsewhere(env, self.problem)
+        return self._gap(evaluate(policy, judged, episodes, self.seed).costs, self.costs(episodes))
+
+    @property
+    def windows(self) -> Windows | None:
+        """The windows of recorded noise on which policies are judged; None if noise is not recorded."""
+        return windows_of(self.problem, self.problem.horizon or PERIODS)
 
     @cached_property
     def yardstick_costs(self) -> NDArray[np.float64]:
@@ -143,8 +157,9 @@ class Reference:
     def _gap(self, costs: NDArray[np.float64], reference_costs: NDArray[np.float64]) -> Gap:
         """The gap of costs to those of the reference in the same episodes."""
         difference = costs - reference_costs
-        mean, error, percent = float(difference.mean()), standard_error(difference), self._percent
-        return Gap(float(costs.mean()), standard_error(costs), mean, error, percent * mean, percent * error)
+        mean, percent, windows = float(difference.mean()), self._percent, self.windows
+        error, own_error = standard_error(difference, windows), standard_error(costs, windows)
+        return Gap(float(costs.mean()), own_error, mean, error, percent * mean, percent * error)
 
     @property
     def _percent(self) -> float:
@@ -154,7 +169,7 @@ class Reference:
     def own_gap(self, episodes: int) -> Gap:
         """The gap of the reference itself, which is 0."""
         costs = self.costs(episodes)
-        return Gap(float(costs.mean()), standard_error(costs), 0.0, 0.0, 0.0, 0.0)
+        return Gap(float(costs.mean()), standard_error(costs, self.windows), 0.0, 0.0, 0.0, 0.0)
 
     @cached_property
     def chart(self) -> Chart:
@@ -190,13 +205,14 @@ class Reference:
         return content.getvalue()
 
     @classmethod
-    def from_bytes(cls, env: Any, content: bytes, key: Any) -> Reference | None:
+    def from_bytes(cls, env: Any, content: bytes, key: Any, fit: Any = None) -> Reference | None:
         """What ``to_bytes`` made, or None if that is damaged or of another key.
 
         Args:
             env: environment id, environment or problem.
             content: the bytes.
             key: as it was given to ``to_bytes``.
+            fit: see ``Reference``.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -211,4 +227,5 @@ class Reference:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
             return None
         found.problem, found.optimum = as_problem(env), None
+        found.fitted_to = found.problem if fit is None else as_problem(fit)
         return found

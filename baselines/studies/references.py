@@ -19,7 +19,6 @@ import jumpgym
 from jumpgym import ENVIRONMENTS, as_problem, checks
 from jumpgym.problems.min_investment import MinInvestment
 
-from ..evaluation import standard_error
 from ..hindsight.cost import GAP, default_gap, traces_of
 from ..optimum import solve
 from ..policies.classical import best_classical
@@ -28,6 +27,7 @@ from ..runs.files import check_writable, replace_file
 from ..runs.measure import YARDSTICK_SEED, Gap, Reference
 from ..runs.provenance import hardware
 from ..runs.run import short
+from ..windows import standard_error
 
 COLUMNS = (
     "env",
