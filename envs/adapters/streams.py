@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
-from numpy.typing import NDArray
 
 from .. import checks
 
 
-def seeded(
-    streams: list[np.random.Generator], seeds: Any, mask: NDArray[np.bool_]
-) -> list[np.random.Generator]:
-    """The generators of all copies, those of the mask seeded anew as single environments are.
+def generators(seeds: Any, count: int) -> list[np.random.Generator | None]:
+    """A generator for each copy, as single environments have with these seeds; None where there is none.
 
     Args:
-        streams: the generators so far.
-        seeds: a seed for each copy, or None for one that goes on.
-        mask: of the copies that are reset, (num_envs,).
+        seeds: a seed for each copy, or None.
+        count: number of copies.
 
     Raises:
-        TypeError, ValueError: if the seeds are no sequence, or not as many as the copies.
+        TypeError, ValueError: if the seeds are no sequence of that many integers of at least 0, or None.
     """
     listed = checks.sequence("seed", seeds)
-    if len(listed) != len(streams):
-        raise ValueError(f"seed: {len(listed)} seeds must be {len(streams)}, one for each environment")
+    if len(listed) != count:
+        raise ValueError(f"seed: {len(listed)} seeds must be {count}, one for each environment")
     return [
-        seeding.np_random(operator.index(seed))[0] if seed is not None and chosen else stream
-        for seed, chosen, stream in zip(listed, mask, streams, strict=True)
+        None if seed is None else seeding.np_random(checks.integer("seed", seed, low=0))[0] for seed in listed
     ]

@@ -26,7 +26,7 @@ from .infos import final_infos, where, with_masks
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem
 from .rendering import Trajectory, draw
-from .streams import seeded
+from .streams import generators
 from .views import Decision, make_view
 
 MASK_OPTION = "reset_mask"
@@ -145,8 +145,12 @@ class HybridVectorEnv(Copies):
     def _seed(self, seed: int | Sequence[int | None] | None, mask: NDArray[np.bool_]) -> None:
         """Seed the batch, or with a list each copy of the mask."""
         if checks.is_vector(seed):
+            seeded = generators(seed, self.num_envs)  # before anything changes
             streams = self._streams or self.np_random.spawn(self.num_envs)
-            self._streams = seeded(streams, seed, mask)
+            self._streams = [
+                new if new is not None and chosen else old
+                for new, old, chosen in zip(seeded, streams, mask, strict=True)
+            ]
         elif seed is not None:
             super().reset(seed=cast(int, seed))
             self._streams = None
