@@ -116,6 +116,7 @@ class MultiItemInventory(HindsightProblem):
         self.shortage_cost: NDArray[np.float64]
         for name, value in vectors.items():
             setattr(self, name, _per_item(name, value, self.items))
+        self._units_cost = bool(self.unit_costs.any())
         self.item_costs = getattr(self, item_costs[0])
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
         self.lead_time = checks.integer("lead_time", lead_time, low=0, high=MAX_LEAD_TIME)
@@ -324,7 +325,7 @@ class MultiItemInventory(HindsightProblem):
         """Cost by component: of each item, then each of the shared costs."""
         # holding * max(net, 0) + shortage * max(-net, 0), with max(-net, 0) = max(net, 0) - net
         cost = c.holding_and_shortage * on_hand - c.shortage_cost * net
-        if self.unit_costs.any():
+        if self._units_cost:
             cost = cost + c.unit_costs * ordered
         cost = cost + c.item_costs * weights
         if not shared:
