@@ -38,6 +38,8 @@ def enlarge(
 ) -> Result:
     """Solve on ever larger lattices until their ends no longer matter.
 
+    If a larger one is refused by its size, the result is that of the last lattice, whose bounds then differ.
+
     Args:
         solve_on: returns the result on a lattice with the given ends, and whether the ends do not matter.
         extent: the ends for a margin; for an infinite margin, those of all states that can be reached.

@@ -23,6 +23,41 @@ ROUNDING = 1e-9
 """Numbers count as equal if they differ by less than this, in steps or relatively."""
 
 
+MOST_DEMAND_POINTS = 2**17
+"""Most lattice points of one period's demand."""
+
+MOST_ENTRIES = 2**27
+"""Most entries of a matrix of transitions, and of the arrays that make it: 1 GiB each."""
+
+MOST_OPERATIONS = 2e12
+"""Most multiplications of a backward induction: some minutes."""
+
+
+def check_size(
+    points: float,
+    demand_points: float,
+    *,
+    entries: float = 0.0,
+    operations: float = 0.0,
+    name: str = "demand",
+) -> None:
+    """Raise NotApplicable before memory is taken that a heavy tail or a fine step would need.
+
+    Args:
+        points: number of lattice points.
+        demand_points: number of lattice points of one period's demand.
+        entries: number of entries of the largest array.
+        operations: number of multiplications.
+        name: of the parameter, for errors.
+    """
+    if demand_points > MOST_DEMAND_POINTS or entries > MOST_ENTRIES or operations > MOST_OPERATIONS:
+        raise NotApplicable(
+            f"{name}: its values span {demand_points:,.0f} steps, on a lattice of {points:,.0f} points, too "
+            "many to compute. Cut the tail, as by scipy.stats.truncate, take larger units, or compare "
+            "simulated policies (evaluate)"
+        )
+
+
 def refuse_traces(*noises: Any, name: str = "demand") -> None:
     """Raise NotApplicable unless every noise is a distribution."""
     if not all(isinstance(noise, DiscreteDemand | ContinuousDemand) for noise in noises):
@@ -64,13 +99,18 @@ def standard_deviation(demand: Demand) -> float:
     return max(variance, 0.0) ** 0.5
 
 
-def demand_weights(demand: Demand, step: float) -> Weights:
+def demand_weights(demand: Demand, step: float, name: str = "demand") -> Weights:
     """Demand as weights of the lattice points ``(first + k) * step``.
 
     The weight of a point is the expectation of the hat function around it. This preserves the mean, and the
     expectation of a function that is linear between lattice points is exact. A probability on a lattice
     point stays there.
+
+    Raises:
+        NotApplicable: if they are too many; ``name`` is that of the parameter.
     """
+    span = (demand.max - demand.min) / step
+    check_size(span, span, name=name)
     if isinstance(demand, DiscreteDemand):
         position = demand.values / step
         below = np.floor(position + ROUNDING)
@@ -117,6 +157,7 @@ def demand_matrix(size: int, weights: Weights, linear: bool = False) -> NDArray[
             default it is constant below the lower end, and demand must not be negative.
     """
     first, probabilities = weights
+    check_size(size, len(probabilities), entries=size * max(size, len(probabilities)))
     row = np.arange(size)[:, None]
     left = row - (first + np.arange(len(probabilities)))
     matrix = np.zeros((size, size))

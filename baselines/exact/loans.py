@@ -77,7 +77,7 @@ class LoanRule:
         low, high = _reach(problem, max(map(max, loans)))
         self._low = floor(low / step)
         points = step * np.arange(self._low, ceil(high / step) + 1, dtype=np.float64)
-        weights = demand_weights(problem.cash_need, step)
+        weights = demand_weights(problem.cash_need, step, "cash_need")
         # The loss after this period's need, and the transition of cash, continue linearly beyond the grid.
         self._loss = stock_cost(points, step, weights, -problem.deposit_rate, problem.shortfall_cost)
         transition = demand_matrix(len(points), weights, linear=True)

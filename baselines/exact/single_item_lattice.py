@@ -13,9 +13,9 @@ from jumpgym import NotApplicable, SingleItemInventory, as_problem
 from jumpgym.demand import DiscreteDemand
 
 from .bellman import enlarge, is_tight, rows_by_period
-from .lattice import common_step, grid_step, refuse_traces, standard_deviation
+from .lattice import check_size, common_step, grid_step, refuse_traces, standard_deviation
 from .single_item_pipeline import PipelineProcess
-from .single_item_position import Decision, PositionProcess, StockProcess
+from .single_item_position import Decision, PositionProcess, StockProcess, check_position_lattice
 
 EXACT_POINTS = {0: 2**18, 1: 1024, 2: 160, 3: 80, 4: 48}
 """Most lattice points of an exact solution, by the dimensions of the pipeline."""
@@ -59,7 +59,20 @@ def supported(env: Any) -> SingleItemInventory:
             "horizon=None), or unmet_demand='backlog'"
         )
     refuse_forced_orders(problem)
+    _check_first_lattice(problem)
     return problem
+
+
+def _check_first_lattice(problem: SingleItemInventory) -> None:
+    """Raise NotApplicable if even the first lattice is too large, as it is where demand has a heavy tail."""
+    step, dimensions = lattice_steps(problem)[0], pipeline_dimensions(problem)
+    low, high = extent(problem, FIRST_MARGIN[dimensions])
+    if dimensions:
+        span = (problem.demand.max - problem.demand.min) / step
+        points = (high - low) / step
+        check_size(points, span, entries=points * max(points, span))
+    else:
+        check_position_lattice(problem, step, (high - low) / step)
 
 
 def refuse_forced_orders(problem: SingleItemInventory) -> None:

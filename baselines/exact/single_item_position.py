@@ -20,11 +20,23 @@ from scipy.sparse.linalg import LinearOperator
 from jumpgym import SingleItemInventory
 
 from .bellman import UPPER, cheapest
-from .lattice import Expectation, demand_weights, nearest_index, start_weights, stock_costs, window_argmin
+from .lattice import (
+    Expectation,
+    check_size,
+    demand_weights,
+    nearest_index,
+    start_weights,
+    stock_costs,
+    window_argmin,
+)
 from .markov_chain import PolicyChain, transition_matrix
 
 Decision = tuple[NDArray[Any], NDArray[Any]]
 """Regime, and quantity in steps, of each state of a lattice."""
+
+
+TYPICAL_ITERATIONS = 200
+"""Applications of the Bellman operator that an infinite-horizon problem takes, roughly."""
 
 
 class StockProcess(ABC):
@@ -130,6 +142,12 @@ class StockProcess(ABC):
         return nearest_index(stock, self.step, self.low, len(self.points))
 
 
+def check_position_lattice(problem: SingleItemInventory, step: float, points: float) -> None:
+    """Raise NotApplicable if a lattice of so many points is too large for ``PositionProcess``."""
+    span = (problem.demand.max - problem.demand.min) / step + Expectation.BLOCK
+    check_size(points, span, operations=points * span * (problem.horizon or TYPICAL_ITERATIONS))
+
+
 class PositionProcess(StockProcess):
     """The inventory position as the state: backlog with any lead time, or lost sales with lead time 0.
 
@@ -140,6 +158,7 @@ class PositionProcess(StockProcess):
     """
 
     def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
+        check_position_lattice(problem, step, high - low)
         super().__init__(problem, step, low, high)
         self.expectation = Expectation(self.weights)
         holding_cost, shortage_cost = problem.holding_cost, problem.shortage_cost

@@ -69,10 +69,10 @@ class DiscountPolicy(StationaryPolicy):
 def best_discount_policy(problem: Any, progress: Progress | None = None) -> DiscountPolicy:
     """The ``DiscountPolicy`` of least expected cost, found by descent from a coarse grid."""
     inventory = DiscountPolicy(problem, 0.0, 0.0, 0.0).problem  # raises NotApplicable if it does not fit
-    step, unit = search_steps(inventory)
+    _, unit = search_steps(inventory)
     widest = float(inventory.regimes.low[2:].max(initial=0.0))
 
-    def make(point: Point) -> DiscountPolicy | None:
+    def make(point: Point, unit: float) -> DiscountPolicy | None:
         s, width, window = point
         if min(width, window) < 0 or window * unit > widest:
             return None
@@ -87,7 +87,7 @@ def best_discount_policy(problem: Any, progress: Progress | None = None) -> Disc
         for width in range(0, scale + strides[1], strides[1])
         for window in range(0, windows + 1, strides[2])
     ]
-    return best_stationary(make, coarse, strides, step, progress)
+    return best_stationary(inventory, make, coarse, strides, progress)
 
 
 def has_adjoining_brackets(problem: SingleItemInventory) -> bool:

@@ -15,7 +15,7 @@ from ..evaluation import draw, simulated_costs
 from ..exact.lattice import common_step
 from ..policy import ROUNDING, Policy, require
 from .descent import Point, Progress, descend
-from .stationary import EPISODES, SEED
+from .stationary import EPISODES, SEED, demand_scale
 
 
 class TwoIndexPolicy(Policy):
@@ -113,7 +113,7 @@ def best_two_index(problem: Any, progress: Progress | None = None) -> TwoIndexPo
 def _unit(problem: SingleItemInventory) -> float:
     """The step of which demand and brackets are multiples, or 1/40 of the mean demand if that is more."""
     regimes, demand = problem.regimes, problem.demand
-    least = demand.mean / 40
+    least = demand_scale(problem) / 40
     if not isinstance(demand, DiscreteDemand):
         return least
     step = common_step(np.concatenate([demand.values, regimes.low, regimes.high]))

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
+from jumpgym.demand import TraceDemand
 
 from ..evaluation import draw
 from ..exact.bellman import UPPER
-from ..exact.lattice import grid_step
+from ..exact.lattice import grid_step, standard_deviation
 from ..exact.markov_chain import long_run_cost
 from ..exact.single_item_lattice import certified, lattice_steps, supported
 from ..exact.single_item_position import StockProcess
 from ..policy import Policy
-from .descent import Point, Progress, best_policy, mean_costs
+from .descent import Point, Progress, descend, mean_costs
 
 EPISODES = 1024
 """Number of simulated episodes on which policies are compared where no lattice applies."""
@@ -31,6 +32,9 @@ NEVER = 1e-12
 
 BATCH = 32
 """Number of policies whose costs are computed at once."""
+
+FINER = 1.5
+"""Least ratio of the units of two searches at which the second one is worth while."""
 
 Family = TypeVar("Family", bound="StationaryPolicy")
 
@@ -106,7 +110,7 @@ def search_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
     If the mean demand spans at most 100 points of the exact lattice, both are the step of that lattice.
     Otherwise the parameters are multiples of about 1/40 of the mean demand.
     """
-    mean = problem.demand.mean
+    mean = demand_scale(problem)
     try:
         steps = lattice_steps(supported(problem))
     except NotImplementedError:
@@ -117,6 +121,29 @@ def search_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
     return step, step * max(1, round(mean / 40 / step))
 
 
+def fine_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
+    """As ``search_steps``, but the parameters are multiples of about 1/8 of demand's standard deviation."""
+    try:
+        steps = lattice_steps(supported(problem))
+    except NotImplementedError:
+        return None, demand_deviation(problem) / 8 or demand_scale(problem) / 40
+    at_most = max(demand_deviation(problem) / 8, steps[0])
+    step = max(steps[0], grid_step(at_most, np.append(problem.regimes.low, problem.regimes.high)))
+    return step, step
+
+
+def demand_scale(problem: SingleItemInventory) -> float:
+    """The mean demand of a period, in units; where there is none, another number greater than 0."""
+    return problem.demand.mean or problem.level_scale
+
+
+def demand_deviation(problem: SingleItemInventory) -> float:
+    """Standard deviation of a period's demand, in units; for records that of the simulated episodes."""
+    if isinstance(problem.demand, TraceDemand):
+        return float(draw(problem, EPISODES, SEED)[1].std())
+    return standard_deviation(problem.demand)
+
+
 def level_range(problem: SingleItemInventory, unit: float) -> tuple[int, int]:
     """A range of levels, in multiples of ``unit``, from deep backlog to ample stock."""
     scale = problem.level_scale
@@ -125,24 +152,50 @@ def level_range(problem: SingleItemInventory, unit: float) -> tuple[int, int]:
 
 
 def best_stationary(
-    make: Callable[[Point], Family | None],
+    problem: SingleItemInventory,
+    make: Callable[[Point, float], Family | None],
     coarse: Iterable[Point],
     strides: Point,
-    step: float | None,
     progress: Progress | None = None,
+    starts: Callable[[float], Iterable[Point]] = lambda unit: (),
 ) -> Family:
-    """The policy of least expected cost that ``descent.best_policy`` finds in a family.
+    """The policy of least expected cost that descent finds in a family.
+
+    The parameters are first multiples of the unit of ``search_steps``. Where demand varies so little that
+    this is too coarse, the search goes on with that of ``fine_steps``.
 
     Args:
-        make, coarse, strides, progress: see ``descent.best_policy``.
-        step: distance of the lattice points on which costs are computed; see ``stationary_costs``.
+        problem: the problem.
+        make: the policy of a point, whose coordinates are multiples of a unit; None if it stands for none.
+        coarse, strides: see ``descent.descend``, in multiples of the first unit.
+        progress: see ``descent.descend``.
+        starts: further points from which the finer search may start, in multiples of a unit.
     """
 
-    def costs(policies: list[Family]) -> list[float]:
-        batches = (policies[i : i + BATCH] for i in range(0, len(policies), BATCH))
-        return [float(cost) for batch in batches for cost in stationary_costs(batch, step)]
+    def search(
+        step: float | None, unit: float, coarse: Iterable[Point], strides: Point
+    ) -> tuple[Point, Family]:
+        def costs(points: list[Point]) -> list[float]:
+            policies = [make(point, unit) for point in points]
+            valid = [policy for policy in policies if policy is not None]
+            batches = (valid[i : i + BATCH] for i in range(0, len(valid), BATCH))
+            cost_of = iter([cost for batch in batches for cost in stationary_costs(batch, step)])
+            return [np.inf if policy is None else float(next(cost_of)) for policy in policies]
 
-    return best_policy(make, costs, coarse, strides, progress=progress)
+        point = descend(costs, coarse, strides, progress=progress)
+        best = make(point, unit)
+        assert best is not None, "no point of the coarse grid stands for a policy"
+        return point, best
+
+    step, unit = search_steps(problem)
+    point, best = search(step, unit, coarse, strides)
+    finer_step, finer_unit = fine_steps(problem)
+    ratio = unit / finer_unit
+    if unit == step or ratio < FINER:
+        return best
+    near = tuple(round(ratio * coordinate) for coordinate in point)
+    stride = max(round(ratio), 1)
+    return search(finer_step, finer_unit, [near, *starts(finer_unit)], (stride,) * len(point))[1]
 
 
 def stationary_cost(policy: Any) -> float:

@@ -70,11 +70,12 @@ def best_full_truck(problem: Any, progress: Progress | None = None) -> FullTruck
     inventory = require(SingleItemInventory, problem, "FullTruckPolicy")
     capacity = float(inventory.regimes.high[1])
     FullTruckPolicy(inventory, 0.0, capacity)  # raises NotApplicable if the problem does not fit
-    step, unit = search_steps(inventory)
+    _, unit = search_steps(inventory)
     parts = max(round(capacity / unit), 1)
 
-    def make(point: Point) -> FullTruckPolicy | None:
+    def make(point: Point, unit: float) -> FullTruckPolicy | None:
         level, part = point
+        parts = max(round(capacity / unit), 1)
         if not 1 <= part <= parts:
             return None
         return FullTruckPolicy(inventory, level * unit, part * capacity / parts)
@@ -86,7 +87,7 @@ def best_full_truck(problem: Any, progress: Progress | None = None) -> FullTruck
         for level in range(low, high + 1, strides[0])
         for part in {1, parts, *range(1, parts, strides[1])}
     ]
-    return best_stationary(make, coarse, strides, step, progress)
+    return best_stationary(inventory, make, coarse, strides, progress)
 
 
 def has_trucks(problem: SingleItemInventory) -> bool:

@@ -11,9 +11,15 @@ from jumpgym import NotApplicable, SingleItemInventory, checks
 
 from ..policy import ROUNDING, Decision, require
 from .descent import Point, Progress
-from .stationary import StationaryPolicy, best_stationary, level_range, search_steps
+from .stationary import StationaryPolicy, best_stationary, demand_deviation, level_range, search_steps
 
 Family = TypeVar("Family", bound="MinOrderPolicy")
+
+MOST_CYCLES = 30
+"""Longest time between orders of the policies that a search starts from, in periods."""
+
+SAFETY = -1.0, 0.0, 1.0, 2.0, 3.0
+"""Their safety stocks, in standard deviations of demand."""
 
 
 class MinOrderPolicy(StationaryPolicy):
@@ -103,9 +109,9 @@ def best_min_order(problem: Any, progress: Progress | None = None) -> MinOrderPo
 
 def _best(family: type[Family], env: Any, progress: Progress | None) -> Family:
     problem = family(env, 0.0, 0.0).problem  # raises NotApplicable if the problem does not fit
-    step, unit = search_steps(problem)
+    _, unit = search_steps(problem)
 
-    def make(point: Point) -> Family | None:
+    def make(point: Point, unit: float) -> Family | None:
         reorder, width = point
         return family(problem, reorder * unit, (reorder + width) * unit) if width >= 0 else None
 
@@ -113,7 +119,25 @@ def _best(family: type[Family], env: Any, progress: Progress | None) -> Family:
     widest = max(round((problem.level_scale + problem.demand.mean) / unit), 1)
     strides = max((high - low) // 16, 1), max(widest // 12, 1)
     coarse = [(s, width) for s in range(low, high + 1, strides[0]) for width in range(0, widest, strides[1])]
-    return best_stationary(make, coarse, strides, step, progress)
+    return best_stationary(problem, make, coarse, strides, progress, lambda unit: _cycles(problem, unit))
+
+
+def _cycles(problem: SingleItemInventory, unit: float) -> list[Point]:
+    """Policies that order every 1, 2, ... periods if demand hardly varies, in multiples of ``unit``.
+
+    S covers the demand until the next order arrives, with several safety stocks. s lies in the middle between
+    the positions after the last two periods, so that variations of demand do not change the cycle.
+    """
+    mean, deviation = problem.demand.mean, demand_deviation(problem)
+    longest = min(int(2 * problem.economic_order_quantity / mean) + 2, MOST_CYCLES)
+    points = []
+    for periods in range(1, longest + 1):
+        covered = periods + problem.max_lead_time
+        for safety in SAFETY:
+            level = covered * mean + safety * deviation * covered**0.5
+            width = round((periods - 0.5) * mean / unit)
+            points.append((round(level / unit) - width, width))
+    return points
 
 
 def has_one_order_size_range(problem: SingleItemInventory) -> bool:
