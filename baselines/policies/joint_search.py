@@ -38,6 +38,9 @@ WARM_UP, PERIODS = 50, 300
 SINGLY = 8
 """Most items whose parameters are also varied one item at a time."""
 
+LONGEST_STEP = 0.4
+"""The first step of a search is at least this share of the mean demand."""
+
 STEPS = (8, 4, 2, 1)
 """Units of a parameter by which it is varied, in turn."""
 
@@ -108,13 +111,16 @@ def best_of_family(start: ItemsPolicy, state: Any, noise: FloatArray) -> tuple[I
         start: policy to begin with.
         state, noise: of the episodes, see ``evaluation.draw``.
     """
-    best = start.parameters
-    for step in STEPS:
+    best, unit = start.parameters, _unit(start, noise)
+    steps = list(STEPS)
+    while steps[0] * unit.mean() < LONGEST_STEP * start.mean.mean():
+        steps.insert(0, 2 * steps[0])
+    for step in steps:
         few = slice(None) if step == 1 else slice(len(noise) // 8)
         episodes = type(state)(*(entry[few] for entry in state)), noise[few]
         cost = float(costs([best], start, *episodes)[0])
         while True:
-            candidates = [c for c in _variations(start, best, step) if not start.wrong(c)]
+            candidates = [c for c in _variations(start, best, step, unit) if not start.wrong(c)]
             found = costs(candidates, start, *episodes)
             if found.min() >= cost * (1 - 1e-9):
                 break
@@ -145,11 +151,11 @@ def costs(
 
 
 def _variations(
-    policy: ItemsPolicy, parameters: dict[str, FloatArray], step: int
+    policy: ItemsPolicy, parameters: dict[str, FloatArray], step: int, unit: FloatArray
 ) -> Iterator[dict[str, FloatArray]]:
     mean = policy.mean
-    unit = np.ones_like(mean) if policy.on_integers else mean / 20
-    together = np.maximum(np.round(step * mean / mean.mean()), 1.0) * unit
+    share = mean / mean.mean() if mean.any() else np.ones_like(mean)
+    together = np.maximum(np.round(step * share), 1.0) * unit
     groups = [together]
     if len(mean) <= SINGLY:
         groups += [np.where(np.arange(len(mean)) == i, step * unit, 0.0) for i in range(len(mean))]
@@ -167,6 +173,14 @@ def _variations(
             moves += [{**move, **other} for move in single for other in own]
     for move in moves:
         yield {**parameters, **{name: parameters[name] + change for name, change in move.items()}}
+
+
+def _unit(policy: ItemsPolicy, noise: FloatArray) -> FloatArray:
+    """The finest step of each item's parameters, in units: small against the mean and variation of demand."""
+    deviation = noise.std(axis=(0, 1))
+    coarsest = np.where(policy.mean > 0, policy.mean, 1.0) / 20
+    unit = np.where(deviation > 0, np.minimum(coarsest, deviation / 8), coarsest)
+    return np.maximum(np.round(unit), 1.0) if policy.on_integers else unit
 
 
 def _episodes(problem: MultiItemInventory) -> tuple[Any, FloatArray]:

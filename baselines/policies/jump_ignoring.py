@@ -21,7 +21,7 @@ from .descent import Point, best_policy, mean_costs
 from .investment_policies import ConstantFractionPolicy
 from .joint_policies import ItemsPolicy
 from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
-from .stationary import StationaryPolicy, search_steps, stationary_costs
+from .stationary import StationaryPolicy, best_stationary, search_steps
 from .switched_lqr_policies import best_fixed_mode
 
 EPISODES = 1024
@@ -107,26 +107,21 @@ def best_order_up_to(problem: Any) -> OrderUpToPolicy:
     times is; else by ``EPISODES`` simulated episodes.
     """
     problem = as_problem(problem)
+    single = isinstance(problem, SingleItemInventory)
     scale = float(problem.observation_scale[0])
-    if isinstance(problem, SingleItemInventory):
-        step, unit = search_steps(problem)
-    else:
-        step, unit = None, scale / FINENESS
-        state, noise = draw(problem, EPISODES, SEED, WARM_UP + PERIODS)
+    unit = search_steps(problem)[1] if single else scale / FINENESS
 
-    def make(point: Point) -> OrderUpToPolicy:
+    def make(point: Point, unit: float = unit) -> OrderUpToPolicy:
         # Rounded, since a mean demand may have lost its last digits with the tail of the distribution.
         return OrderUpToPolicy(problem, float(f"{unit * point[0]:.9g}"))
-
-    def costs(policies: list[OrderUpToPolicy]) -> list[float]:
-        if isinstance(problem, SingleItemInventory):
-            return [float(cost) for cost in stationary_costs(policies, step)]
-        return mean_costs(policies, state, noise)
 
     magnitude = max(round(scale / unit), 1)
     stride = max(magnitude // 8, 1)
     coarse = [(level,) for level in range(-magnitude, 4 * magnitude, stride)]
-    return best_policy(make, costs, coarse, (stride,))
+    if single:
+        return best_stationary(problem, make, coarse, (stride,))
+    state, noise = draw(problem, EPISODES, SEED, WARM_UP + PERIODS)
+    return best_policy(make, lambda policies: mean_costs(policies, state, noise), coarse, (stride,))
 
 
 def best_items_order_up_to(problem: Any) -> ItemsOrderUpToPolicy:

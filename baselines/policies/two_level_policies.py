@@ -130,7 +130,7 @@ def _cycles(problem: SingleItemInventory, unit: float) -> list[Point]:
     """
     mean, deviation = problem.demand.mean, demand_deviation(problem)
     longest = min(int(2 * problem.economic_order_quantity / mean) + 2, MOST_CYCLES)
-    points = []
+    points: list[Point] = []
     for periods in range(1, longest + 1):
         covered = periods + problem.max_lead_time
         for safety in SAFETY:
