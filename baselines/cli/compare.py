@@ -49,6 +49,21 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
         action="append",
         help="parameters of the environments; if given several times, each set of parameters is compared",
     )
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument(
+        "--train-share",
+        metavar="SHARE",
+        help="share of recorded demand, the earlier part, on which methods are trained and fitted; they are "
+        "judged on the rest; default: 0.7",
+    )
+    split.add_argument(
+        "--split-date", metavar="DATE", help="first date of the records on which methods are judged"
+    )
+    split.add_argument(
+        "--in-sample",
+        action="store_true",
+        help="judge methods on the records on which they are trained and fitted",
+    )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
     )
@@ -74,6 +89,7 @@ def run_compare(args: argparse.Namespace) -> int:
     """Plan the comparison, do the runs that are missing, and write the report."""
     from ..comparison.plans import plan
     from ..comparison.sweep import compare
+    from ..runs.split import DEFAULT, IN_SAMPLE
 
     settings = [parse_parameters(assignments) for assignments in args.set]
     with usage_errors(TypeError, ValueError):
@@ -86,6 +102,7 @@ def run_compare(args: argparse.Namespace) -> int:
             args.timesteps,
             args.episodes,
             settings,
+            IN_SAMPLE if args.in_sample else args.split_date or args.train_share or DEFAULT,
         )
         failed = compare(
             runs,

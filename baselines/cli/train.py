@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,14 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--episodes", type=int, default=8192, metavar="N", help="default: 8192")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise; default: 0")
     add_set(parser)
+    parser.add_argument(
+        "--fit-set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters to which the reference policy is fitted, where they differ from those of --set, "
+        "such as demand=earlier.csv",
+    )
     return parser
 
 
@@ -99,21 +108,32 @@ def run_evaluate(args: argparse.Namespace) -> int:
         checks.integer("--episodes", args.episodes, low=2)
         checks.integer("--seed", args.seed, low=0)
     env = make_environment(args.env, args.set)
+    fit = make_environment(args.env, [*args.set, *args.fit_set])
     one_thread()
     with usage_errors():
         name, model = load(args.checkpoint, env, args.method)
     print(f"{name} on {args.env}, {args.episodes:,} episodes, seed {args.seed}")
     try:
-        reference = Reference(env, args.seed)
+        reference = Reference(env, args.seed, fit=fit)
     except NotImplementedError as error:
         result = evaluate(model, model.get_env(), args.episodes, args.seed)
-        print(f"mean cost {result.mean:.3f} ± {result.standard_error:.3f}")
+        print(f"mean cost {_with_error(result.mean, result.standard_error)}")
         print(f"no gap to the optimum: {error}")
         return 0
     gap = reference.gap(model, model.get_env(), args.episodes)
-    print(f"mean cost {gap.mean_cost:.3f} ± {gap.standard_error:.3f}")
+    print(f"mean cost {_with_error(gap.mean_cost, gap.standard_error)}")
+    if reference.windows is not None:
+        fitted = "fitted by --fit-set" if args.fit_set else "in sample: fitted to the records it is judged on"
+        print(f"records   {reference.windows}; the reference is {fitted}")
     if reference.note:
         print(f"no gap to the optimum, but to {reference.note}")
     print(f"{reference.kind:9} {reference.cost:.3f} expected")
-    print(f"gap       {gap.gap_percent:.3f} % ± {gap.gap_se_percent:.3f}, on the same noise")
+    print(f"gap       {_with_error(gap.gap_percent, gap.gap_se_percent, ' %')}, on the same noise")
     return 0
+
+
+def _with_error(value: float, error: float, unit: str = "") -> str:
+    """A value with its standard error, if there is one."""
+    if math.isnan(error):
+        return f"{value:.3f}{unit}, without a standard error: fewer than two disjoint windows"
+    return f"{value:.3f}{unit} ± {error:.3f}"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from jumpgym import ENVIRONMENTS, as_problem, checks
-from jumpgym.adapters.registry import environment_id
+from jumpgym.adapters.registry import environment_id, make_env
 
 from ..runs.methods import BUILT_IN, REFERENCES, method
 from ..runs.run import EPISODES, Problem, Run
+from ..runs.split import DEFAULT, split_for
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def plan(
     timesteps: int | None = None,
     episodes: int = EPISODES,
     settings: Sequence[Mapping[str, Any]] = (),
+    split: str = DEFAULT,
 ) -> list[Run]:
     """Return the runs of a preset, with the references of each problem. Other arguments override the preset.
 
@@ -64,6 +66,7 @@ def plan(
         timesteps: transitions of each training, instead of CPU seconds.
         episodes: number of episodes of each final evaluation.
         settings: parameters of the environments. With several sets, each environment is compared under each.
+        split: how recorded demand is split into training and evaluation, see ``split.split_for``.
 
     Raises:
         ValueError, TypeError: naming the option, its value and what is allowed.
@@ -82,20 +85,29 @@ def plan(
     runs = []
     for block in blocks:
         problems = [
-            Problem(env, _sorted(parameters), episodes)
+            _problem(env, parameters, episodes, split)
             for env in envs or block.envs
             for parameters in settings or ({},)
         ]
-        for problem in problems:
-            _check(problem)
         seconds = None if timesteps is not None else float(budget or block.budget)
         for seed in range(seeds or block.seeds):
             for problem in problems:
                 for name in REFERENCES:
-                    runs.append(Run(problem.env, problem.parameters, name, 0, None, None, episodes))
-                for name in methods or block.methods:
                     runs.append(
-                        Run(problem.env, problem.parameters, name, seed, seconds, timesteps, episodes)
+                        Run(problem.env, problem.parameters, name, 0, None, None, episodes, problem.split)
+                    )
+                for name in methods or block.methods:
+                    budget_of_run = seconds, timesteps
+                    runs.append(
+                        Run(
+                            problem.env,
+                            problem.parameters,
+                            name,
+                            seed,
+                            *budget_of_run,
+                            episodes,
+                            problem.split,
+                        )
                     )
     return list(dict.fromkeys(runs))
 
@@ -135,19 +147,21 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
-def _check(problem: Problem) -> None:
-    """ValueError if methods cannot be compared on a problem."""
-    if not problem.parameters and problem.env in ENVIRONMENTS:
-        return  # the defaults of this package can be
+def _problem(env: str, parameters: Mapping[str, Any], episodes: int, split: str) -> Problem:
+    """A problem with its split; ValueError if methods cannot be compared on it."""
+    if not parameters and env in ENVIRONMENTS:
+        return Problem(env, (), episodes)  # methods can be compared on the defaults of this package
     try:
-        env = problem.make()
+        horizon = as_problem(make_env(env, parameters)).horizon
+        applied = None if horizon is None else split_for(env, parameters, split)
     except (OSError, TypeError, ValueError) as error:  # Gymnasium wraps what the environment raised
-        raise ValueError(f"--set: {problem.env}: {error}") from error
-    if as_problem(env).horizon is None:
+        raise ValueError(f"--set: {env}: {error}") from error
+    if horizon is None:
         raise ValueError(
-            f"--set: {problem.env} has horizon=None, but runs are compared by the cost of whole episodes; "
+            f"--set: {env} has horizon=None, but runs are compared by the cost of whole episodes; "
             "give a horizon, such as horizon=100"
         )
+    return Problem(env, _sorted(parameters), episodes, applied)
 
 
 def cores() -> int:

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from ..runs.methods import tuning
 from ..runs.provenance import PACKAGES
+from ..runs.split import IN_SAMPLE
 from .markdown import compilation
 from .page_data import budgets_by_size, chart_data, to_json
 from .page_tables import headlines, numbers, pairs
@@ -69,8 +70,16 @@ def _statement(tables: Tables) -> str:
     return (
         f"The excess cost of {rows.method.nunique()} learned methods and of the best classical policy over "
         f"the optimal policy, in per cent of its cost, on {len(tables.environments)} problems with known "
-        f"jumps, over {_episodes(tables.comparison)} episodes that no method trains on."
+        f"jumps, over {_episodes(tables.comparison)} episodes {_unseen(tables.comparison)}."
     )
+
+
+def _unseen(comparison: pd.DataFrame) -> str:
+    if comparison.parameters.str.contains(f'"split": "{IN_SAMPLE}"', regex=False).any():
+        return "that no method trains on, except where recorded demand is judged in sample"
+    if comparison.parameters.str.contains('"split": ', regex=False).any():
+        return "that no method trains on: recorded demand is split in time"
+    return "that no method trains on"
 
 
 def _episodes(comparison: pd.DataFrame) -> str:
@@ -84,9 +93,10 @@ def _measured(comparison: pd.DataFrame) -> str:
         "reference that the problem names in its place), in per cent of the absolute value of the optimal "
         "policy's expected cost; a positive gap means a worse policy, also where costs are negative",
         "Common random numbers": f"all policies are evaluated on the same {_episodes(comparison)} episodes, "
-        "whose noise no method trains on",
+        f"{_unseen(comparison)}",
         "Policies": "deterministic in the evaluation, even if training samples them",
-        "Standard error (±)": "of the gap over the episodes, median over the seeds",
+        "Standard error (±)": "of the gap over the episodes, median over the seeds; where episodes replay "
+        "records, of a block bootstrap of their windows, and none with fewer than two disjoint windows",
         "Compilation": compilation(comparison),
         "Time": "CPU seconds of one process with one thread, without the evaluations; transitions are those "
         "simulated in training; the time to a gap is that of the first evaluation at or below it (median "

@@ -52,7 +52,10 @@ def _run(record: Record) -> dict[str, Any]:
 
 
 def _parameters(record: Record) -> str:
-    parameters = record["settings"]["parameters"]
+    settings = record["settings"]
+    parameters = settings["parameters"]
+    if "split" in settings:  # of recorded demand: another problem for each split
+        parameters = {**parameters, "split": settings["split"]}
     return json.dumps(parameters, sort_keys=True) if parameters else ""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jumpgym import NotApplicable
 
+from ..evaluation import evaluate
 from ..hindsight.cost import traces_of
 from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
@@ -20,6 +21,7 @@ from .methods import REFERENCES, make, method, one_thread
 from .provenance import hardware, versions
 from .record import read_record
 from .run import Problem, Run
+from .split import IN_SAMPLE
 from .status import Status
 from .training import CURVE_EPISODES, Keeper, point, train
 
@@ -35,7 +37,7 @@ def read_reference(problem: Problem, folder: Path) -> Reference | None:
         content = problem.reference_path(folder).read_bytes()
     except OSError:
         return None
-    return Reference.from_bytes(problem.make(), content, problem.identity)
+    return Reference.from_bytes(problem.make(), content, problem.identity, problem.make_training())
 
 
 def reference(problem: Problem, folder: Path) -> Reference:
@@ -52,7 +54,8 @@ def _reference(problem: Problem, folder: Path, files: str) -> Reference:
             remove_partial(problem.reference_path(folder).name, folder)
             identity = problem.identity  # of the files as they are before they are read
             try:
-                measure = Reference(problem.make())
+                measure = Reference(problem.make(), fit=problem.make_training())
+                measure.note = "; ".join(filter(None, (measure.note, problem.split_description)))
             except NotApplicable as error:
                 raise NotApplicable(
                     f"{problem.env} has no reference to measure gaps by. Register a solver for its problem, "
@@ -120,7 +123,7 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
 def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: float) -> tuple[Any, ...]:
     """Train and evaluate: the row of what it took, the learning curve, the final gap, and the decisions."""
     learner = method(run.method)
-    env = run.problem.make()
+    env = run.problem.make_training()
     keeper = Keeper(learner, run.identity, folder / run.name, checkpoint_seconds)
     model, curve = keeper.resume(env) or (make(run.method, env, run.seed, run.budget_seconds), [])
     row = train(
@@ -137,6 +140,9 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     keeper.forget()
     gap = measure.gap(model, model.get_env(), run.episodes)
     curve.append(point(model, gap))
+    if run.split not in (None, IN_SAMPLE):
+        trained = evaluate(model, model.get_env(), run.episodes, measure.seed).mean
+        row["note"] = f"cost {trained:.6g} on the records of its training, {gap.mean_cost:.6g} on later ones"
     return row, curve, gap, draw_on(measure.chart, model, model.get_env())
 
 
@@ -152,6 +158,6 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
             return measure.hindsight_gap(traces), None, f"{traces} episodes"
         except HindsightTimeout as error:
             raise NotApplicable(error) from error
-    policy = best_classical(measure.problem)
+    policy = best_classical(measure.fitted_to)
     gap = measure.policy_gap(policy)
     return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)

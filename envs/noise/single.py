@@ -162,6 +162,11 @@ class TraceNoise(Noise):
         return self._replay.sample(uniforms)
 
     @property
+    def series(self) -> NDArray[np.float64]:
+        """The recorded values by period; shape (periods,)."""
+        return self._replay.series
+
+    @property
     def first_periods(self) -> NDArray[np.int64]:
         """Index in the series of the first period of each window that an episode can be; shape (windows,)."""
         return self._replay.first_periods
