@@ -29,6 +29,7 @@ from .gradients.rollout import Limits, Rollout, draw
 from .networks.policies import HybridPolicy
 from .settings import AgentSettings
 from .training import checkpoint
+from .training.allowance import allowance, is_loading
 from .training.callbacks import Callbacks
 from .training.clock import CpuClock
 from .training.copies import Copies
@@ -141,6 +142,8 @@ class Agent(ABC):
         self.networks.to(self.device)
         self.engine = chosen_engine(self, self._asked)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings.learning_rate)
+        if is_loading():  # cost_scale comes from the checkpoint, and batch_size may be anything
+            return
         with one_thread(self.device), torch.no_grad():
             self.cost_scale = cost_unit(self.simulate(*self.start()).costs)
 
@@ -423,7 +426,8 @@ class Agent(ABC):
                 raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
             if engine is None:
                 engine = usable_engine(stored.get("engine", "auto"))
-            agent = cls(env, device=device, engine=engine, **stored["settings"])
+            with allowance(sum(array.size for array in contents.values())):
+                agent = cls(env, device=device, engine=engine, **stored["settings"])
             key = contents.pop("key", None)
             agent._restore(stored, {name: torch.from_numpy(array) for name, array in contents.items()}, key)
         except KeyError as error:

@@ -9,6 +9,12 @@ from typing import Any, Self
 
 from jumpgym import HindsightProblem, NotApplicable, checks
 
+DEEPEST = 100
+"""Most hidden layers of a network."""
+
+LARGEST = 2**31 - 1
+"""Largest width of a layer, and largest number of episodes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings:
@@ -43,7 +49,7 @@ class AgentSettings:
 
     def __post_init__(self) -> None:
         self._check(checks.integer, "seed", low=0, high=2**63 - 1)
-        self._check(checks.integer, "batch_size", low=2)
+        self._check(checks.integer, "batch_size", low=2, high=LARGEST)
         self._check(checks.number, "learning_rate", "max_grad_norm", low=0)
         self._check(_widths, "hidden")
         self._check(checks.integer, "verbose", low=0, high=2)
@@ -85,4 +91,6 @@ class AgentSettings:
 def _widths(name: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(f"{name}={value!r} must be a sequence of widths, such as (64, 64)")
-    return tuple(checks.integer(name, width, low=1) for width in value)
+    if len(value) > DEEPEST:
+        raise ValueError(f"{name} has {len(value)} layers; at most {DEEPEST} are allowed")
+    return tuple(checks.integer(name, width, low=1, high=LARGEST) for width in value)

@@ -17,6 +17,7 @@ from .gradients import estimators
 from .gradients.rollout import Rollout, discounts, draw
 from .networks.perceptrons import Value
 from .settings import AgentSettings
+from .training.allowance import spend
 from .training.schedules import linear_until
 
 
@@ -60,6 +61,7 @@ class Windows(nn.Module):
 
     def __init__(self, problem: HindsightProblem, episodes: int) -> None:
         super().__init__()
+        spend(episodes * len(problem.observation_low), f"batch_size={episodes}")
         state = problem.initial_state(torch.zeros(episodes, *problem.start_shape))
         self.state_type = type(state)
         for name, entry in zip(self._names, state, strict=True):

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from jumpgym import ActionLayout, HindsightProblem
 
+from ..training.allowance import spend
+
 
 class SeveralHeads(HindsightProblem):
     """A problem in which each regime with a choice of quantity is offered ``heads`` times.
@@ -39,6 +41,7 @@ class SeveralHeads(HindsightProblem):
         np.logical_or.at(free, layout.option_of_column, layout.high > layout.low)
         copies = np.where(free, heads, 1)
         owner = np.repeat(np.arange(layout.options), copies)
+        spend(int(copies.sum()) ** 2, f"heads={heads}")
         bounds = np.split(copies, layout.gate_start[1:])
         self.problem = problem
         self.horizon, self.discount = problem.horizon, problem.discount

@@ -12,6 +12,7 @@ from jumpgym import HindsightProblem
 
 from .. import arrays
 from ..arrays import Array
+from ..training.allowance import spend
 from .features import Features
 from .mirror import frozen
 
@@ -26,6 +27,10 @@ class Tanh(nn.Module):
 
 class Linear(nn.Linear):
     """A linear layer for PyTorch and JAX."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        spend(inputs * outputs + outputs, f"a layer of {inputs} by {outputs} weights")
+        super().__init__(inputs, outputs, bias)
 
     def forward(self, x: Array) -> Array:
         """Outputs (..., outputs) of inputs (..., inputs)."""

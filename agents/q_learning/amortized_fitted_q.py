@@ -12,6 +12,7 @@ from jumpgym import checks
 
 from ..gradients.rollout import Rollout
 from ..networks.perceptrons import mlp
+from ..training.allowance import spend
 from .fitted_q import FittedQIteration, FittedQSettings
 from .q_function import Actor, QFunction, minimize
 
@@ -32,6 +33,7 @@ class Window(nn.Module):
 
     def __init__(self, iterations: int, size: int, observation: int, levels: int) -> None:
         super().__init__()
+        spend(iterations * size * (observation + levels + 1), "a window of minimisers")
         self.register_buffer("observations", torch.zeros(iterations, size, observation))
         self.register_buffer("regimes", torch.zeros(iterations, size, dtype=torch.int64))
         self.register_buffer("levels", torch.zeros(iterations, size, levels))

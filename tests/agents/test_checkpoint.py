@@ -8,6 +8,7 @@ import re
 import time
 import tracemalloc
 import zipfile
+from dataclasses import asdict
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import scipy.stats
 import torch
 
-from jumpgym.agents import GumbelSoftmax, HybridPPO, MixedGradient, SmoothedCost
+from jumpgym.agents import AmortizedFittedQ, GumbelSoftmax, HybridPPO, MixedGradient, SmoothedCost
 from jumpgym.agents.training import checkpoint
 from jumpgym.agents.training.training_state import training_tensors
 from jumpgym.problems.setup_cost import setup_cost
@@ -461,6 +462,44 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(saved, change, message)
     with pytest.raises(ValueError, match=message) as error:
         MixedGradient.load(saved, PROBLEM)
     assert str(error.value).startswith(str(saved))
+
+
+ENDLESS = setup_cost(horizon=None)
+
+
+@pytest.mark.parametrize(
+    ("cls", "env", "declared", "purpose"),
+    [
+        (MixedGradient, PROBLEM, {"hidden": [10**6, 10**6]}, "a layer of 10 by 1000000 weights"),
+        (MixedGradient, PROBLEM, {"hidden": [20_000, 20_000]}, "a layer of 20000 by 20000 weights"),
+        (SmoothedCost, PROBLEM, {"hidden": [500] * 90}, "a layer of 500 by 500 weights"),
+        (MixedGradient, ENDLESS, {"batch_size": 10**8}, "batch_size=100000000"),
+        (AmortizedFittedQ, PROBLEM, {"window": 10**7}, "a window of minimisers"),
+    ],
+)
+def test_settings_that_declare_more_than_the_file_holds_are_refused_before_it_is_allocated(
+    tmp_path, cls, env, declared, purpose
+):
+    path = tmp_path / "agent.zip"
+    agent = new(cls, env)
+    agent.save(path)
+    settings = {**json.loads(json.dumps(asdict(agent.settings))), **declared}
+    rewrite(path, edit_settings(settings=settings))
+    with pytest.raises(ValueError, match=f"its settings declare {purpose}"):
+        cls.load(path, env)
+
+
+def test_a_batch_is_not_simulated_to_load_an_agent(saved):
+    settings = json.loads(zipfile.ZipFile(saved).read(checkpoint.SETTINGS))["settings"]
+    rewrite(saved, edit_settings(settings={**settings, "batch_size": 10**9}))
+    loaded = MixedGradient.load(saved, PROBLEM)
+    assert loaded.settings.batch_size == 10**9
+    loaded.predict(PROBE)
+
+
+def test_deep_networks_are_refused():
+    with pytest.raises(ValueError, match="hidden has 101 layers; at most 100 are allowed"):
+        MixedGradient(PROBLEM, hidden=[1] * 101)
 
 
 @pytest.mark.parametrize("cls", [GumbelSoftmax, SmoothedCost])
