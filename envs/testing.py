@@ -2,6 +2,8 @@
 
 >>> from jumpgym.testing import check_hybrid_env
 >>> check_hybrid_env("jumpgym/SetupCost-v0")
+
+``check_problem`` checks that a problem computes the same in every array library.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
+from .portability import differences
 from .problem import HindsightProblem
 
 STEPS = 50
@@ -66,6 +69,30 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
                 found.append(f"{check.__name__[1:]}: {type(error).__name__}: {error}")
     if found:
         raise ConformanceError(f"{env} breaks {len(found)} conventions:\n- " + "\n- ".join(found))
+
+
+def check_problem(problem: HindsightProblem) -> None:
+    """Check that a problem computes the same in NumPy, PyTorch and JAX, as far as these are installed.
+
+    Over a few periods of random decisions, initial states, noise, observations and costs must be equal, and
+    the gradients of the cost with respect to the quantities as well. In JAX the functions are compiled, so no
+    shape may depend on data, and constants must outlive the trace in which they were made.
+
+    Args:
+        problem: the problem, such as ``env.unwrapped.problem``.
+
+    Raises:
+        ConformanceError: with one line for each difference.
+        TypeError: if it is no ``HindsightProblem``.
+
+    Example:
+        >>> check_problem(jumpgym.as_problem("jumpgym/MinOrder-v0"))
+    """
+    if not isinstance(problem, HindsightProblem):
+        raise TypeError(f"check_problem: {type(problem).__name__} must be a HindsightProblem")
+    found = list(differences(problem))
+    if found:
+        raise ConformanceError("\n".join([f"{type(problem).__name__}:", *(f"- {line}" for line in found)]))
 
 
 def _spaces(env: gym.Env[Any, Any]) -> Iterator[str]:
