@@ -437,7 +437,7 @@ class Agent(ABC):
         return agent
 
     @property
-    def action_space(self) -> spaces.Tuple:
+    def action_space(self) -> spaces.Tuple[Any]:
         """The space of the environment's pairs (regime, quantity), as SB3's models have it."""
         return TupleView(self.problem).space
 

@@ -18,10 +18,11 @@ from .. import checks
 from ..layout import ActionLayout
 from ..problem import CarriedOut, HindsightProblem
 from .action_spaces import check_space
+from .decisions import Decision
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem, warn_without_end
 from .rendering import Trajectory, draw
-from .views import Decision, make_view
+from .views import make_view
 
 _total = np.add.reduce  # faster than ``sum`` for few numbers
 
@@ -51,7 +52,10 @@ def draw_noise(
     problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
 ) -> NDArray[np.float64]:
     """Noise (*batch, periods, *noise_shape): of the whole horizon, if there is one."""
-    return problem.noise(rng.random((*batch, problem.horizon or periods, *problem.noise_shape)))
+    noise: NDArray[np.float64] = problem.noise(
+        rng.random((*batch, problem.horizon or periods, *problem.noise_shape))
+    )
+    return noise
 
 
 def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:
@@ -146,7 +150,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         return f"{type(self).__name__}({given})"
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """What ``gym.make`` made the environment from; its ``max_episode_steps`` is the horizon.
 
         So ``TimeAwareObservation`` and others know how long episodes are. The end of the horizon is
@@ -236,7 +240,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         """The observation of the state now, of shape (n,); ResetNeeded before the first reset."""
         if self._state is None:
             raise ResetNeeded("the environment has no state before reset()")
-        return self.problem.observe(self._state).astype(np.float32)
+        observation: NDArray[np.float32] = self.problem.observe(self._state).astype(np.float32)
+        return observation
 
     @property
     def initial_state(self) -> NDArray[np.float64]:
