@@ -1,5 +1,6 @@
 """What CONTRIBUTING.md asks of each environment and each method of the package, where no other test does."""
 
+import ast
 import contextlib
 import inspect
 import re
@@ -14,6 +15,7 @@ import jumpgym
 from jumpgym import NotApplicable, agents, as_problem
 from jumpgym.baselines import evaluate
 from jumpgym.baselines.runs.methods import METHODS
+from jumpgym.noise.distributions import describe, is_distribution
 
 ROOT = Path(__file__).parents[1]
 HEADINGS = (
@@ -52,13 +54,36 @@ def test_the_documentation_has_gymnasiums_headings(env_id):
     assert ">>> " in documentation
 
 
+def rows_of_arguments(environment):
+    """The cells of the rows of the table of arguments."""
+    _, _, arguments = environment.__doc__.partition("## Arguments")
+    lines = re.findall(r"^ *\| (`\w+` \| .*) \|$", arguments.partition("## References")[0], re.MULTILINE)
+    return [[cell.strip("`") for cell in line.split(" | ")] for line in lines]
+
+
 @every_environment
 def test_the_documentation_has_a_row_for_every_parameter(env_id):
     environment = type(gym.make(env_id).unwrapped)
-    _, _, arguments = environment.__doc__.partition("## Arguments")
-    rows = re.findall(r"^ *\| (`[^|]*`) \|", arguments.partition("## References")[0], re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert documented == set(inspect.signature(environment.make_problem).parameters)
+    rows = rows_of_arguments(environment)
+    assert {len(row) for row in rows} == {3}
+    assert sorted(name for name, *_ in rows) == sorted(inspect.signature(environment.make_problem).parameters)
+
+
+@every_environment
+def test_the_documented_defaults_are_those_of_the_signature(env_id):
+    """Where the signature says None, a default in the table stands for the noise that None leads to."""
+    environment = type(gym.make(env_id).unwrapped)
+    parameters = inspect.signature(environment.make_problem).parameters
+    for name, documented, _ in rows_of_arguments(environment):
+        default = parameters[name].default
+        if is_distribution(default):
+            assert documented == describe(default), name
+        elif default is None and documented != "None":
+            plain, given = environment.make_problem(), environment.make_problem(**{name: documented})
+            uniforms = np.random.default_rng(0).random((64, plain.horizon, *plain.noise_shape))
+            np.testing.assert_array_equal(given.noise(uniforms), plain.noise(uniforms), err_msg=name)
+        else:
+            assert repr(ast.literal_eval(documented)) == repr(default), name
 
 
 @every_environment

@@ -312,15 +312,15 @@ class BudgetDiscountEnv(HybridEnv):
     | `unit_costs` | (1.0, 0.9, 0.8) | price per unit of each bracket, one more than breakpoints, not rising |
     | `income` | 8.0 | money that comes in after each period |
     | `leftover_value` | 0.0 | value of a unit of money left at the end; 0 with `horizon=None` |
-    | `holding_cost` | 0.1 | per unit in stock at the end of a period |
-    | `shortage_cost` | 2.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.poisson(10)` | frozen scipy distribution, or traces (episodes, horizon) |
-    | `unmet_demand` | `"lost"` | `"backlog"` or `"lost"` |
+    | `holding_cost` | 0.1 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 2.0 | cost per unit backlogged at the end of a period, or lost |
+    | `demand` | `poisson(10)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `unmet_demand` | `"lost"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
-    | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
+    | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
-    | `max_order` | 80.0 | largest order |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `max_order` | 80.0 | largest order, in units |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.
 

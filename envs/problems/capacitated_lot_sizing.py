@@ -154,15 +154,15 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `setup_times` | 2.0 | time that a setup takes, less than the capacity |
     | `unit_times` | 1.0 | time to make a unit, greater than 0 |
     | `capacity` | 16.0 | time of the machine in a period |
-    | `holding_cost` | 1.0 | per unit in stock at the end of a period |
-    | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
+    | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
     | `unit_costs` | 0.0 | cost per unit made |
-    | `demand` | None | frozen scipy distribution or a list of n, or traces (episodes, horizon, n) |
-    | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
+    | `demand` | None | per period: distribution, list, or traces (episodes, horizon, n); None: see below |
+    | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until a lot arrives |
-    | `initial_inventory` | 0.0 | a number, an array (n,), or a pair (low, high) of such |
+    | `initial_inventory` | 0.0 | units at the start: a number, an array (n,), or a pair (low, high) of such |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default capacity is for two items; it does
     not grow with `items`.

@@ -93,15 +93,15 @@ class FreeShippingEnv(HybridEnv):
     | `shipping_fee` | 25.0 | cost of an order below `free_from` |
     | `free_from` | 60.0 | least order without the fee, in units |
     | `unit_cost` | 0.0 | cost per unit ordered |
-    | `holding_cost` | 1.0 | per unit in stock at the end of a period |
-    | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.poisson(20)` | frozen scipy distribution, or traces |
-    | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
+    | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
+    | `demand` | `poisson(20)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
-    | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
+    | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
-    | `max_order` | 200.0 | largest order |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `max_order` | 200.0 | largest order, in units |
 
     Traces are an array (episodes, horizon), a pandas DataFrame, or the path of a CSV file with a header line.
 

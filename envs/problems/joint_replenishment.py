@@ -230,15 +230,15 @@ class JointReplenishmentEnv(HybridEnv):
     | `max_trucks` | None | most trucks in a period, at most 1,000; None: 3, or 1 if the capacity is inf |
     | `full_trucks` | False | only full trucks |
     | `max_order` | None | largest order of an item, see below |
-    | `holding_cost` | 1.0 | per unit in stock at the end of a period |
-    | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
+    | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
     | `unit_costs` | 0.0 | cost per unit ordered |
-    | `demand` | None | frozen scipy distribution or a list of n, or traces (episodes, horizon, n) |
-    | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
+    | `demand` | None | per period: distribution, list, or traces (episodes, horizon, n); None: see below |
+    | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
-    | `initial_inventory` | 0.0 | a number, an array (n,), or a pair (low, high) of such |
+    | `initial_inventory` | 0.0 | units at the start: a number, an array (n,), or a pair (low, high) of such |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default largest order is the load of all
     trucks; without a limit on trucks, the mean demand of 10 periods and two economic order cycles.

@@ -285,16 +285,16 @@ class LoanBracketsEnv(HybridEnv):
     ## Arguments
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `brackets` | ((1000, 100000), (500000, 5000000)) | least and largest loan of each lender |
-    | `rates` | (0.02, 0.008) | interest per period |
-    | `fees` | (200, 5000) | fee of a loan |
-    | `terms` | (1, 2) | periods until the loan is repaid, at least 1 |
-    | `shortfall_cost` | 0.1 | per unit overdrawn at the end of a period |
+    | `brackets` | ((1000.0, 100000.0), (500000.0, 5000000.0)) | least and largest loan of each lender |
+    | `rates` | (0.02, 0.008) | interest per period of each lender |
+    | `fees` | (200.0, 5000.0) | fee of a loan of each lender |
+    | `terms` | (1, 2) | periods until a loan of each lender is repaid, at least 1 |
+    | `shortfall_cost` | 0.1 | cost per unit overdrawn at the end of a period |
     | `deposit_rate` | 0.002 | earned per unit of cash at the end of a period; at most the lowest rate |
-    | `cash_need` | `scipy.stats.norm(0, 60_000)` | frozen scipy distribution, or traces (episodes, horizon) |
-    | `initial_cash` | 100000 | a number, or a pair (low, high) |
+    | `cash_need` | `norm(0, 60000)` | need per period: distribution, text, or traces (episodes, horizon) |
+    | `initial_cash` | 100000.0 | cash before the first period: a number, or a pair (low, high) |
     | `horizon` | 24 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.
 

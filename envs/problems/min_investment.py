@@ -332,15 +332,15 @@ class MinInvestmentEnv(HybridEnv):
     ## Arguments
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `returns` | two lognormals, see below | a frozen scipy distribution for all vehicles, a list of one for each, or traces (episodes, horizon, vehicles) or (periods, vehicles); at least -1 (with log utility more) |
+    | `returns` | `[lognorm(0.2, loc=-1, scale=1.03), lognorm(0.4, loc=-1, scale=1.06)]` | return per period: a `scipy.stats` distribution for all vehicles, a list of one for each, or traces (episodes, horizon, vehicles) or (periods, vehicles); at least -1 (with log utility more) |
     | `min_investment` | (2.0, 8.0) | least amount in each vehicle; a number for all, or one for each |
-    | `entry_costs` | (0.2, 0.5) | per period in which a vehicle is held; a number for all, or one for each |
+    | `entry_costs` | (0.2, 0.5) | cost per period in which a vehicle is held; a number for all, or one for each |
     | `max_investment` | 1000.0 | most in each vehicle; a number for all, or one for each |
-    | `risk_free` | 0.01 | return of cash |
+    | `risk_free` | 0.01 | return of cash per period |
     | `utility` | `"log"` | `"log"` or `"linear"`, of the terminal wealth |
-    | `initial_wealth` | (5.0, 15.0) | a number, or a pair (low, high) |
-    | `horizon` | 10 | periods |
-    | `discount` | 1.0 | in (0, 1] |
+    | `initial_wealth` | (5.0, 15.0) | wealth before the first period: a number, or a pair (low, high) |
+    | `horizon` | 10 | number of periods; an infinite horizon is not supported |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
 
     By default `1 + return` is `scipy.stats.lognorm(0.2, scale=1.03)` and `scipy.stats.lognorm(0.4,
     scale=1.06)`. A return of 0.1 turns 1 into 1.1. A minimum that wealth can never pay is a `ValueError`.

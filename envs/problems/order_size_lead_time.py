@@ -104,14 +104,14 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     | `lead_times` | (1, 3) | periods until an order of each bracket arrives; must not decrease |
     | `fixed_cost` | 10.0 | cost of an order, whatever its size |
     | `unit_cost` | 0.0 | cost per unit ordered |
-    | `holding_cost` | 1.0 | per unit in stock at the end of a period |
-    | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.poisson(10)` | frozen scipy distribution, or traces |
-    | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
-    | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
+    | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
+    | `demand` | `poisson(10)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
+    | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
-    | `max_order` | 100.0 | largest order |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `max_order` | 100.0 | largest order, in units |
 
     Traces are an array (episodes, horizon), a pandas DataFrame, or the path of a CSV file with a header line.
 

@@ -108,15 +108,15 @@ class QuantityDiscountEnv(HybridEnv):
     | `unit_costs` | (3.0, 2.5, 2.0) | price per unit in each bracket; must not increase |
     | `schedule` | `"all_units"` | `"all_units"` or `"incremental"` |
     | `fixed_cost` | 0.0 | cost of an order, whatever its size |
-    | `holding_cost` | 1.0 | per unit in stock at the end of a period |
-    | `shortage_cost` | 9.0 | per unit backlogged at the end of a period, or lost |
-    | `demand` | `scipy.stats.nbinom(5, 0.2)` | frozen scipy distribution, or traces |
-    | `unmet_demand` | `"backlog"` | `"backlog"` or `"lost"` |
+    | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
+    | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
+    | `demand` | `nbinom(5, 0.2)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
-    | `initial_inventory` | 0.0 | a number, or a pair (low, high) |
+    | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
-    | `discount` | 1.0 | in (0, 1] |
-    | `max_order` | 200.0 | largest order |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `max_order` | 200.0 | largest order, in units |
 
     Traces are an array (episodes, horizon), a pandas DataFrame, or the path of a CSV file with a header line.
 

@@ -70,7 +70,7 @@ class MultiItemInventory(HindsightProblem):
             6, 3, 6, 3, ...
         unmet_demand: "backlog" or "lost".
         lead_time: periods until an order arrives; 0: before the demand of its period.
-        initial_inventory: units in stock before the first period: a number, an array (n,), or a pair (low,
+        initial_inventory: units at the start: a number, an array (n,), or a pair (low,
             high) of such to draw from uniformly, each item for itself; or a list of n pairs, one per item. A
             tuple or list of two numbers is a pair.
         horizon: number of periods; None for an infinite-horizon problem, whose observations leave the

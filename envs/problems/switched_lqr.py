@@ -319,17 +319,17 @@ class SwitchedLQREnv(HybridEnv):
     ## Arguments
     | Name | Default | Meaning |
     |------|---------|---------|
-    | `A` | [[1.1, 0.2], [-0.2, 1.1]] twice | by mode, shape (m, n, n) |
-    | `B` | [[1], [0]] and [[0], [0.5]] | by mode, shape (m, n, p) |
-    | `Q` | 1.0 | positive semidefinite, shape (n, n) or (m, n, n); a number times the identity |
-    | `R` | 0.2 | positive definite, shape (p, p) or (m, p, p); a number times the identity |
-    | `mode_costs` | 0.0 | of a period in each mode, shape (m,); a number for all |
-    | `terminal_cost` | 0.0 | positive semidefinite, shape (n, n); a number times the identity |
-    | `noise_covariance` | 0.05 | of the disturbance, shape (n, n); a number times the identity |
-    | `initial_state` | ((-2, -2), (2, 2)) | a state (n,), or a pair of states, the corners of a box |
+    | `A` | (((1.1, 0.2), (-0.2, 1.1)), ((1.1, 0.2), (-0.2, 1.1))) | dynamics of the state in each mode, shape (m, n, n) |
+    | `B` | (((1.0,), (0.0,)), ((0.0,), (0.5,))) | effect of the control in each mode, shape (m, n, p) |
+    | `Q` | 1.0 | cost of the state, positive semidefinite, shape (n, n) or (m, n, n); a number times the identity |
+    | `R` | 0.2 | cost of the control, positive definite, shape (p, p) or (m, p, p); a number times the identity |
+    | `mode_costs` | 0.0 | cost of a period in each mode, shape (m,); a number for all |
+    | `terminal_cost` | 0.0 | cost of the last state, positive semidefinite, shape (n, n); a number times the identity |
+    | `noise_covariance` | 0.05 | covariance of the disturbance, shape (n, n); a number times the identity |
+    | `initial_state` | ((-2.0, -2.0), (2.0, 2.0)) | a state (n,), or a pair of states, the corners of a box |
     | `max_control` | 10.0 | largest absolute value of each control, shape (p,); a number for all |
-    | `horizon` | 20 | periods |
-    | `discount` | 1.0 | in (0, 1] |
+    | `horizon` | 20 | number of periods; an infinite horizon is not supported |
+    | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
 
     >>> import gymnasium as gym, jumpgym
     >>> env = gym.make("jumpgym/SwitchedLQR-v0", initial_state=(1.0, 0.0), noise_covariance=0.0)
@@ -345,7 +345,7 @@ class SwitchedLQREnv(HybridEnv):
 
     ## Version History
     - v0: first version.
-    """
+    """  # noqa: E501 (a table row is one line)
 
     make_problem = staticmethod(SwitchedLQR)
 
