@@ -2,7 +2,7 @@
 # make compare   train on all environments and compare, about 6 minutes on 2 cores; writes results/quick
 # make test      all tests
 # make lint      ruff, and mypy on the installed package
-# make bench     speed and memory of environments, SB3 and sweeps
+# make bench     speed and memory of environments, SB3, engines and sweeps
 # make wheel     the wheel, tried in a clean environment without PyTorch
 # make peers     side by side with or-gym, stockpyl and RLlib, in an environment of their own
 # make clean     remove what the others made, except results
@@ -50,6 +50,7 @@ peers: $(PEERS_STAMP)
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench_envs.py
 	$(BIN)/python tests/benchmarks/bench_sb3.py
+	$(BIN)/python tests/benchmarks/bench_engines.py
 	$(BIN)/python tests/benchmarks/bench_sweep.py
 
 # Build the wheel, install it in a clean environment without PyTorch, and try each environment in a new process.
