@@ -7,9 +7,11 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from . import checks
+from .noise.described import as_noise
 from .noise.items import ItemNoise as ItemDemand
 from .noise.items import as_item_noise
-from .noise.single import STATIONARY_PERIODS, as_noise
+from .noise.periods import PeriodNoise as PeriodDemand
+from .noise.single import STATIONARY_PERIODS
 from .noise.single import ContinuousNoise as ContinuousDemand
 from .noise.single import DiscreteNoise as DiscreteDemand
 from .noise.single import Noise as Demand
@@ -23,6 +25,7 @@ __all__ = [
     "Demand",
     "DiscreteDemand",
     "ItemDemand",
+    "PeriodDemand",
     "TraceDemand",
     "as_demand",
     "as_item_demand",
@@ -59,10 +62,10 @@ def from_stocks(at_hand: Any, left: Any, lost: bool) -> Any:
 
 
 def as_demand(demand: Any, horizon: int | None) -> Demand:
-    """The demand of one item described by a frozen ``scipy.stats`` distribution or by traces.
+    """The demand of one item, from a ``scipy.stats`` distribution, one for each period, or traces.
 
     Args:
-        demand: see ``jumpgym.noise.as_noise``; at least 0.
+        demand: see ``jumpgym.noise.described.as_noise``; at least 0.
         horizon: periods in an episode; None for an infinite horizon.
 
     Raises:

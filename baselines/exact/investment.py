@@ -13,6 +13,7 @@ from jumpgym.noise.single import ContinuousNoise, DiscreteNoise, Noise
 from jumpgym.problems.min_investment import MinInvestment
 
 from .bellman import midpoints, refine
+from .lattice import refuse_traces
 from .result import Optimum
 
 TABLE = 8192
@@ -183,6 +184,8 @@ def solve_investment(problem: MinInvestment, points: int = 400) -> Optimum:
     Raises:
         NotApplicable: for more than two vehicles, or for traces.
     """
+    if isinstance(problem.returns, IndependentItems):
+        refuse_traces(*problem.returns.items, name="returns")
     if len(problem.min_investment) > 2 or not isinstance(problem.returns, IndependentItems):
         raise NotApplicable(
             f"solve_investment: {len(problem.min_investment)} vehicles with "

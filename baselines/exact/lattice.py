@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
-from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand
+from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand, PeriodDemand
 
 Weights = tuple[int, NDArray[np.float64]]
 """A distribution on a lattice: its first point, in steps, and the weights of this and the next points."""
@@ -59,7 +59,12 @@ def check_size(
 
 
 def refuse_traces(*noises: Any, name: str = "demand") -> None:
-    """Raise NotApplicable unless every noise is a distribution."""
+    """Raise NotApplicable unless every noise is one distribution for all periods."""
+    if any(isinstance(noise, PeriodDemand) for noise in noises):
+        raise NotApplicable(
+            f"{name}: a distribution for each period is not supported here. Pass one distribution for all "
+            "periods, or compare simulated policies (evaluate)"
+        )
     if not all(isinstance(noise, DiscreteDemand | ContinuousDemand) for noise in noises):
         raise NotApplicable(
             f"{name}: traces are not supported. The periods of a trace depend on each other, so stock and "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
-from jumpgym.demand import TraceDemand
+from jumpgym.demand import PeriodDemand, TraceDemand
 
 from ..evaluation import draw
 from ..exact.bellman import UPPER
@@ -138,8 +138,8 @@ def demand_scale(problem: SingleItemInventory) -> float:
 
 
 def demand_deviation(problem: SingleItemInventory) -> float:
-    """Standard deviation of a period's demand, in units; for records that of the simulated episodes."""
-    if isinstance(problem.demand, TraceDemand):
+    """Standard deviation of a period's demand, in units; by simulation where it is not one distribution."""
+    if isinstance(problem.demand, (PeriodDemand, TraceDemand)):
         return float(draw(problem, EPISODES, SEED)[1].std())
     return standard_deviation(problem.demand)
 

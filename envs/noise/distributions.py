@@ -76,7 +76,7 @@ def parse(noise: Any, name: str) -> Any:
     >>> parse("poisson(10)", "demand").mean()
     np.float64(10.0)
     """
-    if isinstance(noise, (list, tuple)) and any(isinstance(entry, str) for entry in noise):
+    if isinstance(noise, (list, tuple)) and any(isinstance(entry, (str, list, tuple)) for entry in noise):
         return [parse(entry, name) for entry in noise]
     if not isinstance(noise, str) or os.path.exists(noise):
         return noise

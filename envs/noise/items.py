@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from .. import traces
 from ..checks import shown
 from ..reading.arrays import check_values
 from ..reading.records import shortened
+from .described import each_noise, lists_distributions
 from .distributions import is_constant, is_distribution, parse
-from .single import ContinuousNoise, DiscreteNoise, Noise, Replay, TraceNoise, from_distribution
-from .tables import GuideTables, LogitTables, Tables, cells_for
+from .periods import Columns, PeriodNoise, check_periods
+from .single import Noise, Replay, TraceNoise
 
 
 class ItemNoise(ABC):
@@ -49,22 +50,24 @@ class IndependentItems(ItemNoise):
 
     def __init__(self, items: Sequence[Noise]) -> None:
         super().__init__(items)
-        self._parts = [
-            (columns, _stack([items[j] for j in columns]))
-            for kind in (DiscreteNoise, ContinuousNoise)
-            if len(columns := np.array([j for j, item in enumerate(items) if isinstance(item, kind)]))
+        horizons = {len(item.periods) for item in items if isinstance(item, PeriodNoise)}
+        self._horizon = max(horizons, default=None)
+        if self._horizon is None:
+            self._columns = Columns(items)
+            return
+        by_item = [
+            item.periods if isinstance(item, PeriodNoise) else [item] * self._horizon for item in items
         ]
+        self._columns = Columns([noise for period in zip(*by_item, strict=True) for noise in period])
 
     def sample(self, uniforms: Any) -> Any:
         """See ``ItemNoise.sample``."""
-        if len(self._parts) == 1:
-            return self._parts[0][1].sample(uniforms)
-        xp, found = array_namespace(uniforms), []
-        order = np.argsort(np.concatenate([columns for columns, _ in self._parts]))
-        for columns, tables in self._parts:
-            which = xp.asarray(columns, device=device(uniforms))
-            found.append(tables.sample(xp.take(uniforms, which, axis=-1)))
-        return xp.take(xp.concat(found, axis=-1), xp.asarray(order, device=device(uniforms)), axis=-1)
+        if self._horizon is None:
+            return self._columns.sample(uniforms)
+        xp = array_namespace(uniforms)
+        check_periods(uniforms.shape[-2], self._horizon)
+        flat = xp.reshape(uniforms, (*uniforms.shape[:-2], self._horizon * len(self.items)))
+        return xp.reshape(self._columns.sample(flat), uniforms.shape)
 
 
 class ItemTraces(ItemNoise):
@@ -106,18 +109,6 @@ class ItemTraces(ItemNoise):
         return self._replay.first_period(uniforms)
 
 
-def _stack(items: Sequence[Noise]) -> Tables:
-    """The tables of items of one kind, each different noise once."""
-    different = list({id(item): item for item in items}.values())
-    row = {id(item): index for index, item in enumerate(different)}
-    rows = np.array([row[id(item)] for item in items], dtype=np.int64)
-    discrete = [item for item in different if isinstance(item, DiscreteNoise)]
-    if discrete:
-        return GuideTables([i.values for i in discrete], [i.cumulative for i in discrete], rows)
-    quantiles = [item.quantiles for item in different if isinstance(item, ContinuousNoise)]
-    return LogitTables(quantiles, ContinuousNoise.REACH, rows)
-
-
 def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
     """Noise as it is given, with what a text, a table or a file stands for, so that it tells how many items.
 
@@ -134,16 +125,9 @@ def count_items(noise: Any) -> int | None:
     """The number of items that noise tells: by a list of distributions, records, or episodes of items."""
     if isinstance(noise, traces.Records):
         return len(noise.items)
-    if _lists_distributions(noise):
+    if lists_distributions(noise):
         return len(noise)
     return noise.shape[-1] if getattr(noise, "ndim", 0) == 3 else None
-
-
-def _lists_distributions(noise: Any) -> bool:
-    """Whether it is a list with a distribution in it, whose other entries must then be such, or numbers."""
-    return isinstance(noise, (list, tuple)) and any(
-        is_distribution(entry) or isinstance(entry, Noise) for entry in noise
-    )
 
 
 def as_item_noise(
@@ -154,9 +138,11 @@ def as_item_noise(
     Args:
         noise: one of
 
-            - a distribution or number as ``jumpgym.noise.single.as_noise`` takes them, which all items have
-              in common, each with draws of its own;
-            - a list of ``items`` of them;
+            - a distribution or number as ``jumpgym.noise.described.as_noise`` takes them, which all items
+              have in common, each with draws of its own;
+            - a list of ``items`` of them. In place of any of these may be a list of ``horizon`` distributions
+              or numbers, one for each period of that item. A list that is not nested is always one for each
+              item, also where there are as many periods as items;
             - one long series of shape (periods, items), of which an episode is a window of ``horizon``
               consecutive periods, any of them; with ``horizon=None`` it starts in any period and after the
               last goes on with the first;
@@ -183,7 +169,7 @@ def as_item_noise(
         given: Any = noise.items
     elif is_distribution(noise) or is_constant(noise) or isinstance(noise, Noise):
         given = [noise] * items
-    elif _lists_distributions(noise):
+    elif lists_distributions(noise):
         given = noise
     elif isinstance(noise, traces.KINDS):
         return _from_traces(noise, items, horizon, name, low)
@@ -195,46 +181,13 @@ def as_item_noise(
         )
     if len(given) != items:
         raise ValueError(
-            f"{name}: {len(given)} distributions for {items} items; give one, or one for each item"
+            f"{name}: {len(given)} distributions for {items} items; give one, or one for each item. "
+            "For one in each period, give a list of them for each item, [[...], [...]]"
         )
-    return noise if isinstance(noise, ItemNoise) else IndependentItems(_each(given, horizon, name, low))
-
-
-def _each(given: Sequence[Any], horizon: int | None, name: str, low: float) -> list[Noise]:
-    """The noise of each distribution; equal distributions share one object."""
-    keys = [_key(one) for one in given]
-    cells = cells_for(len(set(keys)))
-    made: dict[Any, Noise] = {}
-    for j, (key, one) in enumerate(zip(keys, given, strict=True)):
-        which = name if len(set(keys)) == 1 else f"{name} of item {j}"
-        if key in made:
-            continue
-        if isinstance(one, DiscreteNoise):
-            made[key] = one
-        elif isinstance(one, ContinuousNoise):  # the tables of all must have the same number of cells
-            made[key] = one if one.cells == cells else one.resampled(cells)
-        elif is_distribution(one) or is_constant(one):
-            made[key] = from_distribution(one, horizon, which, low, cells)
-        else:
-            raise TypeError(
-                f"{which}: {shown(one)} must be a frozen scipy.stats distribution, as for the other items"
-            )
-    return [made[key] for key in keys]
-
-
-def _key(distribution: Any) -> Any:
-    """Equal for two distributions that are surely the same."""
-    if is_constant(distribution):
-        return float(distribution)
-    family = getattr(distribution, "dist", None)
-    if family is None or hasattr(family, "xk"):
-        return id(distribution)
-    key = (type(family), tuple(distribution.args), tuple(sorted(distribution.kwds.items())))
-    try:
-        hash(key)
-    except TypeError:  # parameters that are arrays
-        return id(distribution)
-    return key
+    if isinstance(noise, ItemNoise):
+        return noise
+    each = each_noise(given, horizon, name, low)
+    return IndependentItems([PeriodNoise(one) if isinstance(one, list) else one for one in each])
 
 
 def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: float) -> ItemTraces:

@@ -314,7 +314,7 @@ class BudgetDiscountEnv(HybridEnv):
     | `leftover_value` | 0.0 | value of a unit of money left at the end; 0 with `horizon=None` |
     | `holding_cost` | 0.1 | cost per unit in stock at the end of a period |
     | `shortage_cost` | 2.0 | cost per unit backlogged at the end of a period, or lost |
-    | `demand` | `poisson(10)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `demand` | `poisson(10)` | units per period: a distribution, a list of one per period, or traces |
     | `unmet_demand` | `"lost"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |

@@ -157,7 +157,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
     | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
     | `unit_costs` | 0.0 | cost per unit made |
-    | `demand` | None | per period: distribution, list, or traces (episodes, horizon, n); None: see below |
+    | `demand` | None | a distribution, n (each maybe a list by period), or traces; None: see below |
     | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until a lot arrives |
     | `initial_inventory` | 0.0 | units at the start: a number, an array (n,), or a pair (low, high) of such |

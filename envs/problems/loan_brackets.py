@@ -15,7 +15,8 @@ from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
 from ..layout import ActionLayout
-from ..noise.single import STATIONARY_PERIODS, as_noise
+from ..noise.described import as_noise
+from ..noise.single import STATIONARY_PERIODS
 from ..problem import HindsightProblem
 from ..regimes import MAX_LEAD_TIME, RegimeTable
 
@@ -291,7 +292,7 @@ class LoanBracketsEnv(HybridEnv):
     | `terms` | (1, 2) | periods until a loan of each lender is repaid, at least 1 |
     | `shortfall_cost` | 0.1 | cost per unit overdrawn at the end of a period |
     | `deposit_rate` | 0.002 | earned per unit of cash at the end of a period; at most the lowest rate |
-    | `cash_need` | `norm(0, 60000)` | need per period: distribution, text, or traces (episodes, horizon) |
+    | `cash_need` | `norm(0, 60000)` | need: a distribution, a list of one per period, or traces |
     | `initial_cash` | 100000.0 | cash before the first period: a number, or a pair (low, high) |
     | `horizon` | 24 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |

@@ -106,7 +106,7 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     | `unit_cost` | 0.0 | cost per unit ordered |
     | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
     | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
-    | `demand` | `poisson(10)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `demand` | `poisson(10)` | units per period: a distribution, a list of one per period, or traces |
     | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |

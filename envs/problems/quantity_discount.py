@@ -110,7 +110,7 @@ class QuantityDiscountEnv(HybridEnv):
     | `fixed_cost` | 0.0 | cost of an order, whatever its size |
     | `holding_cost` | 1.0 | cost per unit in stock at the end of a period |
     | `shortage_cost` | 9.0 | cost per unit backlogged at the end of a period, or lost |
-    | `demand` | `nbinom(5, 0.2)` | units per period: distribution, its text, or traces (episodes, horizon) |
+    | `demand` | `nbinom(5, 0.2)` | units per period: a distribution, a list of one per period, or traces |
     | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
     | `lead_time` | 0 | periods until an order arrives |
     | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |

@@ -65,9 +65,9 @@ class MultiItemInventory(HindsightProblem):
         holding_cost: per unit in stock at the end of a period.
         shortage_cost: per unit backlogged at the end of a period, or per unit lost.
         unit_costs: per unit ordered.
-        demand: a frozen ``scipy.stats`` distribution for all items, a sequence of n of them, or traces
-            (episodes, horizon, n), see ``jumpgym.demand.as_item_demand``; None for Poisson demand with means
-            6, 3, 6, 3, ...
+        demand: a frozen ``scipy.stats`` distribution for all items, a sequence of n of them, each of which
+            may be a list of one for each period, or traces (episodes, horizon, n), see
+            ``jumpgym.demand.as_item_demand``; None for Poisson demand with means 6, 3, 6, 3, ...
         unmet_demand: "backlog" or "lost".
         lead_time: periods until an order arrives; 0: before the demand of its period.
         initial_inventory: units at the start: a number, an array (n,), or a pair (low,

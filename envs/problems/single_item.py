@@ -44,8 +44,8 @@ class SingleItemInventory(HindsightProblem):
         regimes: the regimes of the order quantity.
         holding_cost: per unit in stock at the end of a period.
         shortage_cost: per unit backlogged at the end of a period, or per unit lost.
-        demand: a frozen ``scipy.stats`` distribution or traces, see ``jumpgym.demand.as_demand``; None for
-            ``scipy.stats.poisson(20)``.
+        demand: a frozen ``scipy.stats`` distribution, a list of one for each period, or traces, see
+            ``jumpgym.demand.as_demand``; None for ``scipy.stats.poisson(20)``.
         unmet_demand: "backlog" or "lost".
         initial_inventory: units in stock before the first period, or a pair (low, high) to draw from
             uniformly.

@@ -9,8 +9,8 @@ import scipy.stats as st
 import torch
 
 from jumpgym.demand import STATIONARY_PERIODS, as_demand, as_item_demand
+from jumpgym.noise.described import as_noise
 from jumpgym.noise.items import as_item_noise
-from jumpgym.noise.single import as_noise
 
 VALUES = st.rv_discrete(values=([1, 4, 9], [0.5, 0.3, 0.2]))
 OTHER_VALUES = st.rv_discrete(values=([2, 3], [0.5, 0.5]))
