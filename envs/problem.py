@@ -69,7 +69,7 @@ class HindsightProblem(ABC):
     """A control problem over ``horizon`` periods with known cost and transition and exogenous noise.
 
     In each period the decision is hybrid: weights over the regimes of each gate (one-hot when the decision is
-    hard), and quantities, one for each regime of the gate they belong to; ``layout`` tells which and how they
+    hard), and quantities, one for each regime of the gate they belong to; ``layout`` says which and how they
     lie in flat arrays. All noise can be drawn before the first decision.
 
     All methods are written in the array API standard: they take and return arrays of NumPy or torch (any
@@ -88,7 +88,7 @@ class HindsightProblem(ABC):
         noise_shape: shape of a period's noise, without batch axes.
         start_shape: shape of the uniforms that ``initial_state`` takes, without batch axes.
         noise_name: what to call the noise, for people.
-        cost_kinds: names of the kinds of cost that ``itemised_step`` tells apart.
+        cost_kinds: names of the kinds of cost that ``itemised_step`` distinguishes.
         charted: entries of an observation that a chart shows; None for all but the period.
         boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
             from the quantities.
@@ -186,7 +186,7 @@ class HindsightProblem(ABC):
     ) -> tuple[Any, Any, dict[str, Any]]:
         """``step``, and beside the cost by component the cost by kind, such as setup or holding.
 
-        By default there is one kind, "cost". A problem that tells kinds apart overrides this method and
+        By default there is one kind, "cost". A problem that distinguishes kinds overrides this method and
         ``cost_kinds``.
 
         Args:

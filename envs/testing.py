@@ -37,7 +37,7 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
     They are: ``Tuple(Discrete, Box)`` or ``Tuple(MultiDiscrete, Box)`` actions, finite float32 spaces;
     equal seeds give equal episodes; fresh arrays, the same keys of ``info`` at every step, NumPy scalars and
     arrays of fixed type and shape, and dicts of them only; costs by kind that add up to the cost; quantities
-    outside their intervals are projected, and ``info`` tells what was applied; clear errors for a regime out
+    outside their intervals are projected, and ``info`` says what was applied; clear errors for a regime out
     of range, NaN and wrong shapes; ``ResetNeeded`` out of order; pickling; rendering. And all that
     Gymnasium's own ``check_env`` asks for.
 
@@ -55,8 +55,8 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
         env = gym.make(env, **parameters)
     elif parameters:
         raise TypeError(f"check_hybrid_env: {', '.join(parameters)} can only be given with an id")
-    found = list(_spaces(env))
-    if not found:  # the others take actions from the spaces
+    faults = list(_spaces(env))
+    if not faults:  # the others take actions from the spaces
         checks: list[Callable[[gym.Env[Any, Any]], Iterator[str]]] = [
             _steps, _seeds, _projection, _bad_actions, _order_of_calls, _pickling, _noise_option, _gymnasium,
         ]  # fmt: skip
@@ -64,11 +64,11 @@ def check_hybrid_env(env: str | gym.Env[Any, Any], skip_render: bool = False, **
             checks.append(_rendering)
         for check in checks:
             try:
-                found += check(env)
+                faults += check(env)
             except Exception as error:  # an environment may fail in any way; the author needs all of them
-                found.append(f"{check.__name__[1:]}: {type(error).__name__}: {error}")
-    if found:
-        raise ConformanceError(f"{env} breaks {len(found)} conventions:\n- " + "\n- ".join(found))
+                faults.append(f"{check.__name__[1:]}: {type(error).__name__}: {error}")
+    if faults:
+        raise ConformanceError(f"{env} breaks {len(faults)} conventions:\n- " + "\n- ".join(faults))
 
 
 def check_problem(problem: HindsightProblem) -> None:
@@ -90,9 +90,9 @@ def check_problem(problem: HindsightProblem) -> None:
     """
     if not isinstance(problem, HindsightProblem):
         raise TypeError(f"check_problem: {type(problem).__name__} must be a HindsightProblem")
-    found = list(differences(problem))
-    if found:
-        raise ConformanceError("\n".join([f"{type(problem).__name__}:", *(f"- {line}" for line in found)]))
+    faults = list(differences(problem))
+    if faults:
+        raise ConformanceError("\n".join([f"{type(problem).__name__}:", *(f"- {line}" for line in faults)]))
 
 
 def _spaces(env: gym.Env[Any, Any]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def decide(policy: Any, env: Any, *, period: int | None = None, **state: Any) ->
         env: environment id, environment or problem, as in ``evaluate``.
         period: elapsed periods, 0 before the first; needed if the problem has a horizon.
         state: the entries of the state by name. For an inventory ``inventory`` is the net stock in units, and
-            ``pipeline`` the units under way by the periods until they arrive, shape (lead time,) (it may be
+            ``pipeline`` the outstanding units by the periods until they arrive, shape (lead time,) (it may be
             left out if there is no lead time, and 0 is nothing). Problems of several items take ``inventory``
             of shape (n,) and ``pipeline`` of shape (lead time, n), or mappings from the names of the items.
             For an inventory of a single item, arrays with one row more, or mappings, stand for many items

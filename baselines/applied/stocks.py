@@ -18,7 +18,7 @@ ITEM, STOCK, ON_ORDER = "item", "stock", "on order"
 
 
 def lead_time(problem: HindsightProblem) -> int:
-    """The number of periods for which a state knows what is under way; 0 for a problem without stocks."""
+    """The number of periods for which a state holds outstanding orders; 0 for a problem without stocks."""
     template = problem.initial_state(np.zeros((1, *problem.start_shape)))
     return template.pipeline.shape[1] if hasattr(template, "pipeline") else 0
 

@@ -26,7 +26,7 @@ NEVER = 1e100
 
 
 class LeadTimeProcess:
-    """The state is the stock together with the orders under way that cannot be added to it.
+    """The state is the stock together with the outstanding orders that cannot be added to it.
 
     Orders cross, so the inventory position is not a state. With backlog, what arrives within the shortest
     lead time ``base`` is added to the stock, since no order changes the costs before that; with lost sales
@@ -141,7 +141,7 @@ class LeadTimeProcess:
         return value, (regime, quantity)
 
     def at_start(self, value: NDArray[np.float64]) -> float:
-        """Expected cost from the initial state, in which nothing is under way."""
+        """Expected cost from the initial state, in which nothing is on order."""
         total = value.reshape(len(self.points), -1)[:, 0].copy()
         for period, cost in enumerate(self.costs[:-1][: self.horizon]):
             total += self.problem.discount**period * cost

@@ -20,7 +20,7 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
 
     **State.** With backlog and a common lead time L an order of period t acts on the costs of period t + L
     and later, so the inventory position is a state (Scarf 1960). No order changes the costs of the first L
-    periods, since nothing is under way at the start. Orders of the last L periods never arrive, so the
+    periods, since nothing is on order at the start. Orders of the last L periods never arrive, so the
     cheapest regime is chosen. With lost sales the state is the stock after the period's arrivals, and for
     L > 1 also the orders that arrive next.
 

@@ -112,7 +112,7 @@ class PipelineProcess(StockProcess):
         ordered = np.minimum(quantity, self.quantities[-1])
         orders = self.problem.regimes.fixed_cost[regime] + self.price[regime] * ordered
         start = np.zeros(self.shape)
-        start.reshape(len(self.points), -1)[:, 0] = self.start  # nothing is under way
+        start.reshape(len(self.points), -1)[:, 0] = self.start  # nothing is on order
         return PolicyChain(
             matrix=self.transition(ordered),
             cost=np.broadcast_to(self.cost[stock], self.shape).ravel() + orders,
@@ -122,7 +122,7 @@ class PipelineProcess(StockProcess):
         )
 
     def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Expected cost (...,) from the initial state, in which nothing is under way."""
+        """Expected cost (...,) from the initial state, in which nothing is on order."""
         leading = value.shape[: value.ndim - len(self.shape)]
         return value.reshape(*leading, len(self.points), -1)[..., 0] @ self.start
 

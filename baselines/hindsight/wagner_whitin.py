@@ -12,7 +12,7 @@ def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: Inven
     """Whether ``wagner_whitin`` applies.
 
     It does if there are two regimes, "nothing" at no cost and orders from 0 up to more than is worth
-    ordering, and if nothing is under way. In an optimal plan no order meets the demand of a period for which
+    ordering, and if nothing is on order. In an optimal plan no order meets the demand of a period for which
     a separate order would be cheaper, which bounds the size of orders.
 
     Args:

@@ -121,10 +121,10 @@ def best_of_family(start: ItemsPolicy, state: Any, noise: FloatArray) -> tuple[I
         cost = float(costs([best], start, *episodes)[0])
         while True:
             candidates = [c for c in _variations(start, best, step, unit) if not start.wrong(c)]
-            found = costs(candidates, start, *episodes)
-            if found.min() >= cost * (1 - 1e-9):
+            candidate_costs = costs(candidates, start, *episodes)
+            if candidate_costs.min() >= cost * (1 - 1e-9):
                 break
-            best, cost = candidates[int(found.argmin())], float(found.min())
+            best, cost = candidates[int(candidate_costs.argmin())], float(candidate_costs.min())
     return start.with_parameters(best), cost
 
 

@@ -28,7 +28,7 @@ EPISODES = 1024
 """Episodes, on common random numbers, on which levels are searched where no lattice applies."""
 
 FINENESS = 50
-"""Levels that are tried within an order of magnitude of the state, where no lattice tells a step."""
+"""Levels that are tried within an order of magnitude of the state, where no lattice sets the step."""
 
 
 class OrderUpToPolicy(StationaryPolicy):

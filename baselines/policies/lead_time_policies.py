@@ -19,7 +19,7 @@ from .stationary import EPISODES, SEED, demand_scale
 
 
 class TwoIndexPolicy(Policy):
-    """Small orders by what arrives soon, large ones by all that is under way.
+    """Small orders by what arrives soon, large ones by all outstanding orders.
 
     The dual-index policy of Veeraraghavan and Scheller-Wolf (2008) for two suppliers tracks two inventory
     positions: the urgent one, with what arrives within the shorter lead time, decides on express orders, the

@@ -15,8 +15,8 @@ from .layers import space_of
 class SpacedAction(np.ndarray[Any, np.dtype[Any]]):
     """Actions that know the space they are from, so that environments refuse those of another space.
 
-    Nothing else tells environments: ``evaluate_policy`` of Stable-Baselines3 passes on whatever a model
-    predicts, and a Box of levels may look like a Box of units.
+    Environments have no other way to know: SB3's ``evaluate_policy`` passes on whatever a model predicts,
+    and a Box of levels may look like a Box of units.
     """
 
     space: spaces.Space[Any] | None = None

@@ -81,10 +81,10 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
 
     Actions are ``Tuple(Discrete(K), Box((n,)))``, with several gates ``Tuple(MultiDiscrete, Box((n,)))``,
     unless ``action`` names another view of them, for libraries without Tuple actions.
-    Quantities are projected on the intervals of the regimes chosen. ``info`` tells what was carried out, the
-    same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, NumPy scalars or arrays of fixed
-    type and shape; and ``"costs"``, a dict with the cost of the period by kind, such as setup, holding and
-    shortage (``problem.cost_kinds``), which add up to minus the reward.
+    Quantities are projected on the intervals of the regimes chosen. ``info`` reports what was carried out,
+    with the same keys at every step: ``"regime"``, ``"quantity"`` and ``"noise"``, NumPy scalars or arrays of
+    fixed type and shape; and ``"costs"``, a dict with the cost of the period by kind, such as setup, holding
+    and shortage (``problem.cost_kinds``), which add up to minus the reward.
 
     A stationary problem (``horizon=None``) never terminates; ``gym.make``'s ``max_episode_steps`` truncates.
 

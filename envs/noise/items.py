@@ -110,7 +110,7 @@ class ItemTraces(ItemNoise):
 
 
 def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
-    """Noise as it is given, with what a text, a table or a file stands for, so that it tells how many items.
+    """Noise as it is given, with texts, tables and files read, so that the items can be counted.
 
     Args:
         noise: what ``as_item_noise`` takes.
@@ -122,7 +122,7 @@ def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
 
 
 def count_items(noise: Any) -> int | None:
-    """The number of items that noise tells: by a list of distributions, records, or episodes of items."""
+    """The number of items that noise implies: by a list of distributions, records, or episodes of items."""
     if isinstance(noise, traces.Records):
         return len(noise.items)
     if lists_distributions(noise):

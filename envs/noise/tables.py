@@ -70,7 +70,7 @@ class Tables(ABC):
 class GuideTables(Tables):
     """Exact inversion of distribution functions with finitely many steps.
 
-    A guide table (Chen and Asau 1974) tells the value of most uniforms at once; the cells where the
+    A guide table (Chen and Asau 1974) gives the value of most uniforms at once; the cells where the
     distribution function steps are searched by bisection.
 
     Args:

@@ -28,7 +28,7 @@ class BudgetState(NamedTuple):
 
     Attributes:
         inventory: net stock in units, negative when demand is backlogged; shape (...,).
-        pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
+        pipeline: outstanding orders in units, entry j arrives in j periods (0: in this one); shape (..., L).
         money: money that orders can be paid from now; shape (...,).
         period: elapsed periods; shape (...,).
     """
@@ -127,7 +127,7 @@ class BudgetDiscount(HindsightProblem):
         )
 
     def initial_state(self, uniforms: Any) -> BudgetState:
-        """State before the first period, with nothing under way, from uniforms (...,)."""
+        """State before the first period, with nothing on order, from uniforms (...,)."""
         inventory, pipeline, period = self.stock.initial_state(uniforms)
         return BudgetState(inventory, pipeline, 0.0 * period + self.budget, period)
 
@@ -200,14 +200,14 @@ class BudgetDiscount(HindsightProblem):
         return self.stock.infer_noise(_stocks(state), gate, quantity, _stocks(following))
 
     def observe(self, state: BudgetState) -> Any:
-        """Observation (..., L + 3): net stock, orders under way by arrival, money, elapsed periods."""
+        """Observation (..., L + 3): net stock, outstanding orders by arrival, money, elapsed periods."""
         inventory, pipeline, money, period = state
         xp = self.constants(period).xp
         entries = [inventory[..., None], pipeline, money[..., None]]
         return xp.concat(entries if self.horizon is None else [*entries, period[..., None]], axis=-1)
 
     def position(self, observation: Any) -> Any:
-        """Inventory position in units, net stock and all orders under way, of observations (..., n)."""
+        """Inventory position in units, net stock and all outstanding orders, of observations (..., n)."""
         return self.stock.position(observation)
 
     def money(self, observation: Any) -> Any:
@@ -276,7 +276,7 @@ class BudgetDiscountEnv(HybridEnv):
     better price. An order that the money does not pay for is cut to what it buys at the bracket's price. If
     that is below the bracket's least order, the order falls to the next lower bracket whose least order can
     be paid, and takes all that the money buys there. A regime index out of range, a NaN or a wrong shape is
-    a `ValueError`. `info["quantity"]` tells the quantity that was applied, `info["regime"]` the regime,
+    a `ValueError`. `info["quantity"]` is the quantity that was applied, `info["regime"]` the regime,
     `info["noise"]` the demand.
 
     ## Observation Space
@@ -299,7 +299,7 @@ class BudgetDiscountEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: holding, shortage and leftover.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way; money: `budget`.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order; money: `budget`.
 
     ## Episode End
     Terminated after `horizon` periods; with `horizon=None` never. There is no truncation.

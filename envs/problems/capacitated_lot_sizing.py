@@ -117,7 +117,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     the time left after all setups is cut: all lots are multiplied by `time left / time needed`. If the setups
     alone exceed the capacity nothing is made, but they are paid.
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the lots
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the lots
     that were made, `info["regime"]` the setups, `info["noise"]` the demand.
 
     ## Observation Space

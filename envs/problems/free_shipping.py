@@ -60,7 +60,7 @@ class FreeShippingEnv(HybridEnv):
     | 1 | pay for shipping | [0, free_from) | shipping_fee + unit_cost * quantity |
     | 2 | free shipping | [free_from, max_order] | unit_cost * quantity |
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantity that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
@@ -82,7 +82,7 @@ class FreeShippingEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: shipping, purchase, holding and shortage.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order.
 
     ## Episode End
     Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.

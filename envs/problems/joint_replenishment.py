@@ -190,7 +190,7 @@ class JointReplenishmentEnv(HybridEnv):
     With `full_trucks` quantities that leave room are raised, by an equal number of periods of mean demand of
     the items ordered, until the trucks are full; if no item is ordered the trucks travel empty, and are paid.
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantities that were applied, `info["regime"]` the regimes, `info["noise"]` the demand.
 
     ## Observation Space

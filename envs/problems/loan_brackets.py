@@ -254,7 +254,7 @@ class LoanBracketsEnv(HybridEnv):
     | 1 | retail | brackets[0] = [1000, 100000] | fees[0] + rates[0] * terms[0] * quantity |
     | 2 | wholesale | brackets[1] = [500000, 5000000] | fees[1] + rates[1] * terms[1] * quantity |
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     loan that was applied, `info["regime"]` the regime, `info["noise"]` the cash need.
 
     ## Observation Space

@@ -185,7 +185,7 @@ class MinInvestment(HindsightProblem):
     ) -> Any:
         """Returns (..., v) by the change of wealth; see ``HindsightProblem.infer_noise``.
 
-        Wealth is one number, so it tells the return of one vehicle, and only while that is held: with several
+        Wealth is one number, so it gives the return of one vehicle, and only while that is held: with several
         vehicles, and in periods without an investment, returns must be logged.
         """
         c = self.constants(quantity)
@@ -268,8 +268,10 @@ def _vehicles(returns: Any, amounts: dict[str, Any]) -> int:
     if from_returns is not None:
         lengths["returns"] = from_returns
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise ValueError(f"the number of vehicles must be the same in all parameters, at least 1, not {told}")
+        given = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ValueError(
+            f"the number of vehicles must be the same in all parameters, at least 1, not {given}"
+        )
     return next(iter(lengths.values()), 1)
 
 

@@ -49,7 +49,7 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     ## Description
     A warehouse holds one item whose supplier delivers small orders sooner than large ones, so the
     transition jumps where one more unit makes the order late. Small orders alone may not keep up with
-    demand, or cost too much; a small order may overtake a large one that is still under way. So not only
+    demand, or cost too much; a small order may overtake a large one that is still outstanding. So not only
     the inventory position counts, but also what of it arrives soon.
 
     An order of exactly a breakpoint has the shorter lead time. On the defaults the best policy that ignores
@@ -70,7 +70,7 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     The first bracket starts at 0, the last ends with `max_order`. An order costs
     `fixed_cost + unit_cost * quantity`.
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantity that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
@@ -92,7 +92,7 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order.
 
     ## Episode End
     Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.

@@ -74,7 +74,7 @@ class QuantityDiscountEnv(HybridEnv):
     `fixed_cost + unit_costs[k - 1] * q`; with incremental discounts `fixed_cost` and, for each unit, the
     price of the bracket that the unit lies in.
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantity that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
@@ -96,7 +96,7 @@ class QuantityDiscountEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order.
 
     ## Episode End
     Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.

@@ -49,7 +49,7 @@ class SetupCostEnv(HybridEnv):
     | 0 | order nothing | 0 | 0 |
     | 1 | order | [0, max_order] | fixed_cost + unit_cost * quantity |
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantity that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
@@ -70,7 +70,7 @@ class SetupCostEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: setup, purchase, holding and shortage.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order.
 
     ## Episode End
     Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.

@@ -23,13 +23,13 @@ from ..regimes import MAX_LEAD_TIME
 from .starting_stock import stock_ends
 
 ITEMS = 2
-"""Number of items where nothing tells it."""
+"""Number of items if no parameter or record implies it."""
 
 MAX_ITEMS = 5_000
 """Most items; which gate enters which component of the cost is a matrix."""
 
 QUANTILES = 20
-"""Quantiles of demand for each period of the horizon, by which its deviation is told."""
+"""Quantiles of demand in each period of the horizon from which its deviation is computed."""
 
 TINY = np.finfo(np.float64).tiny
 """Least number to divide by."""
@@ -40,7 +40,7 @@ class ItemsState(NamedTuple):
 
     Attributes:
         inventory: net stock of each item in units, negative when demand is backlogged; shape (..., n).
-        pipeline: orders under way in units, row j arrives in j periods (0: in this one); shape (..., L, n).
+        pipeline: outstanding orders in units, row j arrives in j periods (0: in this one); shape (..., L, n).
         period: elapsed periods; shape (...,).
     """
 
@@ -235,7 +235,7 @@ class MultiItemInventory(HindsightProblem):
 
     @cached_property
     def item_parameters(self) -> NDArray[np.float64]:
-        """What tells the items apart, without dimension, shape (n, 5).
+        """Dimensionless parameters in which the items differ, shape (n, 5).
 
         Mean and standard deviation of demand in units of ``level_scale``; the critical ratio; ``1 / (1 +
         cycles)``; the holding rate in units of its mean. The deviation is that of evenly spaced quantiles.
@@ -257,7 +257,7 @@ class MultiItemInventory(HindsightProblem):
         )
 
     def initial_state(self, uniforms: Any) -> ItemsState:
-        """State before the first period, with nothing under way, from uniforms (..., n)."""
+        """State before the first period, with nothing on order, from uniforms (..., n)."""
         c = self.constants(uniforms)
         shape = (*uniforms.shape[:-1], self.lead_time, self.items)
         pipeline = c.xp.zeros(shape, dtype=uniforms.dtype, device=device(uniforms))
@@ -350,7 +350,7 @@ class MultiItemInventory(HindsightProblem):
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: ItemsState) -> Any:
-        """Observation (..., n * (L + 1) + 1): net stocks, orders under way by arrival, elapsed periods."""
+        """Observation (..., n * (L + 1) + 1): net stocks, outstanding orders by arrival, elapsed periods."""
         inventory, pipeline, period = state
         xp = self.constants(period).xp
         parts = [inventory]
@@ -361,7 +361,7 @@ class MultiItemInventory(HindsightProblem):
         return xp.concat(parts, axis=-1)
 
     def position(self, observation: Any) -> Any:
-        """Inventory position of each item in units, (..., n): net stock and all its orders under way."""
+        """Inventory position of each item in units, (..., n): net stock and all its outstanding orders."""
         if self.lead_time == 0:
             return observation[..., : self.items]
         xp = array_namespace(observation)
@@ -419,8 +419,8 @@ def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any)
     if items is not None:
         lengths["items"] = checks.integer("items", items, low=1, high=MAX_ITEMS)
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise ValueError(f"the number of items must be the same in all parameters, not {told}")
+        given = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ValueError(f"the number of items must be the same in all parameters, not {given}")
     count = next(iter(lengths.values()), ITEMS)
     if count == 0:
         raise ValueError(f"{next(iter(lengths))} must have an entry for at least one item")

@@ -24,7 +24,7 @@ class InventoryState(NamedTuple):
 
     Attributes:
         inventory: net stock in units, negative when demand is backlogged; shape (...,).
-        pipeline: orders under way in units, entry j arrives in j periods (0: in this one); shape (..., L).
+        pipeline: outstanding orders in units, entry j arrives in j periods (0: in this one); shape (..., L).
         period: elapsed periods; shape (...,).
     """
 
@@ -123,7 +123,7 @@ class SingleItemInventory(HindsightProblem):
         )
 
     def initial_state(self, uniforms: Any) -> InventoryState:
-        """State before the first period, with nothing under way, from uniforms (...,)."""
+        """State before the first period, with nothing on order, from uniforms (...,)."""
         xp = array_namespace(uniforms)
         low, high = self.initial_inventory
         shape = (*uniforms.shape, self.max_lead_time)
@@ -189,7 +189,7 @@ class SingleItemInventory(HindsightProblem):
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: InventoryState) -> Any:
-        """Observation (..., L + 2): net stock, orders under way by arrival, elapsed periods."""
+        """Observation (..., L + 2): net stock, outstanding orders by arrival, elapsed periods."""
         inventory, pipeline, period = state
         xp = self.constants(period).xp
         if self.horizon is None:
@@ -199,7 +199,7 @@ class SingleItemInventory(HindsightProblem):
         return xp.concat([inventory[..., None], pipeline, period[..., None]], axis=-1)
 
     def position(self, observation: Any) -> Any:
-        """Inventory position in units, net stock and all orders under way, of observations (..., n)."""
+        """Inventory position in units, net stock and all outstanding orders, of observations (..., n)."""
         if self.max_lead_time == 0:
             return observation[..., 0]
         stocks = observation[..., : self.max_lead_time + 1]

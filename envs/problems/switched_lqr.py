@@ -291,7 +291,7 @@ class SwitchedLQREnv(HybridEnv):
     ## Action Space
     `Tuple(Discrete(m), Box(-max_control, max_control, (p,), float32))`: the mode, and the control, which is
     projected on its bounds. A mode out of range, a NaN or a wrong shape is a `ValueError`.
-    `info["quantity"]` tells the control that was applied, `info["regime"]` the mode, `info["noise"]` the
+    `info["quantity"]` is the control that was applied, `info["regime"]` the mode, `info["noise"]` the
     disturbance.
 
     ## Observation Space

@@ -61,7 +61,7 @@ class TruckCapacityEnv(HybridEnv):
     | 0 | order nothing | 0 | 0 |
     | k = 1, 2, ... | k trucks | truck_capacity * [k - 1, k] | k * truck_cost + unit_cost * quantity |
 
-    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` tells the
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantity that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
@@ -82,7 +82,7 @@ class TruckCapacityEnv(HybridEnv):
     `info["costs"]` holds the cost of the period by kind: trucks, purchase, holding and shortage.
 
     ## Starting State
-    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing under way.
+    `initial_inventory` units in stock (drawn uniformly if it is a pair), nothing on order.
 
     ## Episode End
     Terminated after `horizon` periods; never with `horizon=None`. There is no truncation.
