@@ -86,6 +86,7 @@ def check_problem(problem: HindsightProblem) -> None:
         TypeError: if it is no ``HindsightProblem``.
 
     Example:
+        >>> import jumpgym
         >>> check_problem(jumpgym.as_problem("jumpgym/MinOrder-v0"))
     """
     if not isinstance(problem, HindsightProblem):
