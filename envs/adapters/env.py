@@ -130,7 +130,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         action = parameters.pop("action")
         self.problem = problem = build_problem(type(self).make_problem, parameters)
         warn_without_end(problem.horizon)
-        self._given = parameters
+        # As text, since a distribution may not pickle.
+        self._given = {name: checks.shown(value) for name, value in parameters.items()}
         self.observation_space = observation_box(problem)
         self._view = make_view(action, problem)
         self.action_space = self._view.space
@@ -146,7 +147,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self._trajectory = Trajectory()
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={checks.shown(value)}" for name, value in self._given.items())
+        given = ", ".join(f"{name}={value}" for name, value in self._given.items())
         return f"{type(self).__name__}({given})"
 
     @property
