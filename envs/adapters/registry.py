@@ -151,7 +151,7 @@ def wrapped_problem(env: Any) -> HindsightProblem:
         return env
     if isinstance(env, str):
         env = make_env(env)
-    *_, innermost = layers(env)
+    innermost = (env, *layers(env))[-1]
     problem = getattr(getattr(innermost, "unwrapped", innermost), "problem", None)
     if not isinstance(problem, HindsightProblem):
         raise TypeError(f"{env!r} must be a jumpgym environment, its id, or a HindsightProblem")
