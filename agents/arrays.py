@@ -66,7 +66,12 @@ def gather(x: Array, index: Array) -> Array:
 
 def flatten(x: Array, axes: int) -> Array:
     """Return ``x`` with its first axes merged into one."""
-    return x.reshape(-1, *x.shape[axes:])
+    return x.reshape(math.prod(x.shape[:axes]), *x.shape[axes:])
+
+
+def flatten_last(x: Array) -> Array:
+    """Return ``x`` with its last two axes merged into one."""
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
 
 def precise(x: Array) -> Array:

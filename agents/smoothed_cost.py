@@ -63,7 +63,7 @@ class Membership(nn.Module):
             above = arrays.sigmoid(slope * difference)
             zero = xp.zeros_like(above[..., :1])
             weight = xp.concat([zero + 1, above], axis=-1) - xp.concat([above, zero], axis=-1)
-            weights.append(weight.reshape(*weight.shape[:-2], -1))
+            weights.append(arrays.flatten_last(weight))
         return xp.concat(weights, axis=-1)
 
     def hard(self, quantity: Array) -> Array:

@@ -88,5 +88,5 @@ def _hard(weights: Array) -> Array:
 
 def _flat(parts: list[Array]) -> Array:
     """Weights (..., count, options) of each group, one gate after the other."""
-    merged = [part.reshape(*part.shape[:-2], -1) for part in parts]
+    merged = [arrays.flatten_last(part) for part in parts]
     return merged[0] if len(merged) == 1 else namespace(merged[0]).concat(merged, axis=-1)

@@ -94,7 +94,7 @@ class ItemNetwork(nn.Module):
             both = xp.concat([embedding, xp.broadcast_to(summary[..., None, :], embedding.shape)], axis=-1)
             output, ends = self.item(both), np.cumsum(self.blocks)
             blocks = [output[..., end - width : end] for end, width in zip(ends, self.blocks, strict=True)]
-            outputs = [block.reshape(*block.shape[:-2], -1) for block in blocks]
+            outputs = [arrays.flatten_last(block) for block in blocks]
         if self.all is not None:
             shared = self.all(xp.concat([summary, common], axis=-1))
             outputs = [*outputs, shared] if self.shared_last else [shared, *outputs]
