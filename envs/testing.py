@@ -20,7 +20,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
-from .portability import differences
+from .adapters.portability import differences
 from .problem import HindsightProblem
 
 STEPS = 50

@@ -180,8 +180,8 @@ def each_noise(given: Sequence[Any], horizon: int | None, name: str, low: float)
 
 def _key(distribution: Any) -> Any:
     """Equal for two distributions that are surely the same."""
-    if is_constant(distribution):
-        return float(distribution)
+    if is_constant(distribution):  # not as a float, for which an integer or a fraction may be too large
+        return distribution
     family = getattr(distribution, "dist", None)
     if family is None or hasattr(family, "xk"):
         return id(distribution)

@@ -135,7 +135,7 @@ def test_it_may_be_interrupted_before_its_first_step(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("mixed", {"estimator": "value"}), ("hpo", {}), ("svg", {})],
+    [("mixed", {"estimator": "value"}), ("hpo", {}), ("svg", {"learning_rate": 0.03})],
 )
 def test_agents_resume_in_the_middle_of_an_infinite_horizon_problem(name, settings, tmp_path):
     problem = setup_cost(horizon=None, lead_time=1)

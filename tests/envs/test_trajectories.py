@@ -219,6 +219,9 @@ def test_every_simulation_agrees(env_id, parameters):
             observation, reward, terminated, _, info = env.step(as_action(regimes[t, i], asked[t, i]))
             assert reward == pytest.approx(-costs[t, i], rel=1e-10, abs=1e-10 * np.abs(costs).max())
             np.testing.assert_allclose(observation / size, observations[t, i] / size, rtol=1e-6, atol=1e-6)
+            assert info.pop("costs") == pytest.approx(
+                {kind: amounts[i] for kind, amounts in told[t]["costs"].items() if kind[0] != "_"}, abs=1e-6
+            )
             for key in info:
                 assert flat(info[key]) == pytest.approx(flat(told[t][key][i]), rel=1e-10, abs=1e-10)
             assert terminated == (t == HORIZON - 1)

@@ -50,7 +50,7 @@ def _row(record: Record) -> dict[str, Any]:
         **record["settings"],
         **record["row"],
         "reference_cost": record["reference_cost"],
-        **{name: record["versions"][name] for name in ("python", *PACKAGES)},
+        **{name: record["versions"].get(name, "") for name in ("python", *PACKAGES)},
         "command": record["command"],
     }
 

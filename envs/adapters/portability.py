@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .problem import HindsightProblem
+from ..problem import HindsightProblem
 
 PERIODS, BATCH = 2, 8
 """Periods and episodes of the rollout that is compared."""
@@ -87,7 +88,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _in_torch(rollout: Callable[..., list[Any]], given: Any) -> tuple[list[Any], NDArray[np.float64]]:
     """What a rollout gives in PyTorch, and the gradient of its cost with respect to the outputs."""
-    import torch
+    torch = importlib.import_module("torch")
 
     start, uniforms, gates, outputs = (torch.tensor(entry, dtype=torch.float64) for entry in given)
     outputs.requires_grad_()
@@ -98,7 +99,7 @@ def _in_torch(rollout: Callable[..., list[Any]], given: Any) -> tuple[list[Any],
 
 def _in_jax(rollout: Callable[..., list[Any]], given: Any) -> tuple[list[Any], NDArray[np.float64]]:
     """The same in JAX, compiled: no data may decide a shape, and constants must outlive a trace."""
-    import jax
+    jax = importlib.import_module("jax")
 
     with jax.enable_x64(True):
         arrays = [jax.numpy.asarray(entry) for entry in given]
