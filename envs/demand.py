@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
 from . import checks
 from .noise.described import as_noise
@@ -29,6 +31,7 @@ __all__ = [
     "TraceDemand",
     "as_demand",
     "as_item_demand",
+    "discrete_values",
     "episodes",
     "from_stocks",
     "split_series",
@@ -59,6 +62,12 @@ def from_stocks(at_hand: Any, left: Any, lost: bool) -> Any:
             "was at hand. Log the demand, info['noise'] of the environment, or leave such periods out",
         )
     return array_namespace(left).maximum(at_hand - left, 0.0 * left)
+
+
+def discrete_values(demand: Demand) -> NDArray[np.float64] | None:
+    """All values that demand takes in any period, ascending, in units; None unless it is discrete in all."""
+    values = [period.values for period in demand.periods if isinstance(period, DiscreteDemand)]
+    return np.unique(np.concatenate(values)) if len(values) == len(demand.periods) else None
 
 
 def as_demand(demand: Any, horizon: int | None) -> Demand:

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
-from jumpgym.demand import DiscreteDemand
+from jumpgym.demand import discrete_values
 from jumpgym.problems.budget_discount import BudgetDiscount
 
 from .bellman import midpoints, refine, rows_by_period, span_bounds
+from .demand_by_period import WeightsByPeriod, largest_mean
 from .lattice import (
     ROUNDING,
+    Weights,
     common_step,
     demand_matrix,
-    demand_weights,
     grid_step,
     nearest_index,
     refuse_traces,
@@ -94,13 +95,9 @@ class BudgetProcess:
         self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
         self.stock_points, self.money_points = len(self.points), ceil(richest / money_step - ROUNDING) + 2
         stock, brackets = problem.stock, problem.brackets
-        weights = demand_weights(stock.demand, step)
+        self.weights = WeightsByPeriod(stock.demand, step, self._transition)
         self.lead_time = stock.max_lead_time
-        *self.sunk, self.cost = stock_costs(
-            self.points, step, weights, stock.holding_cost, stock.shortage_cost, self.lead_time
-        )
-        # Lost sales are cut at the lowest point, 0; a backlog goes on along a line below it.
-        self.transition = demand_matrix(self.stock_points, weights, linear=stock.unmet_demand == "backlog")
+        *self.sunk, self._first_cost = self._stock_costs(0)
         self.orders = np.array(
             [(0, 0)]
             + [
@@ -118,8 +115,19 @@ class BudgetProcess:
         self.income = _grid_point(problem.income / money_step)
         self.idle = np.zeros((self.stock_points, self.money_points))
 
+    def _transition(self, weights: Weights) -> NDArray[np.float64]:
+        # Lost sales are cut at the lowest point, 0; a backlog goes on along a line below it.
+        linear = self.problem.stock.unmet_demand == "backlog"
+        return demand_matrix(self.stock_points, weights, linear=linear)
+
+    def _stock_costs(self, period: int) -> list[NDArray[np.float64]]:
+        """Expected stock costs (positions,) of the periods until an order of ``period`` has arrived."""
+        stock = self.problem.stock
+        window = self.weights.window(period, self.lead_time + 1)
+        return stock_costs(self.points, self.step, window, stock.holding_cost, stock.shortage_cost)
+
     def backup(
-        self, value: NDArray[np.float64], discount_of_stock: float, money_points: int
+        self, value: NDArray[np.float64], discount_of_stock: float, money_points: int, period: int = 0
     ) -> tuple[NDArray[np.float64], Decision]:
         """Value and decision in each state (positions, money), from the next period's value.
 
@@ -127,8 +135,9 @@ class BudgetProcess:
             value: next period's value, shape (positions, any).
             discount_of_stock: factor on the stock cost that an order of this period decides on.
             money_points: number of points of money in this period.
+            period: this period, where demand changes.
         """
-        to_go = self._to_go(value, discount_of_stock, money_points)
+        to_go = self._to_go(value, discount_of_stock, money_points, period)
         best, decision = to_go.copy(), np.zeros(to_go.shape, dtype=np.int16)
         for index, ((_, units), (whole, part)) in enumerate(zip(self.orders, self.payments, strict=True)):
             least = whole + int(part > 0)
@@ -152,7 +161,7 @@ class BudgetProcess:
         richer = stock * self.money_points + money
         poorer = richer - (part > 0)
         for _ in range(HELD):
-            to_go = self._to_go(value, 1.0, self.money_points).ravel()
+            to_go = self._to_go(value, 1.0, self.money_points, 0).ravel()
             after = (1 - part) * to_go[richer] + part * to_go[poorer]
             if self.problem.discount == 1:
                 after = (value + after) / 2  # the lazy chain has the same average cost and is not periodic
@@ -161,16 +170,18 @@ class BudgetProcess:
         return value
 
     def _to_go(
-        self, value: NDArray[np.float64], discount_of_stock: float, money_points: int
+        self, value: NDArray[np.float64], discount_of_stock: float, money_points: int, period: int
     ) -> NDArray[np.float64]:
         """Cost to go (positions, money_points) after the order; see ``backup``."""
         whole, part = self.income
-        after = self.problem.discount * (self.transition @ value)
+        after = self.problem.discount * (self.weights.derived(period) @ value)
         column = np.minimum(whole + np.arange(money_points + 1), value.shape[1] - 1)
         to_go: NDArray[np.float64] = after[:, column[:-1]]
         if part > 0:
             to_go = (1 - part) * to_go + part * after[:, column[1:]]
-        to_go += discount_of_stock * self.cost[:, None]
+        if discount_of_stock > 0:
+            cost = self._first_cost if self.weights.alike else self._stock_costs(period)[-1]
+            to_go += discount_of_stock * cost[:, None]
         return to_go
 
     def at_start(self, value: NDArray[np.float64]) -> float:
@@ -204,7 +215,7 @@ def solve_budget(problem: BudgetDiscount) -> Optimum:
     beyond the grid is lost, and the grid is enlarged until that does not matter.
 
     Args:
-        problem: demand is a distribution.
+        problem: demand is a distribution, or one for each period.
 
     Returns:
         The optimum. Its ``rule`` has the attributes ``step`` and ``money_step``, the distances of the points.
@@ -241,8 +252,9 @@ def _steps(problem: BudgetDiscount) -> list[float]:
     low, high = _extent(problem, 1.0)
     coarsest = 2 * (high - low) / STOCK_POINTS
     fixed = stock.initial_inventory[0] == stock.initial_inventory[1]
-    if isinstance(stock.demand, DiscreteDemand):
-        step = common_step(np.concatenate([stock.demand.values, ends, stock.initial_inventory]))
+    values = discrete_values(stock.demand)
+    if values is not None:
+        step = common_step(np.concatenate([values, ends, stock.initial_inventory]))
         if step is not None and step >= coarsest:
             exact = fixed and len(brackets) == 2 and _on_lattice(problem, step)
             return [step] if exact else [step, step / 2]
@@ -265,7 +277,7 @@ def _money_step(problem: BudgetDiscount, step: float, richest: float) -> float:
 def _extent(problem: BudgetDiscount, margin: float) -> tuple[float, float]:
     """Lowest and highest position of a lattice, in units; of all states for an infinite margin."""
     stock, periods = problem.stock, problem.horizon
-    mean, deviation = stock.demand.mean, standard_deviation(stock.demand)
+    mean, deviation = largest_mean(stock.demand), standard_deviation(stock.demand)
     start_low, start_high = stock.initial_inventory
     low = 0.0
     if stock.unmet_demand == "backlog":
@@ -312,7 +324,7 @@ def _backward(process: BudgetProcess) -> tuple[Optimum, bool]:
         matters = period + lead_time < problem.horizon
         richest = (problem.budget + period * problem.income) / process.money_step
         value, decision = process.backup(
-            value, problem.discount**lead_time if matters else 0.0, ceil(richest - ROUNDING) + 2
+            value, problem.discount**lead_time if matters else 0.0, ceil(richest - ROUNDING) + 2, period
         )
         holds = holds and not process.touches_end(decision)
         decisions.append(decision)

@@ -13,6 +13,7 @@ from jumpgym.noise.single import ContinuousNoise, DiscreteNoise, Noise
 from jumpgym.problems.min_investment import MinInvestment
 
 from .bellman import midpoints, refine
+from .demand_by_period import refuse_periods
 from .lattice import refuse_traces
 from .result import Optimum
 
@@ -186,6 +187,7 @@ def solve_investment(problem: MinInvestment, points: int = 400) -> Optimum:
     """
     if isinstance(problem.returns, IndependentItems):
         refuse_traces(*problem.returns.items, name="returns")
+        refuse_periods(*problem.returns.items, name="returns")
     if len(problem.min_investment) > 2 or not isinstance(problem.returns, IndependentItems):
         raise NotApplicable(
             f"solve_investment: {len(problem.min_investment)} vehicles with "

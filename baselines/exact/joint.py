@@ -18,7 +18,9 @@ from .bellman import (
     refine,
     rows_by_period,
 )
-from .joint_lattice import Decision, ItemLattice, JointProcess
+from .demand_by_period import largest_mean
+from .item_lattice import ItemLattice
+from .joint_lattice import Decision, JointProcess
 from .joint_orders import JointProblem, choices, largest_demand, lattice_orders, lattice_steps
 from .lattice import ROUNDING, nearest_index, refuse_traces, standard_deviation
 from .result import Optimum
@@ -107,7 +109,7 @@ def solve_joint(problem: JointProblem) -> Optimum:
     the bounds of ``bellman.span_bounds`` are tight.
 
     Args:
-        problem: one or two items. Demand is a distribution.
+        problem: one or two items. Demand is a distribution, or one for each period.
 
     Returns:
         The optimum. Its ``rule`` has the attribute ``steps``, the distances of lattice points in units.
@@ -155,8 +157,8 @@ def extent(problem: JointProblem, margin: float) -> Ends:
     periods = problem.lead_time + 1
     demands = problem.demand.items
     deviation = np.array([standard_deviation(demand) for demand in demands])
-    mean = np.array([demand.mean for demand in demands])
-    order = problem.level_scale - periods * mean
+    mean = np.array([largest_mean(demand) for demand in demands])
+    order = problem.level_scale - periods * problem.demand.mean
     above = margin * (periods * mean + 6 * np.sqrt(periods) * deviation + 2 * order + 1)
     high = np.maximum(start_high, 0) + np.minimum(above, horizon * problem.max_order)
     if problem.unmet_demand == "lost":
@@ -221,7 +223,7 @@ def _solve_finite(problem: JointProblem, process: JointProcess) -> tuple[FloatAr
     decisions: list[Decision] = []
     for period in reversed(range(problem.horizon)):
         arrives = period + problem.lead_time < problem.horizon
-        after, below = process.after_order(value, below, left, arrives)
+        after, below = process.after_order(value, below, left, period, arrives)
         value, decision = process.best(after)
         left = 1 + problem.discount * left
         holds = holds and process.rises(value)
@@ -250,7 +252,7 @@ def _iterate(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, 
     step = 1.0 if discount < 1 else DAMPING  # against periodic chains, Puterman section 8.5.4
     value, below = np.zeros((2, *process.shape)), 0.0
     for _ in range(ROUNDS):
-        after, outside = process.after_order(value, below, left, True)
+        after, outside = process.after_order(value, below, left, 0, True)
         new, decision = process.best(after)
         change = new - value
         least, most = change.min(axis=(1, 2)), change.max(axis=(1, 2))
@@ -265,7 +267,7 @@ def _iterate(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, 
         value += step * change + shift[:, None, None]
         below += step * (outside - below) + shift[LOWER]
         for _ in range(SWEEPS):
-            after, outside = process.after_order(value, below, left, True)
+            after, outside = process.after_order(value, below, left, 0, True)
             value += step * (process.follow(after, decision) - value)
             below += step * (outside - below)
     raise RuntimeError(

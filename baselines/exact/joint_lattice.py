@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym.demand import Demand
-
 from ..policy import FloatArray
 from .bellman import LOWER, TOLERANCE, UPPER, cheapest
-from .lattice import demand_matrix, demand_weights, start_weights, stock_costs
+from .item_lattice import ItemLattice, Moves
+from .lattice import Weights
 
 
 class Orders(NamedTuple):
@@ -43,60 +42,23 @@ class Decision(NamedTuple):
     target: NDArray[np.int32]
 
 
-class ItemLattice:
-    """Lattice of the inventory positions of one item, with its demand and stock cost.
-
-    Args:
-        demand: demand of the item; None for an item that does not exist, on a lattice of one point.
-        holding_cost, shortage_cost: cost per unit at the end of a period.
-        step: distance of the points, in units.
-        low, high: ends of the lattice, in steps.
-        lost: whether unmet demand is lost; the lattice then begins at 0.
-        lead_time: periods until an order arrives; 0 for lost sales.
-        discount: factor on the cost of each later period.
-        start: interval of the initial stock, in units.
+class JointDemand(NamedTuple):
+    """What the demand of one period does to two items on a lattice of n1 times n2 points.
 
     Attributes:
-        points: the lattice, in units, shape (n,).
-        moves: probability of each point after demand (columns) by point before it (rows), shape (n, n); what
-            falls below the lattice counts for its lowest point.
-        inside: the same, except that what falls below the lattice is left out; it is nothing for lost sales.
-        can_leave: whether the stock can fall below the lattice.
-        shortfall: expected shortage cost in one period for what falls below the lattice, shape (n,).
-        cost: expected stock cost that this period's order decides on, by position after it, shape (n,).
-        sunk: expected stock costs of the first periods, by position at the start, which no order changes.
-        start: weight of each point as the initial stock, shape (n,).
+        first, second: moves of the two items.
+        cost: expected stock cost that this period's order decides on, by positions after it, shape (n1, n2).
+        cost_below: the least such cost where at least one of the positions is below its lattice.
+        shortfall: expected shortage cost in one period for what falls below the lattice, shape (n1, n2).
+        leaves: probability that the stocks leave the lattice, shape (n1, n2).
     """
 
-    def __init__(
-        self,
-        demand: Demand | None,
-        holding_cost: float,
-        shortage_cost: float,
-        step: float,
-        low: int,
-        high: int,
-        lost: bool,
-        lead_time: int,
-        discount: float,
-        start: tuple[float, float],
-    ) -> None:
-        self.step, self.low = step, low
-        self.points: FloatArray = step * np.arange(low, high + 1, dtype=np.float64)
-        size = len(self.points)
-        weights = (0, np.ones(1)) if demand is None else demand_weights(demand, step)
-        self.moves = demand_matrix(size, weights)
-        self.inside = self.moves.copy()
-        self.shortfall: FloatArray = np.zeros(size)
-        self.can_leave = demand is not None and not lost
-        if self.can_leave:
-            left = np.arange(size)[:, None] - (weights[0] + np.arange(len(weights[1])))
-            self.inside[:, 0] -= (left < 0) @ weights[1]
-            self.shortfall = shortage_cost * step * (np.maximum(-left, 0) @ weights[1])
-        costs = stock_costs(self.points, step, weights, holding_cost, shortage_cost, lead_time)
-        self.cost = discount**lead_time * costs[-1]
-        self.sunk = [discount**period * cost for period, cost in enumerate(costs[:-1])]
-        self.start = start_weights(self.points, step, start)
+    first: Moves
+    second: Moves
+    cost: FloatArray
+    cost_below: float
+    shortfall: FloatArray
+    leaves: FloatArray
 
 
 class JointProcess:
@@ -126,19 +88,39 @@ class JointProcess:
         self.discount = discount
         first, second = items
         self.shape = (len(first.points), len(second.points))
-        self.cost = first.cost[:, None] + second.cost
-        # Below the lattice at least one item is below its own; the other costs at least its least cost.
-        self.cost_below = min(
-            float(one.cost[0] + other.cost.min()) if one.can_leave else np.inf
-            for one, other in ((first, second), (second, first))
-        )
-        self.shortfall = first.shortfall[:, None] + second.shortfall
-        self.leaves = 1 - first.inside.sum(axis=1)[:, None] * second.inside.sum(axis=1)
         self.price = unit_costs[0] * first.points[:, None] + unit_costs[1] * second.points
         self.fixed_cost = np.array([option.fixed_cost for option in orders])
+        self._last: tuple[list[Weights], JointDemand] | None = None
+
+    def demand(self, period: int) -> JointDemand:
+        """What the demand of a period does."""
+        # Only the last one is kept, since those of many periods would take much memory.
+        windows = [weights for item in self.items for weights in item.window(period)]
+        if self._last is None or any(a is not b for a, b in zip(windows, self._last[0], strict=True)):
+            self._last = windows, self._demand(period)
+        return self._last[1]
+
+    def _demand(self, period: int) -> JointDemand:
+        (first, second), (cost, other) = (
+            [item.weights.derived(period) for item in self.items],
+            [item.cost(period) for item in self.items],
+        )
+        # Below the lattice at least one item is below its own; the other costs at least its least cost.
+        cost_below = min(
+            float(one[0] + another.min()) if item.can_leave else np.inf
+            for item, one, another in zip(self.items, (cost, other), (other, cost), strict=True)
+        )
+        return JointDemand(
+            first,
+            second,
+            cost[:, None] + other,
+            cost_below,
+            first.shortfall[:, None] + second.shortfall,
+            1 - first.inside.sum(axis=1)[:, None] * second.inside.sum(axis=1),
+        )
 
     def after_order(
-        self, value: FloatArray, below: float, periods_left: float, counts: bool
+        self, value: FloatArray, below: float, periods_left: float, period: int, counts: bool
     ) -> tuple[FloatArray, float]:
         """Cost to go (2, n1, n2) of each point after ordering, and the lower bound outside the lattice.
 
@@ -146,15 +128,17 @@ class JointProcess:
             value: next period's value.
             below: next period's lower bound on the cost outside the lattice.
             periods_left: number of periods from the next one on, discounted to the next one.
+            period: this period.
             counts: whether an order of this period still arrives within the horizon.
         """
-        first, second = self.items
+        demand = self.demand(period)
+        first, second = demand.first, demand.second
         to_go = np.empty_like(value)
-        to_go[LOWER] = first.inside @ value[LOWER] @ second.inside.T + below * self.leaves
-        to_go[UPPER] = first.moves @ value[UPPER] @ second.moves.T + periods_left * self.shortfall
+        to_go[LOWER] = first.inside @ value[LOWER] @ second.inside.T + below * demand.leaves
+        to_go[UPPER] = first.moves @ value[UPPER] @ second.moves.T + periods_left * demand.shortfall
         to_go *= self.discount
-        to_go += counts * self.cost
-        outside = self.discount * below + (self.cost_below if counts else 0.0)
+        to_go += counts * demand.cost
+        outside = self.discount * below + (demand.cost_below if counts else 0.0)
         return to_go, min(float(to_go[LOWER].min()), outside)
 
     def best(self, after: FloatArray) -> tuple[FloatArray, Decision]:

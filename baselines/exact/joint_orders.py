@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym.demand import Demand, DiscreteDemand
+from jumpgym.demand import Demand, discrete_values
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 
+from .demand_by_period import largest_mean
 from .joint_lattice import Orders
 from .lattice import ROUNDING, common_step, grid_step, standard_deviation
 
@@ -112,9 +113,9 @@ def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[N
     low, high = problem.initial_inventory
     fixed_start = np.array_equal(low, high)
     numbers = [
-        np.concatenate([demand.values, [problem.max_order[item]], low[[item]] if fixed_start else []])
+        np.concatenate([values, [problem.max_order[item]], low[[item]] if fixed_start else []])
         for item, demand in enumerate(problem.demand.items)
-        if isinstance(demand, DiscreteDemand)
+        if (values := discrete_values(demand)) is not None
     ]
     if len(numbers) == problem.items:
         steps = _common_steps(numbers, sizes, rooms)
@@ -150,4 +151,4 @@ def _common_steps(
 
 def largest_demand(demand: Demand) -> float:
     """Demand that is rarely exceeded, in units."""
-    return min(demand.max, demand.mean + 4 * standard_deviation(demand))
+    return min(demand.max, largest_mean(demand) + 4 * standard_deviation(demand))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, gcd, lcm
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
-from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand, PeriodDemand
+from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand
 
 Weights = tuple[int, NDArray[np.float64]]
 """A distribution on a lattice: its first point, in steps, and the weights of this and the next points."""
@@ -59,13 +60,9 @@ def check_size(
 
 
 def refuse_traces(*noises: Any, name: str = "demand") -> None:
-    """Raise NotApplicable unless every noise is one distribution for all periods."""
-    if any(isinstance(noise, PeriodDemand) for noise in noises):
-        raise NotApplicable(
-            f"{name}: a distribution for each period is not supported here. Pass one distribution for all "
-            "periods, or compare simulated policies (evaluate)"
-        )
-    if not all(isinstance(noise, DiscreteDemand | ContinuousDemand) for noise in noises):
+    """Raise NotApplicable unless every noise is a distribution."""
+    periods = [period for noise in noises for period in noise.periods]
+    if not all(isinstance(period, DiscreteDemand | ContinuousDemand) for period in periods):
         raise NotApplicable(
             f"{name}: traces are not supported. The periods of a trace depend on each other, so stock and "
             "period do not make a state; pass a frozen scipy.stats distribution fitted to the traces, or "
@@ -97,7 +94,11 @@ def grid_step(at_most: float, ends: NDArray[np.float64]) -> float:
 
 
 def standard_deviation(demand: Demand) -> float:
-    """Standard deviation of one period's demand, in units."""
+    """Standard deviation of one period's demand, in units; the quadratic mean where periods differ."""
+    if len(demand.periods) > 1:
+        different = {id(period): period for period in demand.periods}
+        deviation = {key: standard_deviation(period) for key, period in different.items()}
+        return float(np.mean([deviation[id(period)] ** 2 for period in demand.periods])) ** 0.5
     first, probabilities = demand_weights(demand, max(demand.max, 1.0) / 4096)
     values = (first + np.arange(len(probabilities))) * max(demand.max, 1.0) / 4096
     variance = float(probabilities @ values**2) - float(probabilities @ values) ** 2
@@ -105,7 +106,7 @@ def standard_deviation(demand: Demand) -> float:
 
 
 def demand_weights(demand: Demand, step: float, name: str = "demand") -> Weights:
-    """Demand as weights of the lattice points ``(first + k) * step``.
+    """The demand of one period as weights of the lattice points ``(first + k) * step``.
 
     The weight of a point is the expectation of the hat function around it. This preserves the mean, and the
     expectation of a function that is linear between lattice points is exact. A probability on a lattice
@@ -202,19 +203,19 @@ def nearest_index(values: NDArray[np.float64], step: float, low: int, size: int)
 def stock_costs(
     points: NDArray[np.float64],
     step: float,
-    weights: Weights,
+    weights: Sequence[Weights],
     holding_cost: float,
     shortage_cost: float,
-    lead_time: int,
 ) -> list[NDArray[np.float64]]:
-    """Expected holding and shortage cost (n,) after 1, 2, ..., ``lead_time + 1`` periods of demand.
+    """Expected holding and shortage cost (n,) after the first, the second, ... of some periods of demand.
 
-    No order changes any of them but the last, which is the one that an order decides on.
+    No order changes any of them but the last, if the periods are those until it has arrived.
     """
-    costs, total = [], weights
-    for _ in range(lead_time + 1):
+    costs, total = [], weights[0]
+    for following in (*weights[1:], None):
         costs.append(stock_cost(points, step, total, holding_cost, shortage_cost))
-        total = total[0] + weights[0], np.convolve(total[1], weights[1])
+        if following is not None:
+            total = total[0] + following[0], np.convolve(total[1], following[1])
     return costs
 
 

@@ -7,9 +7,10 @@ from math import ceil, floor
 import numpy as np
 
 from jumpgym import NotApplicable, SingleItemInventory
-from jumpgym.demand import DiscreteDemand
+from jumpgym.demand import discrete_values
 
 from .bellman import TOLERANCE, append_decision, enlarge, refine
+from .demand_by_period import largest_mean
 from .lattice import common_step, grid_step, refuse_traces, standard_deviation
 from .lead_times_lattice import LeadTimeProcess
 from .result import Optimum
@@ -45,7 +46,7 @@ def solve_lead_times(problem: SingleItemInventory) -> Optimum:
     ``LeadTimeProcess``. The lattice is enlarged by 1.4 until the cost falls by less than a relative 1e-9.
 
     Args:
-        problem: demand is a distribution.
+        problem: demand is a distribution, or one for each period.
 
     Raises:
         NotApplicable: for what is not supported, naming it and what to do instead.
@@ -92,13 +93,14 @@ def _size(problem: SingleItemInventory, step: float, margin: float) -> tuple[int
     periods = problem.max_lead_time + 1
     deviation = standard_deviation(demand)
     shortest = int(regimes.lead_time.min()) + 1
-    deep = (shortest + 1) * demand.mean + 6 * np.sqrt(shortest + 1) * deviation
+    deep = (shortest + 1) * largest_mean(demand) + 6 * np.sqrt(shortest + 1) * deviation
     low = (
         0.0
         if problem.unmet_demand == "lost"
         else min(start_low, 0.0) - min(margin * deep, horizon * demand.max)
     )
-    level = problem.level_scale + 3 * np.sqrt(periods) * deviation
+    above_mean = periods * (largest_mean(demand) - demand.mean)
+    level = problem.level_scale + above_mean + 3 * np.sqrt(periods) * deviation
     largest = float(regimes.high.max())
     order = min(margin * max(level, float(regimes.low.max())), largest)
     high = max(start_high, 0.0) + min(margin * (level + float(regimes.low.max())), horizon * largest)
@@ -116,8 +118,9 @@ def _steps(problem: SingleItemInventory) -> list[float]:
     regimes, demand = problem.regimes, problem.demand
     start_low, start_high = problem.initial_inventory
     ends = np.concatenate([regimes.low, regimes.high])
-    if isinstance(demand, DiscreteDemand):
-        step = common_step(np.concatenate([ends, [start_low, start_high], demand.values]))
+    values = discrete_values(demand)
+    if values is not None:
+        step = common_step(np.concatenate([ends, [start_low, start_high], values]))
         different = np.unique(regimes.lead_time)
         exact = len(different) == 1 or (
             len(different) == 2 and (problem.unmet_demand == "backlog" or different[0] == 0)

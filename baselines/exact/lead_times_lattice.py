@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory
 
 from .bellman import cheapest
+from .demand_by_period import WeightsByPeriod, mean_ahead
 from .lattice import (
     Expectation,
+    Weights,
     demand_matrix,
-    demand_weights,
     start_weights,
     stock_costs,
     window_argmin,
@@ -58,15 +59,9 @@ class LeadTimeProcess:
         self.entries = max(int(self.delay.max()), 1)
         self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
         self.shape = (len(self.points), *[most + 1] * (self.entries - 1))
-        self.weights = demand_weights(problem.demand, step)
+        self.weights = WeightsByPeriod(problem.demand, step, self._derive)
         self.start = start_weights(self.points, step, problem.initial_inventory)
-        self.costs = stock_costs(
-            self.points, step, self.weights, problem.holding_cost, problem.shortage_cost, self.base
-        )
-        if self.lost:
-            self.transition = demand_matrix(len(self.points), self.weights)
-        else:
-            self.expectation = Expectation(self.weights)
+        self._first_costs = self._stock_costs(0)
         # (u, z_1) -> u + z_1, as indices. What would lie outside is never ordered.
         arrived = np.arange(len(self.points))[:, None] + np.arange(most + 1)
         self.arrived = np.minimum(arrived, len(self.points) - 1)
@@ -75,6 +70,27 @@ class LeadTimeProcess:
             total = total + _along(np.arange(most + 1), entry, self.entries + 1)
         self.outside = total >= len(self.points)
 
+    def _stock_costs(self, period: int) -> list[NDArray[np.float64]]:
+        """Expected stock costs (n,) of the periods until an order of ``period`` may first have arrived."""
+        window = self.weights.window(period, self.base + 1)
+        costs = self.problem.holding_cost, self.problem.shortage_cost
+        return stock_costs(self.points, self.step, window, *costs)
+
+    def _derive(self, weights: Weights) -> Any:
+        return demand_matrix(len(self.points), weights) if self.lost else Expectation(weights)
+
+    def _expect(self, value: NDArray[np.float64], period: int) -> NDArray[np.float64]:
+        """Expectation (u, z_1, ..., z_D) of next period's value over the demand of this period."""
+        if self.lost:
+            # Sales are lost before z_1 arrives, so each z_1 has a next value of its own.
+            following = value[self.arrived]
+            flat = following.reshape(len(self.points), -1)
+            return (self.weights.derived(period) @ flat).reshape(following.shape)
+        expectation = self.weights.derived(period)
+        below = self._below(period + 1, expectation.reach)
+        expected = expectation(below, np.moveaxis(value, 0, -1))
+        return np.moveaxis(expected, -1, 0)[self.arrived]
+
     def terminal(self) -> NDArray[np.float64]:
         """Value after the last period, shape (y, z_1, ..., z_{D-1})."""
         return np.zeros(self.shape)
@@ -82,21 +98,13 @@ class LeadTimeProcess:
     def after_order(self, value: NDArray[np.float64], period: int) -> NDArray[np.float64]:
         """Cost to go (u, z_1, ..., z_D), beginning with this period's stock cost."""
         discount = self.problem.discount
-        if self.lost:
-            # Sales are lost before z_1 arrives, so each z_1 has a next value of its own.
-            following = value[self.arrived]
-            flat = following.reshape(len(self.points), -1)
-            to_go = (self.transition @ flat).reshape(following.shape)
-        else:
-            by_entry = np.moveaxis(value, 0, -1)
-            expected = self.expectation(self._below(period + 1), by_entry)
-            to_go = np.moveaxis(expected, -1, 0)[self.arrived]
         matters = period + self.base < self.horizon
-        cost = matters * discount**self.base * self.costs[-1]
-        after = cost.reshape(-1, *[1] * self.entries) + discount * to_go
+        costs = self._first_costs if self.weights.alike or not matters else self._stock_costs(period)
+        cost = matters * discount**self.base * costs[-1]
+        after = cost.reshape(-1, *[1] * self.entries) + discount * self._expect(value, period)
         return np.where(self.outside, NEVER, after)
 
-    def _below(self, period: int) -> NDArray[np.float64]:
+    def _below(self, period: int, reach: int) -> NDArray[np.float64]:
         """Upper bound (z_1, ..., z_{D-1}, reach) on the cost from ``period`` on below the lattice.
 
         Nothing more is ordered, so the backlog is at most that of y alone, and the stock at most what is
@@ -106,8 +114,9 @@ class LeadTimeProcess:
         ahead = np.arange(period, self.horizon)
         weights = problem.discount ** (ahead - period)
         late = (ahead + self.base < self.horizon) * problem.discount**self.base * weights
-        depth = -self.step * np.arange(self.low - self.expectation.reach, self.low)
-        mean_demand = (ahead - period + self.base + 1) * problem.demand.mean
+        depth = -self.step * np.arange(self.low - reach, self.low)
+        until = ahead - period + self.base + 1
+        mean_demand = until * mean_ahead(problem.demand, period, until)
         backlog = late.sum() * depth + late @ mean_demand
         under_way = np.zeros([1] * self.entries)
         for entry in range(self.entries - 1):
@@ -143,7 +152,7 @@ class LeadTimeProcess:
     def at_start(self, value: NDArray[np.float64]) -> float:
         """Expected cost from the initial state, in which nothing is on order."""
         total = value.reshape(len(self.points), -1)[:, 0].copy()
-        for period, cost in enumerate(self.costs[:-1][: self.horizon]):
+        for period, cost in enumerate(self._first_costs[:-1][: self.horizon]):
             total += self.problem.discount**period * cost
         return float(total @ self.start)
 

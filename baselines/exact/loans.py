@@ -14,6 +14,7 @@ from jumpgym.demand import DiscreteDemand
 from jumpgym.problems.loan_brackets import LoanBrackets
 
 from .bellman import cheapest, midpoints, refine, rows_by_period
+from .demand_by_period import refuse_periods
 from .lattice import (
     common_step,
     demand_matrix,
@@ -164,6 +165,7 @@ def solve_loans(problem: LoanBrackets) -> Optimum:
             "horizon=None is not supported: cash that nothing draws back has no stationary law; set a horizon"
         )
     refuse_traces(problem.cash_need, name="cash_need")
+    refuse_periods(problem.cash_need, name="cash_need")
     lattice = _lattice(problem)
     deviation = standard_deviation(problem.cash_need)
     grids = [

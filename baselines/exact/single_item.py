@@ -47,8 +47,8 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
 
     Args:
         problem: inventory of one item over any regime table whose first regime may order nothing. Demand is a
-            distribution. With backlog a common lead time may be of any length; with lost sales it is at most
-            2, or 4 over an infinite horizon.
+            distribution, or one for each period. With backlog a common lead time may be of any length; with
+            lost sales it is at most 2, or 4 over an infinite horizon.
 
     Returns:
         The optimum. Its ``rule`` has the attribute ``step``, the distance of lattice points in units.

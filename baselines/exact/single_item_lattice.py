@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable, SingleItemInventory, as_problem
-from jumpgym.demand import DiscreteDemand
+from jumpgym.demand import discrete_values
 
 from .bellman import enlarge, is_tight, rows_by_period
+from .demand_by_period import largest_mean
 from .lattice import check_size, common_step, grid_step, refuse_traces, standard_deviation
 from .single_item_pipeline import PipelineProcess
 from .single_item_position import Decision, PositionProcess, StockProcess, check_position_lattice
@@ -97,9 +98,9 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
         [problem.regimes.low, problem.regimes.high, np.abs(np.asarray(levels, dtype=float))]
     )
     fixed_start = problem.initial_inventory[0] == problem.initial_inventory[1]
-    if isinstance(problem.demand, DiscreteDemand):
+    values = discrete_values(problem.demand)
+    if values is not None:
         start = [problem.initial_inventory[0]] if fixed_start else []
-        values = problem.demand.values
         step = common_step(np.concatenate([ends, start, values]))
         # A uniform start needs a finer lattice, since the value may be concave between points.
         steps = [] if step is None else [step] if fixed_start else [step / 4, step / 8]
@@ -168,7 +169,7 @@ def extent(problem: SingleItemInventory, margin: float, highest: float | None = 
     largest = float(problem.regimes.high.max())
     most = horizon * largest if largest > 0 else 0.0
     demand = problem.demand
-    level = periods * demand.mean + 6 * np.sqrt(periods) * standard_deviation(demand)
+    level = periods * largest_mean(demand) + 6 * np.sqrt(periods) * standard_deviation(demand)
     above = margin * (level + 2 * (problem.level_scale - periods * demand.mean) + 1.0)
     return low, max(start_high, 0.0) + min(above, most)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from jumpgym import SingleItemInventory
 
 from .bellman import UPPER, cheapest
-from .lattice import demand_matrix, stock_cost
+from .demand_by_period import largest_mean
+from .lattice import Weights, demand_matrix, stock_cost
 from .markov_chain import PolicyChain, transition_matrix
 from .single_item_position import Decision, StockProcess
 
@@ -35,8 +36,6 @@ class PipelineProcess(StockProcess):
         size = len(self.points)
         self.quantities = np.arange(min(int(self.most.max()), size - 1, largest or size) + 1)
         self.shape = (size, *[len(self.quantities)] * (self.lead_time - 1))
-        self.cost = stock_cost(self.points, step, self.weights, problem.holding_cost, problem.shortage_cost)
-        self.demand = demand_matrix(size, self.weights)
         arrival = np.arange(size)[:, None] + self.quantities
         self.next_index = np.minimum(arrival, size - 1)
         if problem.horizon is None:
@@ -48,8 +47,14 @@ class PipelineProcess(StockProcess):
         order = float((regimes.fixed_cost + regimes.unit_cost * regimes.high).max())
         stock = (2 + self.lead_time) * self.points[-1]
         self.bound = self._linear(
-            order + problem.holding_cost * stock + problem.shortage_cost * problem.demand.mean, 0.0, 0.0
+            order + problem.holding_cost * stock + problem.shortage_cost * largest_mean(problem.demand), 0.0
         )[:, 0]
+
+    def derive(self, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Expected stock cost (n,) of a period, and its demand as a matrix (n, n), see ``demand_matrix``."""
+        costs = self.problem.holding_cost, self.problem.shortage_cost
+        cost = stock_cost(self.points, self.step, weights, *costs)
+        return cost, demand_matrix(len(self.points), weights)
 
     def terminal(self) -> NDArray[np.float64]:
         """Value after the last period."""
@@ -62,9 +67,10 @@ class PipelineProcess(StockProcess):
         if self.problem.horizon is not None:
             arrived = np.where(self.cut, self.bound[period + 1], arrived)
         flat = arrived.reshape(self.rows, len(self.points), -1)
-        to_go = (self.demand @ flat).reshape(arrived.shape)
+        cost, demand = self.weights.derived(period)
+        to_go = (demand @ flat).reshape(arrived.shape)
         to_go *= self.problem.discount
-        to_go += self.cost.reshape(-1, *[1] * self.lead_time)
+        to_go += cost.reshape(-1, *[1] * self.lead_time)
         return to_go
 
     def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
@@ -91,22 +97,27 @@ class PipelineProcess(StockProcess):
         for k, decisions in enumerate(zip(regime, quantity, strict=True)):
             chain = self.chain(*decisions)
             value = np.zeros(len(chain.cost))
-            for _ in range(self.problem.horizon):
+            for period in reversed(range(self.problem.horizon)):
+                if not self.weights.alike:
+                    chain = self.chain(*decisions, period)
                 value = chain.cost + self.problem.discount * (chain.matrix @ value)
             costs[k] = self.at_start(value.reshape(self.shape))
         return costs
 
     def transition(self, quantity: NDArray[Any]) -> Any:
         """Matrix (states, states): expectation of next period's value under orders (*states,) in steps."""
+        return self._transition(quantity, 0)
+
+    def _transition(self, quantity: NDArray[Any], period: int) -> Any:
         stock, *pipeline = np.indices(self.shape).reshape(len(self.shape), -1)
-        first, probabilities = self.weights
+        first, probabilities = self.weights[period]
         left = np.maximum(stock[:, None] - (first + np.arange(len(probabilities))), 0)
         arriving, *rest = (*pipeline, np.minimum(quantity.ravel(), self.quantities[-1]))
         following = (np.minimum(left + arriving[:, None], len(self.points) - 1), *(q[:, None] for q in rest))
         columns = np.ravel_multi_index(np.broadcast_arrays(*following), self.shape)
         return transition_matrix(columns, probabilities)
 
-    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64], period: int = 0) -> PolicyChain:
         """The Markov chain of the states, for a policy that stays on the lattice."""
         stock = np.indices(self.shape, sparse=True)[0]
         ordered = np.minimum(quantity, self.quantities[-1])
@@ -114,8 +125,8 @@ class PipelineProcess(StockProcess):
         start = np.zeros(self.shape)
         start.reshape(len(self.points), -1)[:, 0] = self.start  # nothing is on order
         return PolicyChain(
-            matrix=self.transition(ordered),
-            cost=np.broadcast_to(self.cost[stock], self.shape).ravel() + orders,
+            matrix=self._transition(ordered, period),
+            cost=np.broadcast_to(self.weights.derived(period)[0][stock], self.shape).ravel() + orders,
             start=start.ravel(),
             start_cost=0.0,
             cut=np.zeros(len(orders)),

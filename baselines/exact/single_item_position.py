@@ -20,10 +20,11 @@ from scipy.sparse.linalg import LinearOperator
 from jumpgym import SingleItemInventory
 
 from .bellman import UPPER, cheapest
+from .demand_by_period import WeightsByPeriod, mean_ahead
 from .lattice import (
     Expectation,
+    Weights,
     check_size,
-    demand_weights,
     nearest_index,
     start_weights,
     stock_costs,
@@ -58,18 +59,18 @@ class StockProcess(ABC):
         self.step, self.low, self.high = step, low, high
         self.lead_time = problem.max_lead_time
         self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
-        self.weights = demand_weights(problem.demand, step)
+        self.weights = WeightsByPeriod(problem.demand, step, self.derive)
         self.start = start_weights(self.points, step, problem.initial_inventory)
         regimes = problem.regimes
         self.fewest = np.round(regimes.low / step).astype(int)
         self.most = np.round(regimes.high / step).astype(int)
         self.price = regimes.unit_cost * step
 
-    def _linear(self, per_period: float, slope: float, first: float) -> NDArray[np.float64]:
+    def _linear(self, per_period: float, slope: float) -> NDArray[np.float64]:
         """Coefficients a, b by period of a cost ``a + b * z`` until the end, shape (horizon + 1, 2).
 
-        Each period costs ``per_period``, and while orders still matter also ``first + slope * z``. In each
-        period z grows by the mean demand.
+        Each period costs ``per_period``, and while orders still matter also ``slope`` for each unit of z and
+        of the mean demand until an order has arrived. In each period z grows by the mean demand.
         """
         problem = self.problem
         assert problem.horizon is not None
@@ -77,11 +78,16 @@ class StockProcess(ABC):
         for period in reversed(range(problem.horizon)):
             a, b = problem.discount * coefficients[period + 1]
             matters = self.discount_of_stock(period)
+            late = slope * (self.lead_time + 1) * mean_ahead(problem.demand, period, self.lead_time + 1)
             coefficients[period] = (
-                a + b * problem.demand.mean + per_period + matters * first,
+                a + b * mean_ahead(problem.demand, period, 1) + per_period + matters * late,
                 b + matters * slope,
             )
         return coefficients
+
+    @abstractmethod
+    def derive(self, weights: Weights) -> Any:
+        """What the process needs of the demand of a period, given as weights of lattice points."""
 
     def discount_of_stock(self, period: int) -> float:
         """Factor on the stock cost that an order of this period decides on."""
@@ -108,12 +114,13 @@ class StockProcess(ABC):
         """
 
     @abstractmethod
-    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64], period: int = 0) -> PolicyChain:
         """The Markov chain of a stationary policy.
 
         Args:
             regime: regime in each state, shape (states,).
             quantity: order in each state, in steps, shape (states,).
+            period: the period whose demand counts.
         """
 
     @abstractmethod
@@ -160,19 +167,29 @@ class PositionProcess(StockProcess):
     def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
         check_position_lattice(problem, step, high - low)
         super().__init__(problem, step, low, high)
-        self.expectation = Expectation(self.weights)
-        holding_cost, shortage_cost = problem.holding_cost, problem.shortage_cost
-        self.costs = stock_costs(self.points, step, self.weights, holding_cost, shortage_cost, self.lead_time)
+        self._first_costs = self._stock_costs(0)
         if problem.horizon is None:
             return
         # A policy that lets the stock fall forever pays for at most one order a period.
         regimes = problem.regimes
         order = float((regimes.fixed_cost + regimes.unit_cost * regimes.high).max())
-        holding = holding_cost * max(float(self.points[-1]), 0.0)
-        late = shortage_cost * (self.lead_time + 1) * problem.demand.mean
-        self.idle_below = self._linear(float(regimes.fixed_cost[0]), shortage_cost, late)
-        self.any_below = self._linear(order + holding, shortage_cost, late)
-        self.depth = -step * np.arange(low - self.expectation.reach, low)
+        holding = problem.holding_cost * max(float(self.points[-1]), 0.0)
+        self.idle_below = self._linear(float(regimes.fixed_cost[0]), problem.shortage_cost)
+        self.any_below = self._linear(order + holding, problem.shortage_cost)
+
+    def derive(self, weights: Weights) -> Expectation:
+        """The expectation over the demand of a period."""
+        return Expectation(weights)
+
+    def order_cost(self, period: int) -> NDArray[np.float64]:
+        """Expected stock cost (n,), by position after ordering, that an order of this period decides on."""
+        return (self._first_costs if self.weights.alike else self._stock_costs(period))[-1]
+
+    def _stock_costs(self, period: int) -> list[NDArray[np.float64]]:
+        """Expected stock costs (n,) of the periods until an order of ``period`` has arrived."""
+        window = self.weights.window(period, self.lead_time + 1)
+        costs = self.problem.holding_cost, self.problem.shortage_cost
+        return stock_costs(self.points, self.step, window, *costs)
 
     def discount_of_stock(self, period: int) -> float:
         """An order arrives ``lead_time`` periods later, unless the horizon ends before."""
@@ -194,12 +211,15 @@ class PositionProcess(StockProcess):
             period: this period.
             any_policy: whether row 1 must bound the cost of any policy, instead of one that is free to idle.
         """
-        below = np.repeat(value[..., :1], self.expectation.reach, axis=-1)
+        expectation = self.weights.derived(period)
+        below = np.repeat(value[..., :1], expectation.reach, axis=-1)
         if self.problem.unmet_demand == "backlog" and self.problem.horizon is not None:
             a, b = (self.any_below if any_policy else self.idle_below)[period + 1]
-            below[..., UPPER, :] = a + b * self.depth
-        to_go = self.problem.discount * self.expectation(below, value)
-        return to_go + self.discount_of_stock(period) * self.costs[-1]
+            depth = -self.step * np.arange(self.low - expectation.reach, self.low)
+            below[..., UPPER, :] = a + b * depth
+        to_go = self.problem.discount * expectation(below, value)
+        matters = self.discount_of_stock(period)
+        return to_go + matters * self.order_cost(period) if matters > 0 else to_go
 
     def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
         """Value (rows, n) of the best order, and the decision that attains it in the last row."""
@@ -222,16 +242,17 @@ class PositionProcess(StockProcess):
         """Operator (n, n): expectation of next period's value under orders (n,) in steps."""
         size = len(self.points)
         target = np.minimum(np.arange(size) + quantity, size - 1)
+        expectation = self.weights.derived(0)
 
         def expect(value: NDArray[np.float64]) -> NDArray[np.float64]:
             flat = value.ravel()
-            return self.expectation(np.repeat(flat[:1], self.expectation.reach), flat)[target]
+            return expectation(np.repeat(flat[:1], expectation.reach), flat)[target]
 
         return LinearOperator((size, size), matvec=expect, dtype=float)
 
-    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64]) -> PolicyChain:
+    def chain(self, regime: NDArray[np.int64], quantity: NDArray[np.int64], period: int = 0) -> PolicyChain:
         """The chain of the positions after ordering, of which a stationary policy visits few."""
-        first, probabilities = self.weights
+        first, probabilities = self.weights[period]
         size = len(self.points)
         orders = self.problem.regimes.fixed_cost[regime] + self.price[regime] * quantity
         visited, state = np.unique(np.minimum(np.arange(size) + quantity, size - 1), return_inverse=True)
@@ -239,7 +260,7 @@ class PositionProcess(StockProcess):
         beyond = (left < 0) @ probabilities if self.problem.unmet_demand == "backlog" else 0.0 * visited
         return PolicyChain(
             matrix=transition_matrix(state[np.maximum(left, 0)], probabilities),
-            cost=self.discount_of_stock(0) * self.costs[-1][visited]
+            cost=self.discount_of_stock(period) * self.order_cost(period)[visited]
             + self.problem.discount * (orders[np.maximum(left, 0)] @ probabilities),
             start=np.bincount(state, self.start, len(visited)).astype(float),
             start_cost=float(self.at_start(orders)),
@@ -261,7 +282,7 @@ class PositionProcess(StockProcess):
     def at_start(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected cost (...,) from the initial state, with the stock costs that no order can change."""
         sunk = np.zeros(len(self.points))
-        for period, cost in enumerate(self.costs[:-1][: self.problem.horizon]):
+        for period, cost in enumerate(self._first_costs[:-1][: self.problem.horizon]):
             sunk += self.problem.discount**period * cost
         return (value + sunk) @ self.start
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import as_problem, checks
-from jumpgym.demand import DiscreteDemand
+from jumpgym.demand import discrete_values
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
@@ -36,10 +36,8 @@ class ItemsPolicy(Policy):
 
     def _set(self, problem: MultiItemInventory, **parameters: Any) -> None:
         self.problem, n = problem, problem.items
-        self.on_integers = all(
-            isinstance(demand, DiscreteDemand) and np.all(demand.values % 1 == 0)
-            for demand in problem.demand.items
-        )
+        values = [discrete_values(demand) for demand in problem.demand.items]
+        self.on_integers = all(some is not None and np.all(some % 1 == 0) for some in values)
         self.mean = np.maximum(problem.demand.mean, 1e-9)
         self.parameters: dict[str, FloatArray] = {}
         for name, value in parameters.items():

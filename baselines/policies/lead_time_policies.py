@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable, SingleItemInventory, checks
-from jumpgym.demand import DiscreteDemand
+from jumpgym.demand import discrete_values
 
 from ..evaluation import draw, simulated_costs
 from ..exact.lattice import common_step
@@ -112,11 +112,11 @@ def best_two_index(problem: Any, progress: Progress | None = None) -> TwoIndexPo
 
 def _unit(problem: SingleItemInventory) -> float:
     """The step of which demand and brackets are multiples, or 1/40 of the mean demand if that is more."""
-    regimes, demand = problem.regimes, problem.demand
+    regimes, values = problem.regimes, discrete_values(problem.demand)
     least = demand_scale(problem) / 40
-    if not isinstance(demand, DiscreteDemand):
+    if values is None:
         return least
-    step = common_step(np.concatenate([demand.values, regimes.low, regimes.high]))
+    step = common_step(np.concatenate([values, regimes.low, regimes.high]))
     return least if step is None else step * max(1, round(least / step))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from ..demand import DiscreteDemand
+from ..demand import discrete_values
 from ..problem import HindsightProblem
 from ..problems.single_item import SingleItemInventory
 
@@ -109,6 +109,6 @@ def _moments(problem: SingleItemInventory) -> tuple[float, float]:
 
 def _in_whole_units(problem: SingleItemInventory, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """``values`` rounded to whole units where demand comes in them."""
-    demand = problem.demand
-    whole = isinstance(demand, DiscreteDemand) and np.array_equal(demand.values, np.rint(demand.values))
+    demand = discrete_values(problem.demand)
+    whole = demand is not None and np.array_equal(demand, np.rint(demand))
     return np.rint(values) if whole else values

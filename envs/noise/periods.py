@@ -69,13 +69,18 @@ class PeriodNoise(Noise):
     """
 
     def __init__(self, periods: Sequence[Noise]) -> None:
-        self.periods = list(periods)
+        self._periods = tuple(periods)
         self.mean = float(np.mean([noise.mean for noise in periods]))
         self.min, self.max = min(noise.min for noise in periods), max(noise.max for noise in periods)
         self.max_total = float(sum(noise.max for noise in periods))
         self._columns = Columns(periods)
 
+    @property
+    def periods(self) -> Sequence[Noise]:
+        """See ``Noise.periods``."""
+        return self._periods
+
     def sample(self, uniforms: Any) -> Any:
         """See ``Noise.sample``."""
-        check_periods(uniforms.shape[-1], len(self.periods))
+        check_periods(uniforms.shape[-1], len(self._periods))
         return self._columns.sample(uniforms)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +47,11 @@ class Noise(ABC):
 
         Without an end any number of periods.
         """
+
+    @property
+    def periods(self) -> Sequence[Noise]:
+        """The noise of each period; a single entry where all periods are alike."""
+        return (self,)
 
 
 class DiscreteNoise(Noise):
