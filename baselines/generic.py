@@ -7,6 +7,11 @@ from typing import Any
 from jumpgym import HindsightProblem, NotApplicable, as_problem
 
 
+def is_implemented(generic: Any, problem: HindsightProblem) -> bool:
+    """Whether a generic function has an implementation for the class of a problem."""
+    return generic.dispatch(type(problem)) is not generic.dispatch(object)
+
+
 def resolve(generic: Any, problem: Any, purpose: str) -> HindsightProblem:
     """The problem behind an environment or an id, if a generic function has an implementation for it.
 
@@ -23,7 +28,7 @@ def resolve(generic: Any, problem: Any, purpose: str) -> HindsightProblem:
         TypeError: if ``problem`` is not a jumpgym problem.
     """
     resolved = as_problem(problem)
-    if generic.dispatch(type(resolved)) is generic.dispatch(object):
+    if not is_implemented(generic, resolved):
         names = sorted(kind.__name__ for kind in generic.registry if kind is not object)
         raise NotApplicable(
             f"{type(resolved).__name__} is not supported: {purpose} exists for {', '.join(names)}; register "

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_alias, add_command, add_set, environment_ids, parse_parameters, usage_errors
+from .options import add_alias, add_command, add_set, parse_parameters, usage_errors
 
 
 def add_compare(commands: Any) -> argparse.ArgumentParser:
@@ -95,7 +95,7 @@ def run_compare(args: argparse.Namespace) -> int:
     with usage_errors(TypeError, ValueError):
         runs = plan(
             args.preset,
-            args.env and environment_ids(args.env),
+            args.env,
             args.methods,
             args.seeds,
             args.budget,

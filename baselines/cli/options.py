@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from jumpgym.adapters.registry import environment_id, make_env
+from jumpgym.adapters.registry import make_env
 
 ENV_HELP = "such as SetupCost, or package.module:Id-v0 of another package"
 
@@ -74,12 +74,6 @@ def add_set(parser: argparse.ArgumentParser, **keywords: Any) -> None:
         "'demand=poisson(10)'",
     }
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", **{**settings, **keywords})
-
-
-def environment_ids(names: Sequence[str]) -> list[str]:
-    """The ids of environments, from names as ``environment_id`` takes them."""
-    with usage_errors():
-        return [environment_id(name) for name in names]
 
 
 def make_environment(name: str, assignments: Sequence[str]) -> Any:

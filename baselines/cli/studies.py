@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..studies.gradients import PARTS
-from .options import add_command, add_set, environment_ids, make_environment, usage_errors
+from .options import add_command, add_set, make_environment, usage_errors
 
 
 def add_references(commands: Any) -> argparse.ArgumentParser:
@@ -18,7 +18,12 @@ def add_references(commands: Any) -> argparse.ArgumentParser:
         "tabulate optimum, classical policies and hindsight bound of environments",
         run_references,
     )
-    parser.add_argument("--env", nargs="+", metavar="ENV", help="environments; default: all of jumpgym")
+    parser.add_argument(
+        "--env",
+        nargs="+",
+        metavar="ENV",
+        help="environments, such as SetupCost or package.module:Id-v0; default: all of jumpgym",
+    )
     _add_output(parser, "references")
     return parser
 
@@ -28,7 +33,7 @@ def run_references(args: argparse.Namespace) -> int:
     from ..studies.references import tabulate
 
     with usage_errors(TypeError, ValueError):
-        failed = tabulate(args.env and environment_ids(args.env), args.output, args.command_line)
+        failed = tabulate(args.env, args.output, args.command_line)
     return 1 if failed else 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_command, environment_ids, usage_errors
+from .options import add_command, usage_errors
 
 
 def add_tune(commands: Any) -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def run_tune(args: argparse.Namespace) -> int:
     with usage_errors(NotImplementedError, TypeError, ValueError):
         tune(
             args.method,
-            environment_ids(args.env),
+            args.env,
             args.budget,
             args.trial_seconds,
             seeds=args.seeds,

@@ -10,6 +10,7 @@ from typing import Any
 from jumpgym import ENVIRONMENTS, as_problem, checks
 from jumpgym.adapters.registry import environment_id, make_env
 
+from ..runs.measure import check_measurable
 from ..runs.methods import BUILT_IN, REFERENCES, method
 from ..runs.run import EPISODES, Problem, Run
 from ..runs.split import DEFAULT, split_for
@@ -151,14 +152,16 @@ def _problem(env: str, parameters: Mapping[str, Any], episodes: int, split: str)
     """A problem with its split; ValueError if methods cannot be compared on it."""
     if not parameters and env in ENVIRONMENTS:
         return Problem(env, (), episodes)  # methods can be compared on the defaults of this package
+    option = "--set" if parameters else "--env"
     try:
-        horizon = as_problem(make_env(env, parameters)).horizon
-        applied = None if horizon is None else split_for(env, parameters, split)
-    except (OSError, TypeError, ValueError) as error:  # Gymnasium wraps what the environment raised
-        raise ValueError(f"--set: {env}: {error}") from error
-    if horizon is None:
+        problem = as_problem(make_env(env, parameters))
+        check_measurable(problem)
+        applied = None if problem.horizon is None else split_for(env, parameters, split)
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{option}: {env}: {error}") from error
+    if problem.horizon is None:
         raise ValueError(
-            f"--set: {env} has horizon=None, but runs are compared by the cost of whole episodes; "
+            f"{option}: {env} has horizon=None, but runs are compared by the cost of whole episodes; "
             "give a horizon, such as horizon=100"
         )
     return Problem(env, _sorted(parameters), episodes, applied)

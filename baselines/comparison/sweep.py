@@ -18,7 +18,7 @@ from ..report.write import PAGE, SUMMARY, write_report
 from ..runs.files import check_writable
 from ..runs.methods import REFERENCES
 from ..runs.perform import make_reference, perform, read_reference
-from ..runs.record import keep_failure, read_failure, read_record
+from ..runs.record import failure_of, keep_failure, read_failure, read_record, reason
 from ..runs.run import Problem, Run
 from ..runs.status import Status
 from .cluster import make_workers
@@ -92,8 +92,10 @@ def compare(
                     tally.finished(run, _outcome(result))
     if any(run.method not in REFERENCES for run in records):
         finished = [records[run] for run in runs if run in records]
-        write_report(finished, output)
-        console.print(f"\n{headline(tables_of(finished).comparison)}\n", markup=False)
+        failed_runs = [failure_of(run, traceback) for run, traceback in failures.items()]
+        write_report(finished, output, failed_runs)
+        comparison = tables_of(finished, failed_runs).comparison
+        console.print(f"\n{headline(comparison)}\n", markup=False)
         console.print(f"All results: {output / PAGE} (in a browser) and {output / SUMMARY}", markup=False)
     if failures:
         _report_failures(failures, folder)
@@ -124,8 +126,9 @@ def _report_failures(failures: dict[Run, str], folder: Path) -> None:
         f"{counted(len(failures), 'run')} failed; --retry-failed repeats them. Tracebacks are in {folder}:",
         file=sys.stderr,
     )
-    for run, failure in failures.items():
-        print(f"  {run.failure_path(folder).name}: {failure.strip().splitlines()[-1]}", file=sys.stderr)
+    for run, traceback in failures.items():
+        error = reason(failure_of(run, traceback))
+        print(f"  {run.failure_path(folder).name}: {error}", file=sys.stderr)
 
 
 def _failed(failure: str) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .formatting import counted, short_gap
 from .statistics import ranks, summary
-from .tables import PROBLEM, budgets, in_order, of_problem, title
+from .tables import PROBLEM, absence, budgets, in_order, of_problem, title
 
 COLUMNS = 8
 """Most methods that are columns beside an environment in each line; more methods are the lines."""
@@ -28,15 +28,14 @@ def headline(comparison: pd.DataFrame) -> str:
     methods = order + [name for name in in_order(rows.method) if name not in order]
     problems = [(str(env), str(parameters)) for env, parameters in rows[PROBLEM].drop_duplicates().to_numpy()]
     references = [name for name in ("hindsight", "classical") if name in set(comparison.method)]
-    cells = {
-        (problem, name): _cell(of_problem(medians, *problem), name, "median")
-        for problem in problems
-        for name in methods
-    } | {
-        (problem, name): _cell(of_problem(comparison, *problem), name, "gap_percent")
-        for problem in problems
-        for name in references
-    }
+    cells = {}
+    for problem in problems:
+        gaps, runs, of_references = (of_problem(table, *problem) for table in (medians, rows, comparison))
+        for name in methods:
+            cells[problem, name] = _cell(gaps[gaps.method == name]["median"], runs[runs.method == name])
+        for name in references:
+            reference = of_references[of_references.method == name]
+            cells[problem, name] = _cell(reference.gap_percent, reference)
     names = [*references, *methods]
     if len(names) <= COLUMNS:
         lines = [["", *names]]
@@ -48,9 +47,10 @@ def headline(comparison: pd.DataFrame) -> str:
     return f"Median gap to the optimum in per cent after {budget}, {seeds}:\n{_aligned(lines)}"
 
 
-def _cell(rows: pd.DataFrame, method: str, column: str) -> str:
-    values = rows[rows.method == method][column].dropna()
-    return short_gap(float(values.iloc[0])) if len(values) else "n/a"
+def _cell(gaps: pd.Series[float], runs: pd.DataFrame) -> str:
+    """A gap, or what stands for it if the runs have none."""
+    known = gaps.dropna()
+    return short_gap(float(known.iloc[0])) if len(known) else absence(runs)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,18 @@ from ..runs.provenance import PACKAGES
 from ..runs.status import Status
 from .formatting import anchor, code_block, counted, markdown_table, percent, short_gap, software
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
-from .tables import PROBLEM, THRESHOLDS, Tables, applicable, budgets, in_order, learned, of_problem, title
+from .tables import (
+    PROBLEM,
+    THRESHOLDS,
+    Tables,
+    absence,
+    applicable,
+    budgets,
+    in_order,
+    learned,
+    of_problem,
+    title,
+)
 
 SHARES = (1.0, 0.3, 0.1)
 """Gaps in per cent; the summary shows which share of the runs stays within each."""
@@ -41,12 +52,14 @@ def markdown(tables: Tables) -> str:
             parts += [_headline(name, rows, tables), _aggregate(name, rows)]
         parts.append(
             "n/a: the method does not apply, for the reason given in the section of the environment. "
-            "D: a run diverged.\n"
+            f"D: a run diverged.{' F: a run failed.' if len(_failed(tables.comparison)) else ''}\n"
         )
         parts.append(f"![performance profiles]({PROFILES})\n")
         if overview(tables) is not None:
             parts.append(f"![decisions of a few policies]({OVERVIEW})\n")
     parts += [_section(environment, tables) for _, environment in tables.environments.iterrows()]
+    if len(failed := _failed(tables.comparison)):
+        parts.append(_failures(failed))
     return "\n".join(parts)
 
 
@@ -76,13 +89,14 @@ def headline(tables: Tables) -> str:
 
 
 def _head(rows: pd.DataFrame) -> str:
-    versions = software(rows[["python", *PACKAGES]].drop_duplicates().to_dict("records"))
+    done = rows[rows.status != Status.FAILED]
+    versions = software(done[["python", *PACKAGES]].drop_duplicates().to_dict("records"))
     episodes = ", ".join(f"{n:,}" for n in sorted(rows.episodes.unique()))
     return f"""# Comparison
 
-{code_block(rows.command)}
+{code_block(done.command)}
 
-Hardware: {"; ".join(rows.hardware.unique())}; one thread per run. Versions: {versions}.
+Hardware: {"; ".join(done.hardware.unique())}; one thread per run. Versions: {versions}.
 Code: {", ".join(rows.code.unique())}.
 
 The gap of a method is the mean difference between its cost and that of the optimal policy on the same noise,
@@ -110,6 +124,21 @@ def compilation(rows: pd.DataFrame) -> str:
     )
 
 
+def _failed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.status == Status.FAILED]
+
+
+def _failures(failed: pd.DataFrame) -> str:
+    """The runs that failed, with their errors."""
+    lines = [["environment", "method", "seed", "error"]]
+    for row in failed.to_dict("records"):
+        seed = "" if pd.isna(row["seed"]) else str(row["seed"])
+        cell = str(row["note"]).replace("|", "\\|")
+        lines.append([title(row["env"], row["parameters"]), row["method"], seed, cell])
+    table = markdown_table(lines, [False, False, True, False])
+    return f"## Failed runs\n\n{table}\n"
+
+
 def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     """Gap of each method on each problem, with the best mean rank first."""
     runs = {(row["env"], row["parameters"], row["method"]): row for row in summary(rows).to_dict("records")}
@@ -122,7 +151,8 @@ def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     for method, rank in _ranked(rows):
         lines.append([method, rank, *(_cell(runs, rows, *key, method) for key in problems)])
     nowhere = set(rows.method) - {name for *_, name in runs}
-    lines += [[method, "", *["n/a"] * len(problems)] for method in in_order(nowhere)]
+    for method in in_order(nowhere):
+        lines.append([method, "", *(_cell(runs, rows, *key, method) for key in problems)])
     several = any(row["runs"] > 1 for row in runs.values())
     shown = "Median gap (worst) in per cent" if several else "Gap in per cent"
     return f"## {shown} after {_with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"
@@ -142,10 +172,13 @@ def _reference_cell(comparison: pd.DataFrame, method: str, env: str, parameters:
 def _cell(runs: Mapping[Any, Any], rows: pd.DataFrame, env: str, parameters: str, method: str) -> str:
     """Median and worst gap of the seeds, in short."""
     seeds = runs.get((env, parameters, method))
+    of_method = of_problem(rows, env, parameters)
+    of_method = of_method[of_method.method == method]
     if seeds is None:
-        return "n/a" if (of_problem(rows, env, parameters).method == method).any() else ""
+        return absence(of_method) if len(of_method) else ""
     worst = f" ({short_gap(seeds['worst'])})" if seeds["runs"] > 1 else ""
-    return f"{short_gap(seeds['median'])}{worst}{' D' if seeds['diverged'] else ''}"
+    marks = (" D" if seeds["diverged"] else "") + (" F" if len(_failed(of_method)) else "")
+    return f"{short_gap(seeds['median'])}{worst}{marks}"
 
 
 def _aggregate(name: str, rows: pd.DataFrame) -> str:

@@ -171,11 +171,15 @@ def _facts(rows: pd.DataFrame, facts: pd.Series[Any]) -> list[tuple[str, str]]:
         for row in rows_of(rows[rows.method == name]):
             parts = [f"gap {row.gap_percent:.3g} ± {row.gap_se_percent:.2g} %"]
             if math.isnan(row.gap_percent):
-                parts = []
+                parts = ["failed"] if row.status == Status.FAILED else []
             elif name == "hindsight":
                 parts.insert(0, f"expected cost {facts.hindsight_cost:.7g} if all noise were known")
             facts_list.append((called, "; ".join([*parts, *([row.note] if row.note else [])])))
-    for status, called in ((Status.NOT_APPLICABLE, "Not applicable"), (Status.DIVERGED, "Diverged")):
+    for status, called in (
+        (Status.NOT_APPLICABLE, "Not applicable"),
+        (Status.DIVERGED, "Diverged"),
+        (Status.FAILED, "Failed"),
+    ):
         affected = learned(rows[rows.status == status])
         for reason, selected in affected.groupby("note", sort=False):
             names = ", ".join(dict.fromkeys(selected.method))

@@ -16,7 +16,18 @@ from ..runs.status import Status
 from .formatting import short_gap
 from .page_data import budgets_by_size, key, rows_of
 from .statistics import BASELINE, CONFIDENCE, paired_differences
-from .tables import BUDGET, THRESHOLDS, described, in_order, learned, of_problem, spent, title
+from .tables import (
+    BUDGET,
+    THRESHOLDS,
+    absence,
+    applicable,
+    described,
+    in_order,
+    learned,
+    of_problem,
+    spent,
+    title,
+)
 
 NONE = '<td class="none">&ndash;</td>'
 
@@ -101,7 +112,7 @@ def _reference_cell(rows: pd.DataFrame, name: str) -> str:
         return NONE
     (row,) = rows_of(selected)
     if math.isnan(row.gap_percent):
-        return _unavailable(row.note)
+        return _unavailable(selected)
     return f'<td title="{escape(row.note)}">{_in_headline(row.gap_percent)}</td>'
 
 
@@ -110,24 +121,29 @@ def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
     if runs.empty:
         return NONE
     if median.empty:
-        return _unavailable(runs.note.iloc[0])
+        return _unavailable(runs)
     (row,) = rows_of(median)
     middle, worst = _in_headline(row.median), _in_headline(row.worst)
     middle = f"<b>{middle}</b>" if row.median == least else middle
     beneath = f"<small>{worst}</small>" if row.runs > 1 else ""
-    return f"<td{_lost(row, runs)}>{middle}{beneath}</td>"
+    return f"<td{_lost(runs)}>{middle}{beneath}</td>"
 
 
-def _lost(row: Any, runs: pd.DataFrame) -> str:
-    """A tooltip with the number of runs that diverged, and the reasons."""
-    if not row.diverged:
+def _lost(runs: pd.DataFrame) -> str:
+    """A tooltip with the number of runs that diverged or failed, and the reasons."""
+    counts = [(status, int((runs.status == status).sum())) for status in (Status.DIVERGED, Status.FAILED)]
+    lost = ", ".join(f"{count} of {len(runs)} runs {status}" for status, count in counts if count)
+    if not lost:
         return ""
     notes = "; ".join(dict.fromkeys(note for note in runs.note if note))
-    return f' title="{row.diverged} of {row.runs} runs diverged. {escape(notes)}"'
+    return f' title="{lost}. {escape(notes)}"'
 
 
-def _unavailable(note: str) -> str:
-    return f'<td class="none" title="does not apply: {escape(note)}">n/a</td>'
+def _unavailable(runs: pd.DataFrame) -> str:
+    """The cell of runs that do not apply or failed, with the reason."""
+    absent = absence(runs)
+    reason = "does not apply" if absent == "n/a" else absent
+    return f'<td class="none" title="{reason}: {escape(runs.note.iloc[0])}">{absent}</td>'
 
 
 def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[tuple[str, str]]) -> str:
@@ -146,12 +162,13 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
     for problem in problems:
         rows = of_problem(comparison, *problem)
         references = rows[rows.method.isin(list(REFERENCES))]
-        body += [_reference_line(row, problem) for row in rows_of(references)]
+        for _, selected in references.groupby("method", sort=False):
+            body.append(_reference_line(selected, problem))
         for _, row in of_problem(medians, *problem).iterrows():
             body.append(_numbers_line(row, _runs(rows, row), problem))
-        refused = learned(rows)[lambda selected: selected.status == Status.NOT_APPLICABLE]
-        for _, selected in refused.groupby(["method", *BUDGET], sort=False, dropna=False):
-            body.append(_refused_line(selected.iloc[0], problem, len(numeric)))
+        for _, selected in learned(rows).groupby(["method", *BUDGET], sort=False, dropna=False):
+            if applicable(selected).empty:
+                body.append(_unavailable_line(selected, problem, len(numeric)))
     caption = (
         "Gaps in per cent. The interval is a bootstrap interval of the mean over the seeds; ± is the "
         "standard error of the evaluation, median over the seeds. Click on a column to sort by it."
@@ -168,7 +185,7 @@ def _runs(rows: pd.DataFrame, row: Any) -> pd.DataFrame:
 def _numbers_line(row: pd.Series[Any], runs: pd.DataFrame, problem: tuple[str, str]) -> str:
     cells = [
         _number(row.runs, f"{row.runs}"),
-        _number(row["median"], _digits(row["median"]), _lost(row, runs)),
+        _number(row["median"], _digits(row["median"]), _lost(runs)),
         _number(row["mean"], _digits(row["mean"])),
         _interval(row.low, row.high, _digits),
         *(_number(row[name], _digits(row[name])) for name in ("worst", "best", "se")),
@@ -178,9 +195,10 @@ def _numbers_line(row: pd.Series[Any], runs: pd.DataFrame, problem: tuple[str, s
     return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
 
 
-def _reference_line(row: Any, problem: tuple[str, str]) -> str:
+def _reference_line(reference: pd.DataFrame, problem: tuple[str, str]) -> str:
+    (row,) = rows_of(reference)
     if math.isnan(row.gap_percent):
-        cells = [_unavailable(row.note)] * 2
+        cells = [_unavailable(reference)] * 2
     else:
         gap = _number(row.gap_percent, _digits(row.gap_percent), f' title="{escape(row.note)}"')
         cells = [gap, gap]
@@ -188,8 +206,9 @@ def _reference_line(row: Any, problem: tuple[str, str]) -> str:
     return _data_line(problem, row.method, "", cells + [NONE] * (len(THRESHOLDS) + 1), "reference")
 
 
-def _refused_line(row: pd.Series[Any], problem: tuple[str, str], columns: int) -> str:
-    cells = [NONE, *[_unavailable(row.note)] * 2, *[NONE] * (columns - 3)]
+def _unavailable_line(runs: pd.DataFrame, problem: tuple[str, str], columns: int) -> str:
+    row = runs.iloc[0]
+    cells = [NONE, *[_unavailable(runs)] * 2, *[NONE] * (columns - 3)]
     return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
 
 

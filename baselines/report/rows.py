@@ -12,6 +12,7 @@ import pandas as pd
 from jumpgym import ENVIRONMENTS
 
 from ..runs.methods import METHODS, REFERENCES
+from ..runs.record import reason
 from ..runs.status import Status
 
 Record = dict[str, Any]
@@ -75,6 +76,17 @@ def comparison_row(record: Record) -> dict[str, Any]:
         **record["versions"],
         "hardware": record["hardware"],
         "command": record["command"],
+    }
+
+
+def failure_row(failure: Record) -> dict[str, Any]:
+    """The row of ``comparison`` of a run that failed, see ``record.failure_of``."""
+    return {
+        **_run(failure),
+        "episodes": failure["settings"]["episodes"],
+        "status": failure["status"],
+        "note": reason(failure),
+        "code": failure["code"],
     }
 
 

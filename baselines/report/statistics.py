@@ -1,7 +1,7 @@
 """Statistics of a comparison: bootstrap intervals, performance profiles, paired differences and ranks.
 
 Everything is computed separately for each budget, for the learned methods, from the runs whose method applies
-to the environment. A run that diverged counts as an infinite gap.
+to the environment and that did not fail. A run that diverged counts as an infinite gap.
 
 Intervals over several problems resample the seeds within each problem, so that problems are strata, as in
 Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the edge of the
@@ -224,12 +224,15 @@ def ranks(comparison: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A table with the columns of the budget, ``method``, ``problems`` (the number that it applies to, at
-        least one) and ``rank``, the best first. Where a method does not apply, it ranks behind all that do.
+        least one) and ``rank``, the best first. Where a method does not apply, or all its runs failed, it
+        ranks behind all others.
     """
     rows = learned(comparison)
-    rows = rows.assign(gap=gaps(rows), applies=rows.index.isin(applicable(rows).index))
+    applies = rows.index.isin(applicable(rows).index)
+    rows = rows.assign(gap=gaps(rows).where(applies), applies=applies)
     grouped = rows.groupby([*PROBLEM, *BUDGET, "method"], dropna=False)
     medians = grouped.agg(gap=("gap", "median"), applies=("applies", "any")).reset_index()
+    medians["gap"] = medians.gap.fillna(np.inf)
     medians["rank"] = medians.groupby([*PROBLEM, *BUDGET], dropna=False).gap.rank()
     grouped = medians.groupby([*BUDGET, "method"], dropna=False)
     table = grouped.agg(problems=("applies", "sum"), rank=("rank", "mean")).reset_index()

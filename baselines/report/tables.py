@@ -32,6 +32,7 @@ from .rows import (
     curve_rows,
     drawn_records,
     environment_rows,
+    failure_row,
     place,
     policy_rows,
 )
@@ -113,15 +114,20 @@ class Tables:
     environments: pd.DataFrame
 
 
-def tables_of(records: Sequence[Record]) -> Tables:
+def tables_of(records: Sequence[Record], failures: Sequence[Record] = ()) -> Tables:
     """Make the tables of records, sorted by environment, method, budget and seed.
 
     Args:
         records: see ``runs.perform``.
+        failures: see ``record.failure_of``; they have rows in ``comparison`` only.
     """
     records = sorted(records, key=place)
+    rows = [
+        failure_row(record) if "traceback" in record else comparison_row(record)
+        for record in sorted([*records, *failures], key=place)
+    ]
     return Tables(
-        comparison=_table("comparison", [pd.DataFrame([comparison_row(record) for record in records])]),
+        comparison=_table("comparison", [pd.DataFrame(rows)]),
         curves=_table("curves", [pd.DataFrame([p for record in records for p in curve_rows(record)])]),
         policies=_table("policies", [policy_rows(record) for record in drawn_records(records)]),
         environments=_table("environments", [pd.DataFrame(environment_rows(records))]),
@@ -181,6 +187,11 @@ def _read(name: str, output: Path) -> pd.DataFrame:
 def applicable(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of ``comparison`` whose method applies to the environment and did not fail."""
     return rows[rows.status.isin([Status.OK, Status.DIVERGED])]
+
+
+def absence(rows: pd.DataFrame) -> str:
+    """What stands in place of a gap for runs without one: "failed" if one of them failed, else "n/a"."""
+    return "failed" if (rows.status == Status.FAILED).any() else "n/a"
 
 
 def learned(rows: pd.DataFrame) -> pd.DataFrame:

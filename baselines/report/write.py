@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs.files import replace_file
-from ..runs.record import read_records
+from ..runs.record import read_failures, read_records
 from .figures import draw_curves, draw_profiles
 from .markdown import OVERVIEW, OVERVIEW_METHODS, PROFILES, has_policies, markdown, overview, picture
 from .page import page
@@ -30,17 +30,20 @@ SUMMARY, PAGE = "comparison.md", "report.html"
 """Files of the summary and of the page."""
 
 
-def write_report(records: Sequence[dict[str, Any]], output: Path) -> list[Path]:
+def write_report(
+    records: Sequence[dict[str, Any]], output: Path, failures: Sequence[dict[str, Any]] = ()
+) -> list[Path]:
     """Write the tables, the summary, the pictures and the page of records.
 
     Args:
         records: see ``runs.perform``; the references of each environment must be among them.
         output: an existing folder.
+        failures: see ``record.failure_of``.
 
     Returns:
         The files.
     """
-    tables = tables_of(records)
+    tables = tables_of(records, failures)
     return write_tables(tables, output) + _render(tables, output)
 
 
@@ -54,7 +57,8 @@ def report(output: Path) -> list[Path]:
         ValueError: if there are no records and tables are missing.
     """
     records = read_records(output / "runs")
-    return write_report(records, output) if records else _render(read_tables(output), output)
+    failures = read_failures(output / "runs")
+    return write_report(records, output, failures) if records else _render(read_tables(output), output)
 
 
 def _render(tables: Tables, output: Path) -> list[Path]:

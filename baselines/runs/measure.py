@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import NotApplicable, as_problem
+from jumpgym import HindsightProblem, NotApplicable, as_problem
 
 from ..evaluation import PERIODS, draw, evaluate
+from ..generic import is_implemented
 from ..hindsight.cost import default_gap, hindsight_cost
 from ..optimum import solve
 from ..policies.classical import best_classical
@@ -56,6 +57,19 @@ class Gap:
     difference_se: float
     gap_percent: float
     gap_se_percent: float
+
+
+def check_measurable(problem: HindsightProblem) -> None:
+    """NotApplicable if neither ``solve`` nor ``best_classical`` knows the class of a problem.
+
+    This takes no time, so that runs without a reference are refused before any of them starts.
+    """
+    if not any(is_implemented(generic, problem) for generic in (solve, best_classical)):
+        raise NotApplicable(
+            f"{type(problem).__name__} has no reference to measure gaps by: in the module of the environment "
+            f"register a solver, solve.register({type(problem).__name__}, my_solver), or a search for a "
+            "classical policy, best_classical.register(...)"
+        )
 
 
 class Reference:

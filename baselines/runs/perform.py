@@ -57,10 +57,7 @@ def _reference(problem: Problem, folder: Path, files: str) -> Reference:
                 measure = Reference(problem.make(), fit=problem.make_training())
                 measure.note = "; ".join(filter(None, (measure.note, problem.split_description)))
             except NotApplicable as error:
-                raise NotApplicable(
-                    f"{problem.env} has no reference to measure gaps by. Register a solver for its problem, "
-                    f"solve.register(MyProblem, my_solver), in the module of the environment: {error}"
-                ) from error
+                raise NotApplicable(f"{problem.env} has no reference to measure gaps by: {error}") from error
             for number in {problem.episodes, CURVE_EPISODES}:
                 measure.costs(number)
             replace_file(problem.reference_path(folder), measure.to_bytes(identity))

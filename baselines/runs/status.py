@@ -12,8 +12,7 @@ class Status(StrEnum):
         OK: the run has a result.
         NOT_APPLICABLE: the method or reference is not made for the environment (``jumpgym.NotApplicable``).
         DIVERGED: the training stopped at a loss or gradient that is not finite; the gap counts as infinite.
-        FAILED: the run raised any other error; it has no row in the tables, but its traceback is written
-            beside the records.
+        FAILED: the run raised any other error; its traceback is written beside the records.
     """
 
     OK = "ok"

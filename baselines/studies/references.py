@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import platform
 import sys
 import time
@@ -16,21 +17,24 @@ import pandas as pd
 import scipy
 
 import jumpgym
-from jumpgym import ENVIRONMENTS, as_problem, checks
+from jumpgym import ENVIRONMENTS, NotApplicable, as_problem, environment_id
 from jumpgym.problems.min_investment import MinInvestment
 
 from ..hindsight.cost import GAP, default_gap, traces_of
-from ..optimum import solve
+from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
 from ..policies.jump_ignoring import jump_ignoring
 from ..runs.files import check_writable, replace_file
-from ..runs.measure import YARDSTICK_SEED, Gap, Reference
-from ..runs.provenance import hardware
+from ..runs.measure import YARDSTICK_SEED, Gap, Reference, check_measurable
+from ..runs.provenance import code_version, hardware
 from ..runs.run import short
+from ..runs.status import Status
 from ..windows import standard_error
 
 COLUMNS = (
     "env",
+    "status",
+    "reference",
     "optimum",
     "discretisation_error",
     "exactness",
@@ -60,6 +64,9 @@ COLUMNS = (
     "command",
 )
 
+MISSING = "n/a"
+"""What stands for a yardstick that does not exist for the problem."""
+
 Row = dict[str, Any]
 
 
@@ -67,10 +74,11 @@ def tabulate(envs: Sequence[str] | None, output: Path, command: str) -> int:
     """Compute the row of each environment, and write ``references.csv`` and ``references.md``.
 
     Each row is written to ``output/runs`` as soon as it is computed, and the next call takes it from there if
-    it is of the same version. The tables hold the environments of this call.
+    the code is the same. The tables hold the environments of this call; one that fails has a row with the
+    status ``failed``, and is tried again by the next call.
 
     Args:
-        envs: environment ids; None for all.
+        envs: names of environments, see ``environment_id``; None for all of this package.
         output: folder.
         command: what was typed.
 
@@ -78,29 +86,40 @@ def tabulate(envs: Sequence[str] | None, output: Path, command: str) -> int:
         How many environments failed; the errors are printed.
 
     Raises:
-        ValueError: if an id is unknown, or the folder cannot be written.
+        ValueError: if an environment is unknown or has neither an optimum nor a classical policy, or the
+            folder cannot be written.
     """
-    for env in envs or ():
-        checks.choice("--env", env, ENVIRONMENTS)
+    names = ENVIRONMENTS if envs is None else [_checked(env) for env in envs]
     kept = output / "runs"
     check_writable(kept, "--output")
-    rows, failed = [], 0
-    for env in dict.fromkeys(envs or ENVIRONMENTS):
-        path = kept / f"references_{short(env)}.json"
-        row = _read(path)
+    rows: list[Row] = []
+    for env in dict.fromkeys(names):
+        path = kept / f"references_{short(env).replace('/', '.')}.json"
+        code = code_version(env)
+        row = _read(path, code)
         if row is None:
             print(f"{env} ...", flush=True)
             try:
                 row = reference_row(env) | {"command": command}
+                replace_file(path, json.dumps({"code": code, "row": row}).encode())
             except Exception as error:  # one environment must not stop the others
-                print(f"{env}: {type(error).__name__}: {error}", file=sys.stderr)
-                failed += 1
-                continue
-            replace_file(path, json.dumps(row).encode())
+                note = f"{type(error).__name__}: {error}"
+                print(f"{env}: {note}", file=sys.stderr)
+                row = _empty_row(env, Status.FAILED, note) | {"command": command}
         rows.append(row)
         _write(rows, output)
         print(_line(row), flush=True)
-    return failed
+    return sum(row["status"] == Status.FAILED for row in rows)
+
+
+def _checked(env: str) -> str:
+    """The id of an environment; ValueError if nothing can be measured on it."""
+    try:
+        env = environment_id(env)
+        check_measurable(as_problem(env))
+    except (TypeError, ValueError, NotApplicable) as error:
+        raise ValueError(f"--env={env!r}: {error}") from error
+    return env
 
 
 def reference_row(env: str, traces: int | None = None) -> Row:
@@ -109,51 +128,72 @@ def reference_row(env: str, traces: int | None = None) -> Row:
     Args:
         env: environment id.
         traces: number of traces that are solved with perfect hindsight; None for ``traces_of``.
+
+    Returns:
+        The row. What does not exist for the problem is ``"n/a"`` (a policy) or None (a number), and the note
+        gives the reason; without an optimum, gaps are to the best classical policy.
     """
     problem = as_problem(env)
-    optimum, solve_seconds = _timed(solve, problem)
-    reference = Reference(problem, optimum=optimum)
-    simulated = reference.yardstick_costs
-    row: Row = {
-        "env": env,
-        "optimum": optimum.cost,
-        "discretisation_error": optimum.discretisation_error,
-        "exactness": optimum.exactness.value,
-        "solve_seconds": solve_seconds,
-        "simulated_optimum": float(simulated.mean()),
-        "simulated_optimum_se": standard_error(simulated),
-    }
-    notes = []
+    try:
+        reference, seconds = _timed(Reference, problem)
+    except NotApplicable as error:
+        return _empty_row(env, Status.NOT_APPLICABLE, str(error))
+    row, notes = _empty_row(env, Status.OK, ""), []
+    row |= {"reference": reference.kind, "episodes": len(reference.yardstick_costs), "seed": YARDSTICK_SEED}
+    if reference.kind == "optimum":
+        optimum = reference.optimum
+        row |= {
+            "optimum": optimum.cost,
+            "discretisation_error": optimum.discretisation_error,
+            "exactness": optimum.exactness.value,
+            "solve_seconds": seconds,
+            "simulated_optimum": float(reference.yardstick_costs.mean()),
+            "simulated_optimum_se": standard_error(reference.yardstick_costs, reference.windows),
+        }
+    else:
+        notes.append(f"Gaps are to a cost of {reference.cost:.7g}, {reference.exactness}: {reference.note}")
     for kind, search in (("classical", best_classical), ("ignoring", jump_ignoring)):
-        policy, seconds = _timed(search, problem)
-        gap = reference.policy_gap(policy)
+        try:
+            policy = reference.optimum
+            if kind != reference.kind:
+                policy, seconds = _timed(search, problem)
+            gap = reference.policy_gap(policy)
+        except NotApplicable as error:
+            notes.append(f"{kind}: {error}")
+            continue
         row |= {kind: repr(policy), **_percent_of(kind, gap), f"{kind}_seconds": seconds}
         if isinstance(problem, MinInvestment):
-            costs = np.array([optimum.cost, optimum.cost + gap.difference])
+            costs = np.array([reference.cost, reference.cost + gap.difference])
             best, reached = problem.certainty_equivalent(costs)
             notes.append(
                 f"Certainty equivalent of the optimum {best:.2f}, of the {kind} policy {reached:.2f}, "
                 f"{100 * (1 - reached / best):.1f} % less"
             )
     count = traces_of(env) if traces is None else traces
-    bound, row["hindsight_seconds"] = _timed(reference.hindsight_gap, count)
-    if default_gap(problem) > GAP:
-        notes.append(f"Perfect hindsight is bounded from below, to {100 * default_gap(problem):g} %")
-    return (
-        row
-        | _percent_of("hindsight", bound)
-        | {
-            "hindsight_traces": count,
-            "episodes": len(simulated),
-            "seed": YARDSTICK_SEED,
-            "note": ". ".join(notes),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "jumpgym": jumpgym.__version__,
-            "hardware": hardware(),
-        }
-    )
+    try:
+        bound, row["hindsight_seconds"] = _timed(reference.hindsight_gap, count)
+    except (NotApplicable, HindsightTimeout) as error:
+        notes.append(f"hindsight: {error}")
+    else:
+        row |= {**_percent_of("hindsight", bound), "hindsight_traces": count}
+        if default_gap(problem) > GAP:
+            notes.append(f"Perfect hindsight is bounded from below, to {100 * default_gap(problem):g} %")
+    return row | {"note": ". ".join(notes)}
+
+
+def _empty_row(env: str, status: Status, note: str) -> Row:
+    """A row without results."""
+    return dict.fromkeys(COLUMNS[:-1]) | {
+        "env": env,
+        "status": status.value,
+        **dict.fromkeys(("reference", "exactness", "classical", "ignoring"), MISSING),
+        "note": note,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "jumpgym": jumpgym.__version__,
+        "hardware": hardware(),
+    }
 
 
 def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
@@ -167,12 +207,13 @@ def _percent_of(kind: str, gap: Gap) -> Row:
     return {f"{kind}_gap_percent": gap.gap_percent, f"{kind}_gap_se_percent": gap.gap_se_percent}
 
 
-def _read(path: Path) -> Row | None:
-    """The stored row, or None if it is missing, damaged, or of another version."""
+def _read(path: Path, code: str) -> Row | None:
+    """The stored row, or None if it is missing, damaged, or of other code."""
     try:
-        row: Row = json.loads(path.read_bytes())
-        return row if set(row) == set(COLUMNS) and row["jumpgym"] == jumpgym.__version__ else None
-    except (OSError, ValueError, TypeError):
+        stored = json.loads(path.read_bytes())
+        row: Row = stored["row"]
+        return row if stored["code"] == code and set(row) == set(COLUMNS) else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -185,7 +226,7 @@ def _write(rows: Sequence[Row], output: Path) -> None:
 
 def _markdown(rows: Sequence[Row]) -> str:
     def unique(column: str) -> str:
-        return ", ".join(dict.fromkeys(str(row[column]) for row in rows))
+        return ", ".join(dict.fromkeys(str(row[column]) for row in rows if row[column] is not None))
 
     lines = [
         "# References",
@@ -200,19 +241,18 @@ def _markdown(rows: Sequence[Row]) -> str:
         "are differences to it in per cent of its absolute value: the best classical policy, the best policy",
         "that ignores the jump, and perfect hindsight. A difference without ± is exact. The others are means",
         "of paired differences on the same noise, ± their standard error; the last column is the number of",
-        "episodes of hindsight.",
+        f"episodes of hindsight. {MISSING}: it does not exist for the problem, for the reason given below.",
         "",
         "| environment | optimum | CPU s | best classical | ignores jump | perfect hindsight | episodes |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        error = f" ± {row['discretisation_error']:.1g}" if row["exactness"] == "grid" else ""
         cells = [
             short(row["env"]),
-            f"{row['optimum']:.6g}{error}",
-            f"{row['solve_seconds']:.1f}",
+            _optimum(row),
+            "" if row["solve_seconds"] is None else f"{row['solve_seconds']:.1f}",
             *(_percent(row, kind) for kind in ("classical", "ignoring", "hindsight")),
-            str(row["hindsight_traces"]),
+            str(row["hindsight_traces"] or ""),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Policies:", ""]
@@ -224,9 +264,23 @@ def _markdown(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     gaps = ", ".join(f"{kind} {_percent(row, kind)}" for kind in ("classical", "ignoring", "hindsight"))
-    return f"{row['env']}: optimum {row['optimum']:.6g}, {gaps}"
+    return f"{row['env']}: optimum {_optimum(row)}, {gaps}"
+
+
+def _missing(row: Row) -> str:
+    """What stands for a number that a row lacks."""
+    return Status.FAILED.value if row["status"] == Status.FAILED else MISSING
+
+
+def _optimum(row: Row) -> str:
+    if row["optimum"] is None:
+        return _missing(row)
+    error = f" ± {row['discretisation_error']:.1g}" if row["exactness"] == "grid" else ""
+    return f"{row['optimum']:.6g}{error}"
 
 
 def _percent(row: Row, kind: str) -> str:
-    error = row[f"{kind}_gap_se_percent"]
-    return f"{row[f'{kind}_gap_percent']:+.3f} %" + (f" ± {error:.2g}" if error else "")
+    gap, error = row[f"{kind}_gap_percent"], row[f"{kind}_gap_se_percent"]
+    if gap is None or math.isnan(gap):
+        return _missing(row)
+    return f"{gap:+.3f} %" + (f" ± {error:.2g}" if error > 0 else "")

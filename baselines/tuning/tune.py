@@ -15,11 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jumpgym import checks
+from jumpgym import as_problem, checks
 from jumpgym.adapters.registry import environment_id
 
 from ..runs.files import check_writable
-from ..runs.measure import Reference
+from ..runs.measure import Reference, check_measurable
 from ..runs.methods import METHODS, make, one_thread
 from .report import write_result
 from .search_spaces import space_of
@@ -68,13 +68,14 @@ def tune(
     Raises:
         ValueError, TypeError: if an option is wrong (the message names it, its value and what is allowed), or
             if ``output`` holds a study of the method with other settings, or another process works on it.
-        NotApplicable: if the method is not made for one of the environments.
+        NotApplicable: if the method is not made for one of the environments, or one of them has no reference.
     """
     envs = [environment_id(env) for env in envs]
     _check(method, envs, budget, trial_seconds, seeds, seed)
     check_writable(output, "--output")
     one_thread()
     for env in envs:
+        check_measurable(as_problem(env))
         make(method, env, 0, trial_seconds)  # raises NotApplicable where the method is not made for it
 
     def measure(env: str, number: int, keywords: dict[str, Any], cpu_seconds: float) -> tuple[float, float]:

@@ -204,7 +204,9 @@ def test_a_failing_run_is_reported_and_stops_no_other(output, capfd):
     assert "1 run failed; --retry-failed repeats them" in err
     assert impossible.name in err
     assert read_record(other, output / "runs") is not None
-    assert len(pd.read_csv(output / "comparison.csv")) == 5
+    table = pd.read_csv(output / "comparison.csv")
+    assert table.status.tolist().count("ok") == len(table) - 1 == 5
+    assert table.note[table.status == "failed"].item().startswith("ValueError: seed=-1 must be an integer")
     assert "seed=-1 must be an integer" in read_failure(impossible, output / "runs")
     assert compare(runs, output, 1) == 1  # it is remembered
     out, err = capfd.readouterr()
@@ -218,13 +220,15 @@ def test_an_environment_without_a_reference_is_solved_once_and_loses_its_runs_on
     output, capfd, monkeypatch
 ):
     monkeypatch.syspath_prepend(EXAMPLES)
+    with pytest.raises(ValueError, match="--env: generator:Generator-v0: Generator has no reference"):
+        plan("quick", ["generator:Generator-v0"], ["mixed"], 1, 1.2)
     lost = [run_of(name, "generator:Generator-v0") for name in ("optimum", "classical")]
     assert compare([*lost, *plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, episodes=256)], output, 1) == 2
     out, err = capfd.readouterr()
     assert out.count("FAILED") == 1
-    assert "generator:Generator-v0 has no reference to measure gaps by. Register a solver" in err
+    assert "generator:Generator-v0 has no reference to measure gaps by: Generator is not supported" in err
     assert all(run.name in err for run in lost)
-    assert len(pd.read_csv(output / "comparison.csv")) == 4
+    assert pd.read_csv(output / "comparison.csv").status.tolist() == [*["ok"] * 4, "failed", "failed"]
 
 
 def test_what_does_not_apply_is_recorded_as_that(tmp_path, monkeypatch):

@@ -1,21 +1,23 @@
 import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-import jumpgym
-from jumpgym import CapacitatedLotSizing, JointReplenishment, as_problem
+from jumpgym import CapacitatedLotSizing, JointReplenishment, NotApplicable, as_problem
 from jumpgym.baselines import best_classical, evaluate, solve
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import draw, simulated_costs
+from jumpgym.baselines.hindsight.program import HindsightTimeout
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
 from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.jump_ignoring import ItemsOrderUpToPolicy, OrderUpToPolicy, jump_ignoring
 from jumpgym.baselines.policies.stationary import stationary_cost
 from jumpgym.baselines.policies.switched_lqr_policies import SequencePolicy
+from jumpgym.baselines.runs import measure
 from jumpgym.baselines.runs.perform import perform
 from jumpgym.baselines.runs.run import Run
 from jumpgym.baselines.studies import references
@@ -30,6 +32,7 @@ from jumpgym.problems.truck_capacity import TruckCapacityEnv
 
 SETUP_COST = "jumpgym/SetupCost-v0"
 LOANS = "jumpgym/LoanBrackets-v0"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_quantities_fall_into_the_nearest_regime():
@@ -156,12 +159,7 @@ def rows(monkeypatch):
             raise RuntimeError("no solution")
         numbers = dict.fromkeys(references.COLUMNS, 1.5)
         texts = dict.fromkeys(("exactness", "classical", "ignoring", "note", "python", "hardware"), "text")
-        return {
-            **numbers,
-            **texts,
-            "env": env,
-            "jumpgym": jumpgym.__version__,
-        }
+        return {**numbers, **texts, "env": env, "status": "ok"}
 
     monkeypatch.setattr(references, "reference_row", make)
     return asked, broken
@@ -172,7 +170,11 @@ def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsy
     broken.add(SETUP_COST)
     assert references.tabulate([SETUP_COST, LOANS], tmp_path, "what was typed") == 1
     assert "SetupCost-v0: RuntimeError: no solution" in capsys.readouterr().err
-    assert pd.read_csv(tmp_path / "references.csv").env.tolist() == [LOANS]
+    table = pd.read_csv(tmp_path / "references.csv")
+    assert table.status.tolist() == ["failed", "ok"]
+    assert table.note[0] == "RuntimeError: no solution"
+    assert table.optimum.isna().tolist() == [True, False]
+    assert "| SetupCost-v0 | failed |" in (tmp_path / "references.md").read_text()
     broken.clear()
     asked.clear()
     assert references.tabulate([SETUP_COST, LOANS], tmp_path, "again") == 0
@@ -188,9 +190,46 @@ def test_rows_are_kept_and_failures_do_not_stop_the_others(rows, tmp_path, capsy
     assert asked == [SETUP_COST, LOANS]
 
 
-def test_wrong_requests(tmp_path):
-    with pytest.raises(ValueError, match="--env='nowhere' must be one of"):
+def test_yardsticks_that_an_environment_of_another_package_lacks(tmp_path, monkeypatch, capsys):
+    def time_out(*_):
+        raise HindsightTimeout("no end")
+
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(measure.Reference, "hindsight_gap", time_out)
+    env = "full_pallets:examples/FullPallets-v0"
+    assert main(["references", "--env", env, "--output", str(tmp_path)]) == 0
+    row = pd.read_csv(tmp_path / "references.csv", keep_default_na=False).iloc[0]
+    assert (row.env, row.status, row.reference, row.exactness) == (env, "ok", "optimum", "exact")
+    assert (row.classical, row.classical_gap_percent, row.hindsight_gap_percent) == ("n/a", "", "")
+    assert "classical: no classical policy matches these regimes" in row.note
+    assert "hindsight: no end" in row.note
+    assert float(row.ignoring_gap_percent) > 0
+    assert "classical n/a, ignoring +0.079 %, hindsight n/a" in capsys.readouterr().out
+
+
+def test_without_an_optimum_gaps_are_to_the_classical_policy(monkeypatch):
+    def refuse(_):
+        raise NotApplicable("too large")
+
+    monkeypatch.setattr(measure, "solve", refuse)
+    row = references.reference_row(SETUP_COST, traces=2)
+    assert (row["reference"], row["optimum"], row["exactness"]) == ("classical", None, "n/a")
+    assert row["classical"] == "SSPolicy(s=14, S=62)"
+    assert row["classical_gap_percent"] == 0
+    assert row["ignoring_gap_percent"] > 0
+    assert "as there is no optimum: too large" in row["note"]
+    monkeypatch.setattr(measure, "best_classical", refuse)
+    row = references.reference_row(SETUP_COST)
+    assert (row["status"], row["note"], row["classical"]) == ("not_applicable", "too large", "n/a")
+
+
+def test_wrong_requests(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    with pytest.raises(ValueError, match="--env='nowhere': unknown environment 'nowhere'"):
         references.tabulate(["nowhere"], tmp_path, "")
+    with pytest.raises(ValueError, match="--env='generator:Generator-v0': Generator has no reference"):
+        references.tabulate([LOANS, "generator:Generator-v0"], tmp_path / "never", "")
+    assert not (tmp_path / "never").exists()
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(ValueError, match=r"--output: .* must be a folder"):

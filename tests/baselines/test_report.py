@@ -7,7 +7,9 @@ from made_records import LOANS, SETUP_COST, comparison, record, references
 
 from jumpgym.baselines.report import figures, policies
 from jumpgym.baselines.report import write as reports
+from jumpgym.baselines.report.headline import headline
 from jumpgym.baselines.report.markdown import markdown
+from jumpgym.baselines.report.page import page
 from jumpgym.baselines.report.rows import first_time
 from jumpgym.baselines.report.styles import styles_of
 from jumpgym.baselines.report.tables import (
@@ -261,3 +263,44 @@ def test_pictures_change_with_the_runs(tables):
     images |= {policies.draw_policies(facts, part, rows) for part in (drawn, other)}
     assert len(images) == 5
     assert all(image.startswith(b"\x89PNG") and len(image) > 10_000 for image in images)
+
+
+def failure(run):
+    """What a run that failed leaves instead of a record."""
+    text = "Traceback (most recent call last):\n  File ...\nRuntimeError: out of | memory\n"
+    return {**{key: run[key] for key in ("settings", "code")}, "status": "failed", "traceback": text}
+
+
+def test_failed_runs_have_rows(tmp_path):
+    """A method without any result, one that lost a seed, and a reference."""
+    whole = comparison()
+    lost = [
+        run
+        for run in whole
+        if run["settings"]["env"] == SETUP_COST
+        and not run["settings"]["parameters"]
+        and (run["settings"]["method"], run["settings"]["seed"])
+        in {("gumbel-plain", 0), ("gumbel-plain", 1), ("gumbel-plain", 2), ("mixed", 2), ("hindsight", 0)}
+        and run["settings"]["budget_timesteps"] is None
+    ]
+    rest = [run for run in whole if not any(run is other for other in lost)]
+    tables = tables_of(rest, [failure(run) for run in lost])
+    write_tables(tables, tmp_path)
+    same(tables, read_tables(tmp_path))
+    rows = tables.comparison
+    assert len(rows) == len(whole)
+    failed = rows[rows.status == "failed"]
+    assert set(failed.note) == {"RuntimeError: out of | memory"}
+    assert failed.gap_percent.isna().all()
+    assert failed.method.tolist() == ["hindsight", "mixed", *["gumbel-plain"] * 3]
+    text, html = markdown(tables), page(tables).decode()
+    cells = cells_of(text, "method | mean rank | [SetupCost]")
+    assert cells["gumbel-plain"][1] == "failed"
+    assert cells["mixed"][1].endswith("(0.13) F")
+    assert "| SetupCost | hindsight |  | RuntimeError: out of \\| memory |" in text
+    assert "F: a run failed" in text
+    assert 'title="failed: RuntimeError: out of | memory">failed</td>' in html
+    assert "1 of 3 runs failed" in html
+    line = next(line for line in headline(rows).splitlines() if line.startswith("SetupCost "))
+    assert line.split()[1:] == ["failed", "1.50", "0.12", "0.52", "0.70", "failed"]
+    assert "failed" not in markdown(tables_of(rest))
