@@ -16,7 +16,7 @@ from . import arrays
 from .arrays import Array
 from .gradients import estimators
 from .gradients.clipping import Decisions, clipped_loss, minibatches
-from .gradients.rollout import Policy, Rollout, at_period, rollout_by_period
+from .gradients.rollout import Rollout, at_period, stochastic_rollout
 from .networks.distributions import Gaussian
 from .networks.features import Features
 from .networks.gates import (
@@ -167,24 +167,14 @@ class HybridPPO(WindowedAgent):
 
     def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates and outputs, without gradient."""
-        layout = self.problem.layout
-        shape = (noise.shape[1], len(noise))
-        gumbel = gumbel_noise((*shape, layout.options), self.generator, noise)
-        uniforms = arrays.uniform((*shape, len(layout.quantity_gate)), self.generator, noise)
 
-        def policy_at(period: int) -> Policy:
-            def policy(observation: Array, choice: Choice) -> tuple[Array, ...]:
-                logits, means = self.actor(observation)
-                weights = choice(logits)
-                output = self.actor.chosen_outputs(means, weights).sample(uniforms[period])
-                return logits, weights, self.actor.quantity(observation, output), output
+        def policy(observation: Array, choice: Choice, uniforms: Array) -> tuple[Array, ...]:
+            logits, means = self.actor(observation)
+            weights = choice(logits)
+            output = self.actor.chosen_outputs(means, weights).sample(uniforms)
+            return logits, weights, self.actor.quantity(observation, output), output
 
-            return policy
-
-        with torch.no_grad():
-            gate = sampled_gate(gumbel, layout.gate_groups)
-            episodes = rollout_by_period(self.problem, policy_at, gate, state, noise)
-        return episodes._replace(gumbel=gumbel).detached()
+        return stochastic_rollout(self.problem, policy, state, noise, self.generator)
 
     def iterate(self) -> None:
         """Run one iteration: simulate, then take a step on each minibatch of each epoch."""

@@ -13,7 +13,7 @@ from jumpgym import HindsightProblem, checks
 from . import arrays
 from .arrays import Array
 from .gradients.estimators import ESTIMATORS, Credit, credited, score_loss
-from .gradients.rollout import Policy, Rollout, at_period, rollout_by_period
+from .gradients.rollout import Rollout, at_period, stochastic_rollout
 from .networks.distributions import DISTRIBUTIONS, QuantityDistribution
 from .networks.gates import Choice, entropy, gumbel_noise, log_prob, most_probable, sampled_gate
 from .networks.perceptrons import Value
@@ -163,23 +163,14 @@ class Reinforce(WindowedAgent):
 
     def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates and quantities, without gradient."""
-        layout, deviation = self.problem.layout, self._deviation()
-        shape = (noise.shape[1], len(noise))
-        gumbel = gumbel_noise((*shape, layout.options), self.generator, noise)
-        uniforms = arrays.uniform((*shape, len(layout.quantity_gate)), self.generator, noise)
+        deviation = self._deviation()
 
-        def policy_at(period: int) -> Policy:
-            def policy(observation: Array, choice: Choice) -> tuple[Array, ...]:
-                logits, weights, _, distribution = self.policy.act(observation, choice, deviation)
-                proposal = self.policy.placed(distribution.sample(uniforms[period]), weights)
-                return logits, weights, self.policy.quantities.project(proposal), proposal
+        def policy(observation: Array, choice: Choice, uniforms: Array) -> tuple[Array, ...]:
+            logits, weights, _, distribution = self.policy.act(observation, choice, deviation)
+            proposal = self.policy.placed(distribution.sample(uniforms), weights)
+            return logits, weights, self.policy.quantities.project(proposal), proposal
 
-            return policy
-
-        with torch.no_grad():
-            gate = sampled_gate(gumbel, layout.gate_groups)
-            episodes = rollout_by_period(self.problem, policy_at, gate, state, noise)
-        return episodes._replace(gumbel=gumbel).detached()
+        return stochastic_rollout(self.problem, policy, state, noise, self.generator)
 
     def log_prob(self, episodes: Rollout) -> tuple[Array, Array]:
         """Return the log-probability of each gate with its quantities, and their entropy, (T, m, G) each."""

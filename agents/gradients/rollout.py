@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+import torch
+
 from jumpgym import HindsightProblem
 
 from .. import arrays
@@ -156,6 +158,35 @@ def sampled_rollout(
     gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), generator, noise)
     gate = gate_from(gumbel, layout.gate_groups)
     return rollout(problem, policy, gate, state, noise, limits)._replace(gumbel=gumbel)
+
+
+def stochastic_rollout(
+    problem: HindsightProblem,
+    policy: Callable[[Array, Choice, Array], tuple[Array, ...]],
+    state: Any,
+    noise: Array,
+    generator: Any,
+) -> Rollout:
+    """Simulate m episodes with sampled gates and quantities, without gradient.
+
+    Args:
+        problem, state, noise: as in ``rollout``.
+        policy: from observations (m, n_obs), a choice of gates, and uniforms (m, n) that sample the
+            quantities, to logits, gates, quantities and what was sampled, see ``Policy``.
+        generator: of the Gumbel noise and the uniforms.
+    """
+    layout = problem.layout
+    shape = (noise.shape[1], len(noise))
+    gumbel = gumbel_noise((*shape, layout.options), generator, noise)
+    uniforms = arrays.uniform((*shape, len(layout.quantity_gate)), generator, noise)
+
+    def policy_at(period: int) -> Policy:
+        return lambda observation, choice: policy(observation, choice, uniforms[period])
+
+    with torch.no_grad():
+        gate = sampled_gate(gumbel, layout.gate_groups)
+        episodes = rollout_by_period(problem, policy_at, gate, state, noise)
+    return episodes._replace(gumbel=gumbel).detached()
 
 
 def at_period(gate: Gate, period: int) -> Choice:

@@ -13,6 +13,9 @@ from jumpgym import NotApplicable
 
 ENGINES = ("auto", "torch", "jax")
 
+COMPILED_INTERVAL = 8
+"""Iterations between two calls of callbacks where several are compiled into one program."""
+
 VARIABLE = "JUMPGYM_ENGINE"
 """Environment variable: "torch" makes "auto" take PyTorch."""
 
@@ -28,30 +31,35 @@ def preferred_engine() -> str:
     return "jax" if jax_is_installed() and not forced else "torch"
 
 
-def chosen_engine(agent: Any, asked: str) -> str:
+def chosen_engine(agent: Any, requested: str) -> str:
     """Return the engine of an agent, "torch" or "jax".
 
     Args:
         agent: gives ``device`` and ``uncompiled``.
-        asked: one of ``ENGINES``.
+        requested: one of ``ENGINES``.
 
     Raises:
-        ImportError: if "jax" is asked for, and JAX is not installed.
-        NotApplicable: if "jax" is asked for, and the agent cannot be compiled; the message says why.
+        ImportError: if "jax" is requested, and JAX is not installed.
+        NotApplicable: if "jax" is requested, and the agent cannot be compiled; the message says why.
     """
-    if asked == "jax" and not jax_is_installed():
+    if requested == "jax" and not jax_is_installed():
         raise ImportError("engine='jax' needs JAX: pip install \"jumpgym[compiled]\"")
-    if asked == "jax" and agent.uncompiled is not None:
+    if requested == "jax" and agent.uncompiled is not None:
         raise NotApplicable(f"engine='jax': {agent.uncompiled}; use engine='torch' or 'auto'")
-    if asked == "auto" and agent.uncompiled is None and agent.device.type == "cpu":
+    if requested == "auto" and agent.uncompiled is None and agent.device.type == "cpu":
         return preferred_engine()
-    return "jax" if asked == "jax" else "torch"
+    return "jax" if requested == "jax" else "torch"
 
 
-def usable_engine(asked: Any) -> str:
-    """Return the engine that a checkpoint asks for, or "auto" if this machine does not have it."""
-    usable = asked in ENGINES and (asked != "jax" or jax_is_installed())
-    return asked if usable else "auto"
+def usable_engine(requested: Any) -> str:
+    """Return the engine that a checkpoint names, or "auto" if this machine does not have it."""
+    usable = requested in ENGINES and (requested != "jax" or jax_is_installed())
+    return requested if usable else "auto"
+
+
+def callback_interval(engine: str) -> int:
+    """Return how many iterations should lie between two calls of callbacks, so that they cost little time."""
+    return COMPILED_INTERVAL if engine == "jax" else 1
 
 
 def first_key(seed: int) -> NDArray[np.uint32]:

@@ -11,9 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-COMPILED_INTERVAL = 8
-"""Iterations between two calls of the callbacks where several are compiled into one program."""
-
 Callback = Callable[[Any], None]
 """A function of the model, called many times while it trains; ``model.clock`` counts its CPU time so far."""
 
@@ -141,8 +138,10 @@ class AgentMethod(ClassMethod):
         """See ``Method.train``."""
         budget = remaining_budget(model, cpu_seconds, total_timesteps)
         if budget is not None:
+            from jumpgym.agents.training.engines import callback_interval
+
             callbacks = [callback] if at_rest is None else [callback, at_rest]
-            interval = COMPILED_INTERVAL if model.engine == "jax" else 1
+            interval = callback_interval(model.engine)
             model.learn(callback=callbacks, callback_interval=interval, reset_num_timesteps=False, **budget)
 
     def save(self, model: Any, path: str | os.PathLike[str]) -> None:
