@@ -44,6 +44,11 @@ class WindowSettings(AgentSettings):
                 f"window={made.window} is for problems with an infinite horizon; this one has "
                 f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
             )
+        if problem.season is not None and made.window is not None and made.window % problem.season:
+            raise ValueError(
+                f"window={made.window} must be a multiple of season={problem.season}, since windows are whole "
+                "seasons"
+            )
         return made
 
 
@@ -127,17 +132,25 @@ class WindowedAgent(Agent):
 
     @property
     def periods(self) -> int:
-        """Number of periods T that an iteration simulates: those of an episode or of a window."""
-        return self.problem.horizon or self.settings.window or self.WINDOW
+        """Number of periods T that an iteration simulates: those of an episode or of a window.
+
+        Windows are whole seasons, so that the noise of each begins where that of the last one ended.
+        """
+        season = self.problem.season or 1
+        return self.problem.horizon or self.settings.window or -(-self.WINDOW // season) * season
 
     def start(self) -> tuple[Any, Array]:
         """See ``Agent.start``; windows start from the states in which the last ones ended."""
-        state, noise = draw(self.problem, self.settings.batch_size, self.periods, self.generator)
+        return draw(self.problem, self.settings.batch_size, self.periods, self.generator, self._begin)
+
+    def _begin(self, start: Array, uniforms: Array) -> tuple[Any, Array]:
+        """Return the states in which windows begin, and their noise; see ``HindsightProblem.begin``."""
+        state = self.problem.initial_state(start)
         if self.windows is not None:
-            xp, begun = arrays.namespace(noise), self.windows.begun
+            xp, begun = arrays.namespace(uniforms), self.windows.begun
             entries = zip(self.windows.state, state, strict=True)
             state = type(state)(*(xp.where(begun, last, first) for last, first in entries))
-        return state, noise
+        return self.problem.with_past(state, uniforms), self.problem.noise(uniforms)
 
     def finish(self, episodes: Rollout) -> None:
         """See ``Agent.finish``; the next windows go on where these end."""

@@ -100,11 +100,11 @@ def draw(
         ValueError: if the problem has no horizon and ``periods`` is not given.
     """
     rng = np.random.default_rng(seed)
-    start = problem.initial_state(rng.random((episodes, *problem.start_shape)))
+    of_start = rng.random((episodes, *problem.start_shape))
     length = problem.horizon or periods
     if length is None:
         raise ValueError("horizon=None: give the number of periods to draw")
-    return start, problem.noise(rng.random((episodes, length, *problem.noise_shape)))
+    return problem.begin(of_start, rng.random((episodes, length, *problem.noise_shape)))
 
 
 def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> Decision:

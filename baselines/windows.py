@@ -45,7 +45,7 @@ def windows_of(problem: HindsightProblem, periods: int) -> Windows | None:
         return None
     starts = recorded[1].first_periods
     if problem.horizon is None:  # a window goes on with the first period after the last
-        return Windows(len(starts), len(starts) // periods)
+        return Windows(len(starts), len(starts) * (problem.season or 1) // periods)
     stride = int(starts[1] - starts[0]) if len(starts) > 1 else periods
     return Windows(len(starts), -(-len(starts) // -(-periods // stride)))
 

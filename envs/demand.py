@@ -70,28 +70,30 @@ def discrete_values(demand: Demand) -> NDArray[np.float64] | None:
     return np.unique(np.concatenate(values)) if len(values) == len(demand.periods) else None
 
 
-def as_demand(demand: Any, horizon: int | None) -> Demand:
+def as_demand(demand: Any, horizon: int | None, season: int | None = None) -> Demand:
     """The demand of one item, from a ``scipy.stats`` distribution, one for each period, or traces.
 
     Args:
         demand: see ``jumpgym.noise.described.as_noise``; at least 0.
         horizon: periods in an episode; None for an infinite horizon.
+        season: periods of the season, after which a list of distributions repeats, or None.
 
     Raises:
         TypeError, ValueError: as ``as_noise``.
     """
-    return as_noise(demand, horizon, name="demand", low=0.0)
+    return as_noise(demand, horizon, name="demand", low=0.0, season=season)
 
 
-def as_item_demand(demand: Any, items: int, horizon: int | None) -> ItemDemand:
+def as_item_demand(demand: Any, items: int, horizon: int | None, season: int | None = None) -> ItemDemand:
     """The demand of several items described by frozen ``scipy.stats`` distributions or by traces.
 
     Args:
         demand: see ``jumpgym.noise.items.as_item_noise``; at least 0.
         items: number of items.
         horizon: periods in an episode; None for an infinite horizon.
+        season: periods of the season, after which a list of distributions repeats, or None.
 
     Raises:
         TypeError, ValueError: as ``as_item_noise``.
     """
-    return as_item_noise(demand, items, horizon, name="demand", low=0.0)
+    return as_item_noise(demand, items, horizon, name="demand", low=0.0, season=season)

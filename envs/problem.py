@@ -87,6 +87,8 @@ class HindsightProblem(ABC):
             gradient passes or none is to be limited; by default none is.
         noise_shape: shape of a period's noise, without batch axes.
         start_shape: shape of the uniforms that ``initial_state`` takes, without batch axes.
+        season: periods after which the distribution of noise repeats, or None; see ``phase``. With an
+            infinite horizon, noise is drawn for whole seasons, of which the first begins with period 0.
         noise_name: what to call the noise, for people.
         cost_kinds: names of the kinds of cost that ``itemised_step`` distinguishes.
         charted: entries of an observation that a chart shows; None for all but the period.
@@ -106,6 +108,7 @@ class HindsightProblem(ABC):
     state_scale: tuple[Any, ...] = ()
     noise_shape: tuple[int, ...] = ()
     start_shape: tuple[int, ...] = ()
+    season: int | None = None
     noise_name: str = "noise"
     cost_kinds: tuple[str, ...] = ("cost",)
     charted: tuple[int, ...] | None = None
@@ -166,6 +169,30 @@ class HindsightProblem(ABC):
 
         A stationary problem takes any number of periods.
         """
+
+    def with_past(self, state: Any, uniforms: Any) -> Any:
+        """The state that knows what was recorded before the noise that these uniforms draw.
+
+        By default the state as it is, since most states do not depend on the noise before them.
+
+        Args:
+            state: shape (...,), before the first period of the noise.
+            uniforms: those that ``noise`` takes, shape (..., horizon, *noise_shape).
+        """
+        return state
+
+    def begin(self, start: Any, uniforms: Any) -> tuple[Any, Any]:
+        """Initial states and the noise of episodes.
+
+        Args:
+            start: the uniforms that ``initial_state`` takes, shape (..., *start_shape).
+            uniforms: those that ``noise`` takes, shape (..., horizon, *noise_shape).
+        """
+        return self.with_past(self.initial_state(start), uniforms), self.noise(uniforms)
+
+    def phase(self, state: Any) -> NDArray[np.int64]:
+        """Periods of the season that have elapsed in a state of NumPy arrays, shape (...,)."""
+        raise NotImplementedError(f"{type(self).__name__}: season={self.season} needs a method phase")
 
     @abstractmethod
     def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:

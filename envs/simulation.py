@@ -107,7 +107,7 @@ class CompiledRollout:
         of_start, of_noise = random.split(key)
         start = random.uniform(of_start, (episodes, *problem.start_shape))
         uniforms = random.uniform(of_noise, (episodes, self.periods, *problem.noise_shape))
-        return self._costs(problem.initial_state(start), problem.noise(uniforms), *arguments)
+        return self._costs(*problem.begin(start, uniforms), *arguments)
 
     def _costs(self, state: Any, noise: Array, *arguments: Any) -> Array:
         problem, xp = self.problem, self._jax.numpy

@@ -200,12 +200,27 @@ def discounts(problem: HindsightProblem, periods: int, like: Array) -> Array:
     return arrays.constant(powers, like)[:, None, None]
 
 
-def draw(problem: HindsightProblem, episodes: int, periods: int, generator: Any) -> tuple[Any, Array]:
-    """Draw initial states and noise (episodes, periods, *noise_shape); see ``arrays.uniform``."""
+def draw(
+    problem: HindsightProblem,
+    episodes: int,
+    periods: int,
+    generator: Any,
+    begin: Callable[[Any, Array], tuple[Any, Array]] | None = None,
+) -> tuple[Any, Array]:
+    """Draw initial states and noise (episodes, periods, *noise_shape); see ``arrays.uniform``.
+
+    Args:
+        problem: the problem.
+        episodes: number of episodes.
+        periods: number of periods.
+        generator: of the uniforms.
+        begin: makes states and noise of uniforms; None for ``problem.begin``.
+    """
+    begin = begin or problem.begin
     start_size, noise_size = prod(problem.start_shape), prod(problem.noise_shape)
     shape = (episodes, start_size + periods * noise_size)
     uniforms = arrays.uniform(shape, generator)
-    return (
-        problem.initial_state(uniforms[:, :start_size].reshape(episodes, *problem.start_shape)),
-        problem.noise(uniforms[:, start_size:].reshape(episodes, periods, *problem.noise_shape)),
+    return begin(
+        uniforms[:, :start_size].reshape(episodes, *problem.start_shape),
+        uniforms[:, start_size:].reshape(episodes, periods, *problem.noise_shape),
     )

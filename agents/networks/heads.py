@@ -47,7 +47,7 @@ class SeveralHeads(HindsightProblem):
         self.horizon, self.discount = problem.horizon, problem.discount
         self.observation_low, self.observation_high = problem.observation_low, problem.observation_high
         self.state_scale, self.noise_shape = problem.state_scale, problem.noise_shape
-        self.start_shape = problem.start_shape
+        self.start_shape, self.season = problem.start_shape, problem.season
         self.coupled, self.item_entries = problem.coupled, problem.item_entries
         per_column = copies[layout.option_of_column]
         self.column_of = np.repeat(np.arange(len(layout.low)), per_column)
@@ -96,6 +96,10 @@ class SeveralHeads(HindsightProblem):
     def noise(self, uniforms: Any) -> Any:
         """See ``HindsightProblem.noise``."""
         return self.problem.noise(uniforms)
+
+    def with_past(self, state: Any, uniforms: Any) -> Any:
+        """See ``HindsightProblem.with_past``."""
+        return self.problem.with_past(state, uniforms)
 
     def observe(self, state: Any) -> Any:
         """See ``HindsightProblem.observe``."""

@@ -55,8 +55,10 @@ def decide(policy: Any, env: Any, *, period: int | None = None, **state: Any) ->
             left out if there is no lead time, and 0 is nothing). Problems of several items take ``inventory``
             of shape (n,) and ``pipeline`` of shape (lead time, n), or mappings from the names of the items.
             For an inventory of a single item, arrays with one row more, or mappings, stand for many items
-            that are decided upon one by one. Other problems have entries of their own, such as ``money``;
-            ``cash`` and ``due``; ``wealth``; ``x``.
+            that are decided upon one by one. With ``demand_history`` there is ``history``, the last demands,
+            the latest first, shape (demand_history,) or (demand_history, n); with ``season`` there is
+            ``phase``, the elapsed periods of the season. Other problems have entries of their own,
+            such as ``money``; ``cash`` and ``due``; ``wealth``; ``x``.
 
     Raises:
         ValueError, TypeError: naming the entry, its value and what is allowed.

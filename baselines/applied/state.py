@@ -38,10 +38,13 @@ def state_from(
     template = problem.initial_state(np.zeros((1, *problem.start_shape)))
     shapes = {name: entry.shape[1:] for name, entry in template._asdict().items() if name != "period"}
     kind = type(problem).__name__
-    shapes, empty = ({n: s for n, s in shapes.items() if (0 in s) is nothing} for nothing in (False, True))
+    unseen = {"phase"} if problem.season is None else set()
+    empty = {name: shape for name, shape in shapes.items() if 0 in shape or name in unseen}
+    shapes = {name: shape for name, shape in shapes.items() if name not in empty}
     for name in entries:
         if name in empty:
-            raise ValueError(f"{name}: nothing can be under way in this problem; leave it out")
+            reason = _UNSEEN.get(name, "nothing can be under way in this problem")
+            raise ValueError(f"{name}: {reason}; leave it out")
         if name not in shapes:
             raise ValueError(f"{name} is no entry of a state of {kind}; these are {', '.join(shapes)}")
     names = item_names(problem)
@@ -78,10 +81,19 @@ def state_from(
 _MEANING = {
     "inventory": "the net stock now, in units",
     "pipeline": "the orders under way by the periods until they arrive, in units; 0 for none",
+    "history": "the last demands, the latest first, in units",
+    "phase": "the elapsed periods of the season",
     "money": "the money that orders can be paid from",
     "due": "the repayments by the periods until they are due; 0 for none",
 }
 """What entries mean, for the error if they are missing."""
+
+
+_UNSEEN = {
+    "history": "policies of this problem see no past demand (demand_history=0)",
+    "phase": "this problem has no season",
+}
+"""Why an entry of a state that remembers demand has nothing in it."""
 
 
 def _period(problem: HindsightProblem, period: int | None) -> int:

@@ -51,7 +51,7 @@ def parts(env: str, parameters: Mapping[str, Any], split: str) -> tuple[Any, Any
     name, noise = recorded
     horizon = as_problem(whole).horizon
     first_periods = noise.first_periods
-    if len(first_periods) > 1 and first_periods[1] > first_periods[0] + 1:
+    if horizon is not None and len(first_periods) > 1 and first_periods[1] > first_periods[0] + 1:
         episodes = noise.series.reshape(-1, horizon, *noise.series.shape[1:])
         first = len(_split(Records(np.zeros((len(episodes), 1)), ("episode",)), split)[0])
         earlier, later = episodes[:first], episodes[first:]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
 from jumpgym.adapters.action_spaces import check_space
-from jumpgym.adapters.env import draw_noise, observation_box
+from jumpgym.adapters.env import draw_uniforms, observation_box
 from jumpgym.adapters.layers import time_limit
 from jumpgym.adapters.options import NOISE_OPTION, check_options
 from jumpgym.agents.networks.features import Features
@@ -77,16 +77,18 @@ class ProblemVecEnv(VecEnv):
             # A stream of its own, so that ``evaluate`` with the same seed does not repeat the training noise.
             self._rng = np.random.default_rng(np.random.SeedSequence(self._seeds[0], spawn_key=(1,)))
         problem, copies = self.problem, self.num_envs
-        self._state = problem.initial_state(self._rng.random((copies, *problem.start_shape)))
+        of_start = self._rng.random((copies, *problem.start_shape))
         traces = [o[NOISE_OPTION] for o in self._options if NOISE_OPTION in check_options(o, (NOISE_OPTION,))]
         if traces:
             if len(traces) < copies:
                 raise ValueError(f"option {NOISE_OPTION!r} must be given for all {copies} copies or none")
+            self._state = problem.initial_state(of_start)
             self._noise = problem.check_noise(np.stack(traces))
             if self._noise.shape[1] != self.periods:
                 raise ValueError(f"noise of {self._noise.shape[1]} periods must have {self.periods}")
         else:
-            self._noise = draw_noise(problem, self._rng, copies, periods=self.periods)
+            uniforms = draw_uniforms(problem, self._rng, copies, periods=self.periods)
+            self._state, self._noise = problem.begin(of_start, uniforms)
         self._period = 0
         self._reset_seeds()
         self._reset_options()

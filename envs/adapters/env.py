@@ -22,6 +22,7 @@ from .decisions import Decision
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem, warn_without_end
 from .rendering import Trajectory, draw
+from .seasons import block_length, from_phase
 from .views import make_view
 
 _total = np.add.reduce  # faster than ``sum`` for few numbers
@@ -48,13 +49,18 @@ BLOCK = 256
 """Periods of noise that a stationary problem draws at once."""
 
 
+def draw_uniforms(
+    problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
+) -> NDArray[np.float64]:
+    """The uniforms of ``draw_noise``."""
+    return rng.random((*batch, problem.horizon or periods, *problem.noise_shape))
+
+
 def draw_noise(
     problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
 ) -> NDArray[np.float64]:
     """Noise (*batch, periods, *noise_shape): of the whole horizon, if there is one."""
-    noise: NDArray[np.float64] = problem.noise(
-        rng.random((*batch, problem.horizon or periods, *problem.noise_shape))
-    )
+    noise: NDArray[np.float64] = problem.noise(draw_uniforms(problem, rng, *batch, periods=periods))
     return noise
 
 
@@ -192,10 +198,15 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
             start = problem.state_at(check_initial_state(problem, checked[STATE_OPTION]))
         super().reset(seed=seed)
         # Both are drawn in any case, so that later episodes do not depend on the options.
-        initial = problem.initial_state(np.asarray(self.np_random.random(problem.start_shape)))
-        drawn = draw_noise(problem, self.np_random)
+        of_start = np.asarray(self.np_random.random(problem.start_shape))
+        periods = block_length(problem, BLOCK)
+        uniforms = draw_uniforms(problem, self.np_random, periods=periods)
+        if trace is None:
+            initial, drawn = problem.begin(of_start, uniforms)
+        else:  # nothing is known of what came before it
+            initial = problem.initial_state(of_start)
         self._state = self._start = initial if start is None else start
-        self._noise = drawn if trace is None else trace
+        self._noise = from_phase(problem, self._state, drawn) if trace is None else trace
         self._place = 0
         self._period = 0
         self._trajectory = Trajectory()
@@ -215,7 +226,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
                 "step() before reset()" if before is None else "step() after the end: call reset()"
             )
         if self._place >= len(self._noise):
-            self._noise, self._place = draw_noise(problem, self.np_random), 0
+            drawn = draw_noise(problem, self.np_random, periods=block_length(problem, BLOCK))
+            self._noise, self._place = from_phase(problem, before, drawn), 0
         regime, applied, gate, quantity = self._carry_out(before, action)
         noise = self._noise[self._place]
         self._state, costs, by_kind = problem.itemised_step(before, gate, quantity, noise)

@@ -36,7 +36,7 @@ def differences(problem: HindsightProblem) -> Iterator[str]:
 
     def rollout(start: Any, uniforms: Any, gates: Any, outputs: Any) -> list[Any]:
         """Noise, observations and costs by period, from arrays of one library."""
-        state, noise = problem.initial_state(start), problem.noise(uniforms)
+        state, noise = problem.begin(start, uniforms)
         seen = [noise]
         for period in range(min(periods, PERIODS)):
             observation = problem.observe(state)

@@ -26,6 +26,7 @@ from .infos import final_infos, where, with_masks
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem
 from .rendering import Trajectory, draw
+from .seasons import block_length, from_phase
 from .streams import generators
 from .views import Decision, make_view
 
@@ -161,13 +162,11 @@ class HybridVectorEnv(Copies):
             return self.np_random.random((len(rows), *shape))
         return np.stack([self._streams[row].random(shape) for row in rows])
 
-    def _draw_noise(self, rows: NDArray[np.int64], periods: int) -> NDArray[np.float64]:
-        """Noise (len(rows), periods, *noise_shape): of the whole horizon, if there is one."""
+    def _noise_uniforms(self, rows: NDArray[np.int64], periods: int) -> NDArray[np.float64]:
+        """Uniforms of noise (len(rows), periods, *noise_shape): of the whole horizon, if there is one."""
         problem = self.problem
-        drawn: NDArray[np.float64] = problem.noise(
-            self._uniforms(rows, problem.horizon or periods, *problem.noise_shape)
-        )
-        return drawn
+        drawn = problem.horizon or block_length(problem, periods)
+        return self._uniforms(rows, drawn, *problem.noise_shape)
 
     def step(self, actions: Any) -> Step:
         """Simulate one period of every copy.
@@ -258,13 +257,17 @@ class HybridVectorEnv(Copies):
             state: the initial states of all copies, (num_envs, n), if they are not to be drawn.
         """
         problem, count, rows = self.problem, int(mask.sum()), np.flatnonzero(mask)
-        start = problem.initial_state(self._uniforms(rows, *problem.start_shape))
+        of_start = self._uniforms(rows, *problem.start_shape)
+        if noise is None or self._streams:  # a single environment draws in any case
+            periods = BLOCK if count == self.num_envs else len(self._noise)
+            uniforms = self._noise_uniforms(rows, periods)
+        if noise is None:
+            start, drawn = problem.begin(of_start, uniforms)
+        else:  # nothing is known of what came before it
+            start = problem.initial_state(of_start)
         if state is not None:
             start = problem.state_at(state[mask])
-        if noise is None or self._streams:  # a single environment draws in any case
-            drawn = self._draw_noise(rows, BLOCK if count == self.num_envs else len(self._noise))
-        if noise is not None:
-            drawn = noise[mask]
+        drawn = from_phase(problem, start, drawn, periods) if noise is None else noise[mask]
         if count == self.num_envs:
             self._state = self._start = start
             self._noise = np.ascontiguousarray(np.moveaxis(drawn, 0, 1))
@@ -286,7 +289,9 @@ class HybridVectorEnv(Copies):
         """Draw new noise for the copies of a stationary problem that have used up theirs."""
         spent = self._place >= len(self._noise)
         if spent.any():
-            drawn = self._draw_noise(np.flatnonzero(spent), len(self._noise))
+            periods = len(self._noise)
+            drawn = self.problem.noise(self._noise_uniforms(np.flatnonzero(spent), periods))
+            drawn = from_phase(self.problem, _row(self._state, spent), drawn, periods)
             self._noise[:, spent] = np.moveaxis(drawn, 0, 1)
             self._place = np.where(spent, 0, self._place)
 

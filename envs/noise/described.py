@@ -16,7 +16,14 @@ from .single import ContinuousNoise, DiscreteNoise, Noise, TraceNoise
 from .tables import MAX_CELLS, cells_for
 
 
-def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float = -np.inf) -> Noise:
+def as_noise(
+    noise: Any,
+    horizon: int | None,
+    *,
+    name: str = "noise",
+    low: float = -np.inf,
+    season: int | None = None,
+) -> Noise:
     """The noise described by a ``scipy.stats`` distribution or by traces.
 
     Args:
@@ -27,7 +34,8 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
               text, ``"norm(0.01, 0.05)"``;
             - a number, for noise that always has this value;
             - a list of ``horizon`` distributions or numbers, at least one of them a distribution: one for
-              each period, drawn independently of each other;
+              each period, drawn independently of each other; with a season also a list of ``season`` of them,
+              which repeats, without an end if ``horizon=None``;
             - one long series, 1-D or with a single column: an episode is a window of ``horizon`` consecutive
               periods, any of them (rolling windows; ``jumpgym.traces.episodes`` cuts whole episodes). With
               ``horizon=None`` it starts in any period and after the last goes on with the first;
@@ -38,6 +46,7 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
         horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
         low: the least value allowed.
+        season: periods of the season, or None; the first period of a list of distributions begins one.
 
     Raises:
         TypeError: if it is none of these.
@@ -49,7 +58,7 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
     if is_distribution(noise) or is_constant(noise):
         return from_distribution(noise, horizon, name, low)
     if lists_distributions(noise):
-        return PeriodNoise(each_noise([noise], horizon, name, low)[0])
+        return PeriodNoise(each_noise([noise], horizon, name, low, season)[0], horizon)
     if not isinstance(noise, traces.KINDS):
         raise TypeError(
             f"{name}={shown(noise)} must be a frozen scipy.stats distribution such as "
@@ -64,13 +73,13 @@ def as_noise(noise: Any, horizon: int | None, *, name: str = "noise", low: float
                 f"records.select({data.items[0]!r}), or by value= of jumpgym.traces.read"
             )
         traces.check_length(name, len(data), horizon)
-        return TraceNoise(data.values[:, 0].copy(), horizon, records=data)
+        return TraceNoise(data.values[:, 0].copy(), horizon, records=data, season=season)
     values = data
     if values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1 != horizon):
         check_values(values, name, low, ("row", "column"))
         series = values.reshape(-1)
         traces.check_length(name, len(series), horizon)
-        return TraceNoise(series, horizon)
+        return TraceNoise(series, horizon, season=season)
     if horizon is not None and values.ndim == 2 and values.shape[1] == horizon and len(values):
         check_values(values, name, low, ("row", "period"))
         return TraceNoise(values.reshape(-1), horizon, horizon)
@@ -137,25 +146,38 @@ def lists_distributions(noise: Any) -> bool:
     )
 
 
-def each_noise(given: Sequence[Any], horizon: int | None, name: str, low: float) -> list[Any]:
+def each_noise(
+    given: Sequence[Any], horizon: int | None, name: str, low: float, season: int | None = None
+) -> list[Any]:
     """The noise of each item, or for an item with a list of distributions the list of its periods' noises.
 
-    Equal distributions share one object, and the tables of all continuous ones have the same size.
+    Equal distributions share one object, and the tables of all continuous ones have the same size. A list of
+    ``season`` entries is repeated up to a finite horizon.
 
     Raises:
         TypeError, ValueError: as ``as_noise``; also if a list has not one entry for each period.
     """
+    if season is not None and horizon is not None:
+        given = [
+            [one[period % season] for period in range(horizon)]
+            if isinstance(one, (list, tuple)) and len(one) == season
+            else one
+            for one in given
+        ]
+    periods = season if horizon is None else horizon
     entries: list[tuple[str, Any]] = []
     for j, one in enumerate(given):
         label = name if len(given) == 1 else f"{name} of item {j}"
         if not isinstance(one, (list, tuple)):
             entries.append((label, one))
             continue
-        if horizon is None or len(one) != horizon:
-            raise ValueError(
-                f"{label}: a list of {len(one)} distributions, one for each period, "
-                + ("needs a finite horizon" if horizon is None else f"must have horizon={horizon} entries")
-            )
+        if len(one) != periods:
+            allowed = f"must have horizon={horizon} entries"
+            if horizon is None:
+                allowed = f"needs a finite horizon, or season={len(one)}, after which it repeats"
+            elif season is not None:
+                allowed += f", or season={season}"
+            raise ValueError(f"{label}: a list of {len(one)} distributions, one for each period, {allowed}")
         entries += [(f"{label} in period {t}", entry) for t, entry in enumerate(one)]
     keys = [_key(entry) for _, entry in entries]
     cells = cells_for(len(set(keys)))

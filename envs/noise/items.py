@@ -16,7 +16,7 @@ from ..reading.arrays import check_values
 from ..reading.records import shortened
 from .described import each_noise, lists_distributions
 from .distributions import is_constant, is_distribution, parse
-from .periods import Columns, PeriodNoise, check_periods
+from .periods import Columns, PeriodNoise, Repeated
 from .single import Noise, Replay, TraceNoise
 
 
@@ -50,24 +50,24 @@ class IndependentItems(ItemNoise):
 
     def __init__(self, items: Sequence[Noise]) -> None:
         super().__init__(items)
-        horizons = {len(item.periods) for item in items if isinstance(item, PeriodNoise)}
-        self._horizon = max(horizons, default=None)
-        if self._horizon is None:
-            self._columns = Columns(items)
-            return
-        by_item = [
-            item.periods if isinstance(item, PeriodNoise) else [item] * self._horizon for item in items
-        ]
-        self._columns = Columns([noise for period in zip(*by_item, strict=True) for noise in period])
+        by_period = [item for item in items if isinstance(item, PeriodNoise)]
+        self._draws: Columns | Repeated
+        self._changes = bool(by_period)
+        if not by_period:
+            self._draws = Columns(items)
+        else:
+            count = len(by_period[0].periods)
+            lists = [item.periods if isinstance(item, PeriodNoise) else [item] * count for item in items]
+            columns = [noise for period in zip(*lists, strict=True) for noise in period]
+            self._draws = Repeated(columns, count, by_period[0].repeats)
 
     def sample(self, uniforms: Any) -> Any:
         """See ``ItemNoise.sample``."""
-        if self._horizon is None:
-            return self._columns.sample(uniforms)
+        if not self._changes:
+            return self._draws.sample(uniforms)
         xp = array_namespace(uniforms)
-        check_periods(uniforms.shape[-2], self._horizon)
-        flat = xp.reshape(uniforms, (*uniforms.shape[:-2], self._horizon * len(self.items)))
-        return xp.reshape(self._columns.sample(flat), uniforms.shape)
+        flat = xp.reshape(uniforms, (*uniforms.shape[:-2], uniforms.shape[-2] * uniforms.shape[-1]))
+        return xp.reshape(self._draws.sample(flat), uniforms.shape)
 
 
 class ItemTraces(ItemNoise):
@@ -75,7 +75,7 @@ class ItemTraces(ItemNoise):
 
     Args:
         series: recorded values by period; shape (periods, n).
-        horizon, stride, records: as in ``TraceNoise``.
+        horizon, stride, records, season: as in ``TraceNoise``.
     """
 
     def __init__(
@@ -84,15 +84,21 @@ class ItemTraces(ItemNoise):
         horizon: int | None,
         stride: int = 1,
         records: traces.Records | None = None,
+        season: int | None = None,
     ) -> None:
         super().__init__([TraceNoise(column, horizon, stride) for column in series.T])
         self.records = records
         self.names = None if records is None or records.unnamed else records.items
-        self._replay = Replay(series, horizon, stride)
+        self._replay = Replay(series, horizon, stride, records, season)
 
     def sample(self, uniforms: Any) -> Any:
         """See ``ItemNoise.sample``."""
         return self._replay.sample(uniforms)
+
+    @property
+    def replay(self) -> Replay:
+        """The windows of the series, one of which each episode replays."""
+        return self._replay
 
     @property
     def series(self) -> NDArray[np.float64]:
@@ -131,7 +137,13 @@ def count_items(noise: Any) -> int | None:
 
 
 def as_item_noise(
-    noise: Any, items: int, horizon: int | None, *, name: str = "noise", low: float = -np.inf
+    noise: Any,
+    items: int,
+    horizon: int | None,
+    *,
+    name: str = "noise",
+    low: float = -np.inf,
+    season: int | None = None,
 ) -> ItemNoise:
     """The noise of several items described by frozen ``scipy.stats`` distributions or by traces.
 
@@ -155,6 +167,7 @@ def as_item_noise(
         horizon: periods in an episode; None for an infinite horizon.
         name: of the parameter, for errors.
         low: the least value allowed.
+        season: see ``as_noise``.
 
     Raises:
         TypeError: if it is none of these.
@@ -172,7 +185,7 @@ def as_item_noise(
     elif lists_distributions(noise):
         given = noise
     elif isinstance(noise, traces.KINDS):
-        return _from_traces(noise, items, horizon, name, low)
+        return _from_traces(noise, items, horizon, name, low, season)
     else:
         raise TypeError(
             f"{name}={shown(noise)} must be a frozen scipy.stats distribution, a list of {items} of them, or "
@@ -186,11 +199,13 @@ def as_item_noise(
         )
     if isinstance(noise, ItemNoise):
         return noise
-    each = each_noise(given, horizon, name, low)
-    return IndependentItems([PeriodNoise(one) if isinstance(one, list) else one for one in each])
+    each = each_noise(given, horizon, name, low, season)
+    return IndependentItems([PeriodNoise(one, horizon) if isinstance(one, list) else one for one in each])
 
 
-def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: float) -> ItemTraces:
+def _from_traces(
+    noise: Any, items: int, horizon: int | None, name: str, low: float, season: int | None
+) -> ItemTraces:
     data = traces.recorded(noise, name, low)
     if isinstance(data, traces.Records):
         if len(data.items) != items:
@@ -199,7 +214,7 @@ def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: fl
                 f"as those of the problem, {items}"
             )
         traces.check_length(name, len(data), horizon)
-        return ItemTraces(data.values.copy(), horizon, records=data)
+        return ItemTraces(data.values.copy(), horizon, records=data, season=season)
     values = data[:, None] if data.ndim == 1 else data
     if values.ndim not in (2, 3) or values.shape[-1] != items:
         raise ValueError(
@@ -209,7 +224,7 @@ def _from_traces(noise: Any, items: int, horizon: int | None, name: str, low: fl
     check_values(values, name, low, ("row", "item") if values.ndim == 2 else ("episode", "period", "item"))
     if values.ndim == 2:
         traces.check_length(name, len(values), horizon)
-        return ItemTraces(values, horizon)
+        return ItemTraces(values, horizon, season=season)
     if horizon is None or values.shape[1] != horizon or len(values) == 0:
         raise ValueError(
             f"{name}: traces of shape {values.shape} must have shape (episodes, horizon, items) = "

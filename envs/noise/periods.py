@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from .single import ContinuousNoise, DiscreteNoise, Noise
+from .single import STATIONARY_PERIODS, ContinuousNoise, DiscreteNoise, Noise
 from .tables import GuideTables, LogitTables, Tables
 
 
@@ -52,28 +52,59 @@ def _stack(noises: Sequence[Noise]) -> Tables:
     return LogitTables(quantiles, ContinuousNoise.REACH, rows)
 
 
-def check_periods(given: int, horizon: int) -> None:
-    """Raise ValueError unless there are uniforms for as many periods as there are distributions."""
-    if given != horizon:
-        raise ValueError(f"uniforms for {given} periods must be for {horizon}, one for each distribution")
+class Repeated:
+    """Draws from distributions that differ by period, and that repeat where the horizon is infinite.
+
+    Args:
+        columns: the noise of each period and item, period by period.
+        periods: number of periods.
+        repeats: whether period ``periods`` is like the first, and so on without an end.
+    """
+
+    def __init__(self, columns: Sequence[Noise], periods: int, repeats: bool) -> None:
+        self._columns, self._periods, self._repeats = Columns(columns), periods, repeats
+        self._width = len(columns) // periods
+
+    def sample(self, uniforms: Any) -> Any:
+        """Draws from uniforms (..., periods * items); the first ones are of the first period.
+
+        Raises:
+            ValueError: unless there are as many periods as distributions, or they repeat.
+        """
+        given, row = uniforms.shape[-1], self._periods * self._width
+        if given == row:
+            return self._columns.sample(uniforms)
+        if not self._repeats:
+            raise ValueError(
+                f"uniforms for {given // self._width} periods must be for {self._periods}, one for each "
+                "distribution"
+            )
+        xp, batch, rows = array_namespace(uniforms), uniforms.shape[:-1], -(-given // row)
+        filler = xp.zeros((*batch, rows * row - given), dtype=uniforms.dtype, device=device(uniforms))
+        whole = xp.reshape(xp.concat([uniforms, filler], axis=-1), (*batch, rows, row))
+        return xp.reshape(self._columns.sample(whole), (*batch, rows * row))[..., :given]
 
 
 class PeriodNoise(Noise):
-    """Independent noise with a distribution for each period of a finite horizon.
+    """Independent noise with a distribution for each period.
 
     Args:
         periods: the noise of each period, discrete or continuous.
+        horizon: number of periods, as many as there are distributions; None if they repeat without an end.
 
     Attributes:
         mean: average over the periods.
+        repeats: whether they repeat without an end.
     """
 
-    def __init__(self, periods: Sequence[Noise]) -> None:
+    def __init__(self, periods: Sequence[Noise], horizon: int | None) -> None:
         self._periods = tuple(periods)
+        self.repeats = horizon is None
         self.mean = float(np.mean([noise.mean for noise in periods]))
         self.min, self.max = min(noise.min for noise in periods), max(noise.max for noise in periods)
-        self.max_total = float(sum(noise.max for noise in periods))
-        self._columns = Columns(periods)
+        total = float(sum(noise.max for noise in periods))
+        self.max_total = total if horizon is not None else STATIONARY_PERIODS * self.max
+        self._draws = Repeated(periods, len(periods), self.repeats)
 
     @property
     def periods(self) -> Sequence[Noise]:
@@ -82,5 +113,4 @@ class PeriodNoise(Noise):
 
     def sample(self, uniforms: Any) -> Any:
         """See ``Noise.sample``."""
-        check_periods(uniforms.shape[-1], len(self._periods))
-        return self._columns.sample(uniforms)
+        return self._draws.sample(uniforms)

@@ -138,6 +138,7 @@ class TraceNoise(Noise):
             and after the last period goes on with the first.
         stride: periods from one start to the next: 1 for rolling windows, ``horizon`` for whole episodes.
         records: what the series was taken from, if it was; with the dates of the periods.
+        season: see ``Replay``.
     """
 
     def __init__(
@@ -146,15 +147,21 @@ class TraceNoise(Noise):
         horizon: int | None,
         stride: int = 1,
         records: traces.Records | None = None,
+        season: int | None = None,
     ) -> None:
         self.records = records
-        self._replay = Replay(series, horizon, stride)
+        self._replay = Replay(series, horizon, stride, records, season)
         self.mean, self.max_total = float(self._replay.mean), float(self._replay.max_total)
         self.min, self.max = float(series.min()), float(series.max())
 
     def sample(self, uniforms: Any) -> Any:
         """See ``Noise.sample``."""
         return self._replay.sample(uniforms)
+
+    @property
+    def replay(self) -> Replay:
+        """The windows of the series, one of which each episode replays."""
+        return self._replay
 
     @property
     def series(self) -> NDArray[np.float64]:
@@ -177,15 +184,44 @@ class Replay:
     Args:
         series: shape (periods, *columns).
         horizon, stride: as in ``TraceNoise``.
+        records: what the series was taken from, or None.
+        season: periods of the season. With an infinite horizon, episodes then begin with a season, and whole
+            seasons repeat, so that no season is cut where the first period follows the last.
 
     Attributes:
         mean, max_total: of each column; shape columns.
+        rolling: whether the windows are those of one long series, so that periods before a window are its
+            past.
+        phase_of_first: periods of the season that have elapsed before the first period of the series.
+
+    Raises:
+        ValueError: if the horizon is infinite and there is no whole season in the series.
     """
 
-    def __init__(self, series: NDArray[np.float64], horizon: int | None, stride: int) -> None:
-        self.series, self.stride = series, stride
+    def __init__(
+        self,
+        series: NDArray[np.float64],
+        horizon: int | None,
+        stride: int,
+        records: traces.Records | None = None,
+        season: int | None = None,
+    ) -> None:
+        self.series = series
+        self.rolling = horizon is None or stride == 1
+        self.phase_of_first = 0 if records is None or season is None else records.phase(season)
+        self._first, self._length = 0, len(series)
+        self.stride = stride
         if horizon is None:
-            self.starts = len(series)
+            if season is not None:
+                self._first = -self.phase_of_first % season
+                self._length = max(len(series) - self._first, 0) // season * season
+                self.stride = season
+            if self._length == 0:
+                raise ValueError(
+                    f"season={season}: with horizon=None the records must hold a whole season, and they have "
+                    f"{len(series)} periods, of which the season begins in number {self._first}"
+                )
+            self.starts = self._length // self.stride
             self.mean, self.max_total = series.mean(axis=0), STATIONARY_PERIODS * series.max(axis=0)
         else:
             episodes = np.lib.stride_tricks.sliding_window_view(series, horizon, axis=0)[::stride]
@@ -196,7 +232,7 @@ class Replay:
     @property
     def first_periods(self) -> NDArray[np.int64]:
         """Index in the series of the first period of each window; shape (starts,)."""
-        return self.stride * np.arange(self.starts, dtype=np.int64)
+        return self._first + self.stride * np.arange(self.starts, dtype=np.int64)
 
     def first_period(self, uniforms: Any) -> Any:
         """Index in the series of the first period of the episodes that ``sample`` returns for these uniforms.
@@ -209,6 +245,10 @@ class Replay:
         Returns:
             Integers of shape (...,).
         """
+        return self._first + self._start(uniforms)
+
+    def _start(self, uniforms: Any) -> Any:
+        """Number of periods from the first start to that of the episodes, shape (...,)."""
         xp = array_namespace(uniforms)
         columns = self.series.ndim - 1
         return self.stride * xp.astype(uniforms[(..., 0, *(0,) * columns)] * self.starts, index_dtype(xp))
@@ -218,7 +258,7 @@ class Replay:
         xp = array_namespace(uniforms)
         series = xp.asarray(self.series, dtype=uniforms.dtype, device=device(uniforms))
         columns = self.series.ndim - 1
-        start = self.first_period(uniforms)
+        start = self._start(uniforms)
         period = xp.arange(uniforms.shape[-1 - columns], dtype=start.dtype, device=device(uniforms))
-        row = (start[..., None] + period) % len(self.series)
+        row = self._first + (start[..., None] + period) % self._length
         return xp.reshape(xp.take(series, xp.reshape(row, (-1,)), axis=0), uniforms.shape)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
-from ..demand import STATIONARY_PERIODS
+from ..demand import STATIONARY_PERIODS, Demand, as_demand
 from ..layout import ActionLayout
-from ..problem import HindsightProblem
 from ..regimes import RegimeTable, brackets, per_bracket
+from .memory import Inventory, check_season
 from .single_item import InventoryState, SingleItemInventory
 
 ROUNDING = 1e-6
@@ -39,7 +39,24 @@ class BudgetState(NamedTuple):
     period: Any
 
 
-class BudgetDiscount(HindsightProblem):
+class RememberingBudgetState(NamedTuple):
+    """``BudgetState`` of a problem with a memory, see ``DemandMemory``.
+
+    Attributes:
+        inventory, pipeline, money, period: as in ``BudgetState``.
+        history: the last demands in units, the latest first; shape (..., demand_history).
+        phase: elapsed periods of the season; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    money: Any
+    history: Any
+    phase: Any
+    period: Any
+
+
+class BudgetDiscount(Inventory):
     """One item with all-units discounts, bought from a budget that is part of the state.
 
     Stock, arrivals, demand and its costs are those of ``SingleItemInventory``. A purchase is paid at once out
@@ -77,16 +94,21 @@ class BudgetDiscount(HindsightProblem):
         horizon: int | None = 50,
         discount: float = 1.0,
         max_order: float = 80.0,
+        demand_history: int = 0,
+        season: int | None = None,
     ) -> None:
         self.brackets = _brackets(breakpoints, unit_costs, lead_time, max_order)
         self.budget = checks.number("budget", budget, low=0)
         self.income = checks.number("income", income, low=0)
         self.leftover_value = checks.number("leftover_value", leftover_value, low=0)
         prices = self.brackets.unit_cost
+        season = check_season(season)
+        horizon = checks.horizon(horizon)
+        demand = as_demand(scipy.stats.poisson(10) if demand is None else demand, horizon, season)
         inventory: dict[str, Any] = {
             "holding_cost": holding_cost,
             "shortage_cost": shortage_cost,
-            "demand": scipy.stats.poisson(10) if demand is None else demand,
+            "demand": demand,
             "unmet_demand": unmet_demand,
             "initial_inventory": initial_inventory,
             "horizon": horizon,
@@ -94,6 +116,8 @@ class BudgetDiscount(HindsightProblem):
         }
         self.stock = SingleItemInventory(_priced(self.brackets, 0 * prices), **inventory)
         self.horizon, self.discount = self.stock.horizon, self.stock.discount
+        self.demand: Demand = demand
+        self.remember(demand_history, season)
         if self.horizon is None and self.leftover_value > 0:
             raise ValueError(
                 f"leftover_value={leftover_value!r} must be 0 with horizon=None: there is no end at which "
@@ -115,8 +139,10 @@ class BudgetDiscount(HindsightProblem):
         self.observation_scale[at_stock] = self.money_scale
         self.quantity_scale = np.full(len(prices), self.level_scale)
         self.state_scale = (self.level_scale, self.level_scale, self.money_scale, None)
+        self.observe_memory(at_stock + 1)
         super().__init__(
             {
+                **self.memory_arrays,
                 "low": self.brackets.low,
                 "high": self.brackets.high,
                 "unit_cost": prices,
@@ -126,10 +152,14 @@ class BudgetDiscount(HindsightProblem):
             }
         )
 
-    def initial_state(self, uniforms: Any) -> BudgetState:
+    def initial_state(self, uniforms: Any) -> Any:
         """State before the first period, with nothing on order, from uniforms (...,)."""
         inventory, pipeline, period = self.stock.initial_state(uniforms)
-        return BudgetState(inventory, pipeline, 0.0 * period + self.budget, period)
+        money = 0.0 * period + self.budget
+        if self.memory is None:
+            return BudgetState(inventory, pipeline, money, period)
+        past = self.memory.start(self.constants(uniforms), uniforms)
+        return RememberingBudgetState(inventory, pipeline, money, *past, period)
 
     def noise(self, uniforms: Any) -> Any:
         """Demand in units, shape (..., horizon), from uniforms of that shape."""
@@ -139,7 +169,7 @@ class BudgetDiscount(HindsightProblem):
         """Demand of shape (..., horizon) to be replayed; finite, not negative, within the bounds."""
         return self.stock.check_noise(noise)
 
-    def admit(self, state: BudgetState, gate: Any, quantity: Any) -> tuple[Any, Any]:
+    def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """What the money pays for.
 
         An order is cut to what the money buys at its bracket's price. If that is less than the bracket's
@@ -163,28 +193,28 @@ class BudgetDiscount(HindsightProblem):
             orders.append(xp.where(fallen > 0, mean, own[..., k]))
         return xp.stack(weights[::-1], axis=-1), xp.stack(orders[::-1], axis=-1)
 
-    def step(self, state: BudgetState, gate: Any, quantity: Any, noise: Any) -> tuple[BudgetState, Any]:
+    def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
         gate, quantity = self.admit(state, gate, quantity)
         after, cost = self.stock.step(_stocks(state), gate, quantity, noise)
-        following, leftover = self._money_after(state, after, gate, quantity)
+        following, leftover = self._money_after(state, after, gate, quantity, noise)
         return following, cost if leftover is None else cost - leftover[..., None]
 
     def itemised_step(
-        self, state: BudgetState, gate: Any, quantity: Any, noise: Any
-    ) -> tuple[BudgetState, Any, dict[str, Any]]:
+        self, state: Any, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[Any, Any, dict[str, Any]]:
         """See ``HindsightProblem.itemised_step``; purchases are paid from the budget and are no cost."""
         gate, quantity = self.admit(state, gate, quantity)
         after, cost, by_kind = self.stock.itemised_step(_stocks(state), gate, quantity, noise)
-        following, leftover = self._money_after(state, after, gate, quantity)
+        following, leftover = self._money_after(state, after, gate, quantity, noise)
         by_kind = {kind: by_kind[kind] for kind in ("holding", "shortage")}
         if leftover is None:
             return following, cost, {**by_kind, "leftover": 0.0 * following.money}
         return following, cost - leftover[..., None], {**by_kind, "leftover": -leftover}
 
     def _money_after(
-        self, state: BudgetState, after: InventoryState, gate: Any, quantity: Any
-    ) -> tuple[BudgetState, Any]:
+        self, state: Any, after: InventoryState, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[Any, Any]:
         """The next state, and the value (...,) of leftover money if it has one, else None."""
         c = self.constants(quantity)
         left = c.xp.maximum(state.money - (gate * quantity) @ c.unit_cost, c.zero) + self.income
@@ -192,18 +222,28 @@ class BudgetDiscount(HindsightProblem):
         if self.leftover_value > 0 and self.horizon is not None:
             ended = c.xp.astype(after.period >= self.horizon, left.dtype)
             leftover = self.leftover_value * ended * left
-        return BudgetState(after.inventory, after.pipeline, left, after.period), leftover
+        stocks = after.inventory, after.pipeline, left
+        if self.memory is None:
+            return BudgetState(*stocks, after.period), leftover
+        past = self.memory.after(c, state, noise)
+        return RememberingBudgetState(*stocks, *past, after.period), leftover
 
-    def infer_noise(self, state: BudgetState, gate: Any, quantity: Any, following: BudgetState) -> Any:
+    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
         """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
         gate, quantity = self.admit(state, gate, quantity)
         return self.stock.infer_noise(_stocks(state), gate, quantity, _stocks(following))
 
-    def observe(self, state: BudgetState) -> Any:
-        """Observation (..., L + 3): net stock, outstanding orders by arrival, money, elapsed periods."""
-        inventory, pipeline, money, period = state
-        xp = self.constants(period).xp
+    def observe(self, state: Any) -> Any:
+        """Observation (..., L + 3): net stock, outstanding orders by arrival, money, elapsed periods.
+
+        What the memory shows lies between the money and the period.
+        """
+        inventory, pipeline, money, *_, period = state
+        c = self.constants(period)
+        xp = c.xp
         entries = [inventory[..., None], pipeline, money[..., None]]
+        if self.memory is not None:
+            entries += self.memory.observed(c, state)
         return xp.concat(entries if self.horizon is None else [*entries, period[..., None]], axis=-1)
 
     def position(self, observation: Any) -> Any:
@@ -219,8 +259,8 @@ class BudgetDiscount(HindsightProblem):
         return self.level_scale * (1 + output) - self.position(observation)[..., None]
 
 
-def _stocks(state: BudgetState) -> InventoryState:
-    """The state without the money."""
+def _stocks(state: Any) -> InventoryState:
+    """The state without the money and the memory."""
     return InventoryState(state.inventory, state.pipeline, state.period)
 
 
@@ -289,6 +329,9 @@ class BudgetDiscountEnv(HybridEnv):
     | 1 + lead_time | money | 0 | budget + horizon * income |
     | last | elapsed periods (not with `horizon=None`) | 0 | horizon |
 
+    With `demand_history` the last demands are shown before the elapsed periods, the latest first, and with
+    `season` after them the sine and the cosine of the phase of the season.
+
     ## Rewards
     Minus the cost of the period, with `x` the net stock after demand:
     `holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`, and in the last period
@@ -321,6 +364,8 @@ class BudgetDiscountEnv(HybridEnv):
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
     | `max_order` | 80.0 | largest order, in units |
+    | `demand_history` | 0 | number of past demands in the observation, the latest first |
+    | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.
 

@@ -129,6 +129,9 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | n ... | units of each item that arrive in 0 periods, then in 1, ... | 0 | largest lot |
     | last | elapsed periods; left out without a horizon | 0 | horizon |
 
+    With `demand_history` the last demands (of all items, the latest first) are shown before the elapsed
+    periods, and with `season` after them the sine and the cosine of the phase of the season.
+
     ## Rewards
     Minus the cost of the period: for each item, with `x` its net stock after demand (negative: backlog),
     `setup_costs * [set up] + unit_costs * quantity + holding_cost * max(x, 0) + shortage_cost * max(-x, 0)`.
@@ -163,6 +166,8 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `initial_inventory` | 0.0 | units at the start: a number, an array (n,), or a pair (low, high) of such |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `demand_history` | 0 | number of past demands in the observation, the latest first |
+    | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default capacity is for two items; it does
     not grow with `items`.

@@ -82,6 +82,9 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     | 1 ... max(lead_times) | units that arrive in 0, 1, ... periods | 0 | max_order |
     | last | elapsed periods | 0 | horizon |
 
+    With `demand_history` the last demands are shown before the elapsed periods, the latest first, and with
+    `season` after them the sine and the cosine of the phase of the season.
+
     With `horizon=None` the last entry is left out, and the bounds of the stock hold for 1,000,000 periods.
 
     ## Rewards
@@ -111,6 +114,8 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `demand_history` | 0 | number of past demands in the observation, the latest first |
+    | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
     | `max_order` | 100.0 | largest order, in units |
 
     Traces are an array (episodes, horizon), a pandas DataFrame, or the path of a CSV file with a header line.

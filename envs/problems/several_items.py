@@ -18,8 +18,8 @@ from ..checks import MAX_HORIZON
 from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
 from ..layout import ActionLayout
 from ..noise.items import count_items, item_records
-from ..problem import HindsightProblem
 from ..regimes import MAX_LEAD_TIME
+from .memory import Inventory, check_season
 from .starting_stock import stock_ends
 
 ITEMS = 2
@@ -49,7 +49,23 @@ class ItemsState(NamedTuple):
     period: Any
 
 
-class MultiItemInventory(HindsightProblem):
+class RememberingItemsState(NamedTuple):
+    """``ItemsState`` of an inventory with a memory, see ``DemandMemory``.
+
+    Attributes:
+        inventory, pipeline, period: as in ``ItemsState``.
+        history: the last demands of each item in units, the latest first; shape (..., demand_history, n).
+        phase: elapsed periods of the season; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    history: Any
+    phase: Any
+    period: Any
+
+
+class MultiItemInventory(Inventory):
     """Inventory of n items, each with a gate "nothing" or "order" and a quantity; subclasses couple them.
 
     In each period: orders are placed, and cut to what the subclass admits; what is due arrives (with lead
@@ -76,6 +92,9 @@ class MultiItemInventory(HindsightProblem):
         horizon: number of periods; None for an infinite-horizon problem, whose observations leave the
             period out.
         discount: factor in (0, 1] applied to the cost of each later period.
+        demand_history: number of past demands in the state and the observation, see ``DemandMemory``.
+        season: periods of the season, whose phase is then in the state and the observation; a list of so many
+            distributions for an item repeats. None for no season.
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -99,6 +118,8 @@ class MultiItemInventory(HindsightProblem):
         initial_inventory: Any = 0.0,
         horizon: int | None = 50,
         discount: float = 1.0,
+        demand_history: int = 0,
+        season: int | None = None,
     ) -> None:
         vectors = {
             item_costs[0]: item_costs[1],
@@ -125,8 +146,10 @@ class MultiItemInventory(HindsightProblem):
         if demand is None:
             kinds = scipy.stats.poisson(6), scipy.stats.poisson(3)
             demand = [kinds[item % 2] for item in range(self.items)]
-        self.demand: ItemDemand = as_item_demand(demand, self.items, self.horizon)
+        season = check_season(season)
+        self.demand: ItemDemand = as_item_demand(demand, self.items, self.horizon, season)
         checks.number("demand: its largest value", float(self.demand.max.max()), low=0)
+        self.remember(demand_history, season)
         self.initial_inventory = self._start(initial_inventory)
 
     def __init_subclass__(cls) -> None:
@@ -180,7 +203,8 @@ class MultiItemInventory(HindsightProblem):
         self.observation_low = np.concatenate([lowest, 0 * pipeline, 0 * np.array(period)])
         self.observation_high = np.concatenate([highest, pipeline, period])
         self.charted = tuple(range(items))
-        self.item_entries = np.arange(items)[:, None] + items * np.arange(self.lead_time + 1)
+        rows = self.lead_time + 1 + self.demand_history
+        self.item_entries = np.arange(items)[:, None] + items * np.arange(rows)
         named = self.demand.names or tuple(map(str, range(1, items + 1)))
         self.observation_names = (
             *(f"stock {name}" for name in named),
@@ -192,6 +216,7 @@ class MultiItemInventory(HindsightProblem):
         self.observation_scale = np.concatenate([np.tile(self.level_scale, self.lead_time + 1), period])
         self.quantity_scale = np.repeat(self.level_scale, 2)
         self.state_scale = (self.level_scale, self.level_scale, None)
+        self.observe_memory(items * (self.lead_time + 1), self.item_names)
         before = [] if shared_gate is None else [shared_gate]
         self.layout = ActionLayout(
             (*(regimes for regimes, _ in before), *(2,) * items),
@@ -214,6 +239,7 @@ class MultiItemInventory(HindsightProblem):
                 "start_width": high - low,
                 "level_scale": self.level_scale[:, None],
                 "is_order": np.array([0.0, 1.0]),
+                **self.memory_arrays,
                 **arrays,
             }
         )
@@ -256,12 +282,15 @@ class MultiItemInventory(HindsightProblem):
             -1,
         )
 
-    def initial_state(self, uniforms: Any) -> ItemsState:
+    def initial_state(self, uniforms: Any) -> Any:
         """State before the first period, with nothing on order, from uniforms (..., n)."""
         c = self.constants(uniforms)
         shape = (*uniforms.shape[:-1], self.lead_time, self.items)
         pipeline = c.xp.zeros(shape, dtype=uniforms.dtype, device=device(uniforms))
-        return ItemsState(c.start_low + c.start_width * uniforms, pipeline, 0.0 * uniforms[..., 0])
+        inventory, period = c.start_low + c.start_width * uniforms, 0.0 * uniforms[..., 0]
+        if self.memory is None:
+            return ItemsState(inventory, pipeline, period)
+        return RememberingItemsState(inventory, pipeline, *self.memory.start(c, uniforms), period)
 
     def noise(self, uniforms: Any) -> Any:
         """Demand in units, shape (..., horizon, n), from uniforms of that shape."""
@@ -297,15 +326,15 @@ class MultiItemInventory(HindsightProblem):
         """
         return {}
 
-    def step(self, state: ItemsState, gate: Any, quantity: Any, noise: Any) -> tuple[ItemsState, Any]:
+    def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand of each item in units."""
         c, (weights, ordered) = self.constants(quantity), self.placed(gate, quantity)
         following, net, on_hand = self._after(c, state, ordered, noise)
         return following, self._cost(c, self.shared_costs(gate), weights, ordered, net, on_hand)
 
     def itemised_step(
-        self, state: ItemsState, gate: Any, quantity: Any, noise: Any
-    ) -> tuple[ItemsState, Any, dict[str, Any]]:
+        self, state: Any, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[Any, Any, dict[str, Any]]:
         """See ``HindsightProblem.itemised_step``; all kinds but those of ``shared_costs`` are by item."""
         c, (weights, ordered) = self.constants(quantity), self.placed(gate, quantity)
         following, net, on_hand = self._after(c, state, ordered, noise)
@@ -332,9 +361,9 @@ class MultiItemInventory(HindsightProblem):
             return cost
         return c.xp.concat([cost, *(amount[..., None] for amount in shared.values())], axis=-1)
 
-    def _after(self, c: Any, state: ItemsState, ordered: Any, demand: Any) -> tuple[ItemsState, Any, Any]:
+    def _after(self, c: Any, state: Any, ordered: Any, demand: Any) -> tuple[Any, Any, Any]:
         """The next state, and net stock and stock on hand (..., n) after demand, of orders (..., n)."""
-        inventory, pipeline, period = state
+        inventory, pipeline, *_, period = state
         arrivals = ordered
         if self.lead_time > 0:
             arrivals = pipeline[..., 0, :]
@@ -342,20 +371,29 @@ class MultiItemInventory(HindsightProblem):
         net = inventory + arrivals - demand
         on_hand = c.xp.maximum(net, c.zero)
         left = net if self.unmet_demand == "backlog" else on_hand
-        return ItemsState(left, pipeline, period + 1), net, on_hand
+        if self.memory is None:
+            return ItemsState(left, pipeline, period + 1), net, on_hand
+        past = self.memory.after(c, state, demand)
+        return RememberingItemsState(left, pipeline, *past, period + 1), net, on_hand
 
-    def infer_noise(self, state: ItemsState, gate: Any, quantity: Any, following: ItemsState) -> Any:
+    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
         """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
         at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
-    def observe(self, state: ItemsState) -> Any:
-        """Observation (..., n * (L + 1) + 1): net stocks, outstanding orders by arrival, elapsed periods."""
-        inventory, pipeline, period = state
-        xp = self.constants(period).xp
+    def observe(self, state: Any) -> Any:
+        """Observation (..., n * (L + 1) + 1): net stocks, outstanding orders by arrival, elapsed periods.
+
+        What the memory shows lies between the outstanding orders and the period.
+        """
+        inventory, pipeline, *_, period = state
+        c = self.constants(period)
+        xp = c.xp
         parts = [inventory]
         if self.lead_time > 0:
             parts.append(xp.reshape(pipeline, (*pipeline.shape[:-2], self.lead_time * self.items)))
+        if self.memory is not None:
+            parts += self.memory.observed(c, state)
         if self.horizon is not None:
             parts.append(period[..., None])
         return xp.concat(parts, axis=-1)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from .. import checks
 from ..demand import ROUNDING, STATIONARY_PERIODS, Demand, as_demand, from_stocks
 from ..layout import ActionLayout
-from ..problem import HindsightProblem
 from ..regimes import RegimeTable
+from .memory import Inventory, check_season
 
 
 class InventoryState(NamedTuple):
@@ -33,7 +33,23 @@ class InventoryState(NamedTuple):
     period: Any
 
 
-class SingleItemInventory(HindsightProblem):
+class RememberingState(NamedTuple):
+    """``InventoryState`` of an inventory with a memory, see ``DemandMemory``.
+
+    Attributes:
+        inventory, pipeline, period: as in ``InventoryState``.
+        history: the last demands in units, the latest first; shape (..., demand_history).
+        phase: elapsed periods of the season; shape (...,).
+    """
+
+    inventory: Any
+    pipeline: Any
+    history: Any
+    phase: Any
+    period: Any
+
+
+class SingleItemInventory(Inventory):
     """Inventory of one item whose orders fall into regimes.
 
     In each period: an order is placed; what is due arrives (an order with lead time 0 at once); demand
@@ -52,6 +68,9 @@ class SingleItemInventory(HindsightProblem):
         horizon: number of periods; None for an infinite-horizon problem, whose observations leave the
             period out.
         discount: factor in (0, 1] applied to the cost of each later period.
+        demand_history: number of past demands in the state and the observation, see ``DemandMemory``.
+        season: periods of the season, whose phase is then in the state and the observation; a list of so many
+            distributions repeats. None for no season.
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -72,6 +91,8 @@ class SingleItemInventory(HindsightProblem):
         initial_inventory: float | tuple[float, float] = 0.0,
         horizon: int | None = 50,
         discount: float = 1.0,
+        demand_history: int = 0,
+        season: int | None = None,
     ) -> None:
         self.regimes = regimes
         self._fixed_pays_for_units = bool(regimes.paid_for_units.any())
@@ -80,8 +101,12 @@ class SingleItemInventory(HindsightProblem):
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
         self.horizon = checks.horizon(horizon)
         self.discount = checks.discount(discount)
-        self.demand: Demand = as_demand(scipy.stats.poisson(20) if demand is None else demand, self.horizon)
+        season = check_season(season)
+        self.demand: Demand = as_demand(
+            scipy.stats.poisson(20) if demand is None else demand, self.horizon, season
+        )
         checks.number("demand: its largest value", self.demand.max, low=0)
+        self.remember(demand_history, season)
         self.initial_inventory = checks.interval(
             "initial_inventory", initial_inventory, low=0.0 if unmet_demand == "lost" else -checks.LARGEST
         )
@@ -111,8 +136,10 @@ class SingleItemInventory(HindsightProblem):
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
         self.quantity_scale = np.full(len(regimes), self.level_scale)
         self.state_scale = (self.level_scale, self.level_scale, None)
+        self.observe_memory(1 + self.max_lead_time)
         super().__init__(
             {
+                **self.memory_arrays,
                 "fixed_cost": regimes.fixed_cost,
                 "paid_for_units": regimes.paid_for_units,
                 "unit_cost": regimes.unit_cost,
@@ -122,13 +149,17 @@ class SingleItemInventory(HindsightProblem):
             }
         )
 
-    def initial_state(self, uniforms: Any) -> InventoryState:
+    def initial_state(self, uniforms: Any) -> Any:
         """State before the first period, with nothing on order, from uniforms (...,)."""
         xp = array_namespace(uniforms)
         low, high = self.initial_inventory
         shape = (*uniforms.shape, self.max_lead_time)
         pipeline = xp.zeros(shape, dtype=uniforms.dtype, device=device(uniforms))
-        return InventoryState(low + (high - low) * uniforms, pipeline, 0.0 * uniforms)
+        inventory, period = low + (high - low) * uniforms, 0.0 * uniforms
+        if self.memory is None:
+            return InventoryState(inventory, pipeline, period)
+        past = self.memory.start(self.constants(uniforms), uniforms)
+        return RememberingState(inventory, pipeline, *past, period)
 
     def noise(self, uniforms: Any) -> Any:
         """Demand in units, shape (..., horizon), from uniforms of that shape."""
@@ -137,14 +168,14 @@ class SingleItemInventory(HindsightProblem):
         by_period = xp.moveaxis(self.demand.sample(uniforms), -1, 0)
         return xp.moveaxis(xp.reshape(xp.reshape(by_period, (-1,)), by_period.shape), 0, -1)
 
-    def step(self, state: InventoryState, gate: Any, quantity: Any, noise: Any) -> tuple[InventoryState, Any]:
+    def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
         following, fixed, units, net, on_hand = self._period(state, gate, quantity, noise)
         return following, self._cost(fixed, units, net, on_hand)
 
     def itemised_step(
-        self, state: InventoryState, gate: Any, quantity: Any, noise: Any
-    ) -> tuple[InventoryState, Any, dict[str, Any]]:
+        self, state: Any, gate: Any, quantity: Any, noise: Any
+    ) -> tuple[Any, Any, dict[str, Any]]:
         """See ``HindsightProblem.itemised_step``; the kinds are fixed, purchase, holding and shortage."""
         following, fixed, units, net, on_hand = self._period(state, gate, quantity, noise)
         cost = self._cost(fixed, units, net, on_hand)
@@ -164,12 +195,10 @@ class SingleItemInventory(HindsightProblem):
         stock_cost = (self.holding_cost + self.shortage_cost) * on_hand - self.shortage_cost * net
         return (fixed + units + stock_cost)[..., None]
 
-    def _period(
-        self, state: InventoryState, gate: Any, quantity: Any, noise: Any
-    ) -> tuple[InventoryState, Any, Any, Any, Any]:
+    def _period(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any, Any, Any, Any]:
         """The next state, fixed cost, cost of the units, and net stock and stock on hand after demand."""
         c = self.constants(quantity)
-        inventory, pipeline, period = state
+        inventory, pipeline, *_, period = state
         ordered = gate * quantity
         if self.max_lead_time == 0:
             arrivals = ordered @ c.every_regime
@@ -180,18 +209,28 @@ class SingleItemInventory(HindsightProblem):
         net = inventory + arrivals - noise
         on_hand = c.xp.maximum(net, c.zero)
         left = net if self.unmet_demand == "backlog" else on_hand
-        following = InventoryState(left, pipeline, period + 1)
+        if self.memory is None:
+            following: Any = InventoryState(left, pipeline, period + 1)
+        else:
+            following = RememberingState(left, pipeline, *self.memory.after(c, state, noise), period + 1)
         return following, gate @ c.fixed_cost, ordered @ c.unit_cost, net, on_hand
 
-    def infer_noise(self, state: InventoryState, gate: Any, quantity: Any, following: InventoryState) -> Any:
+    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
         """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
         at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
         return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
-    def observe(self, state: InventoryState) -> Any:
-        """Observation (..., L + 2): net stock, outstanding orders by arrival, elapsed periods."""
-        inventory, pipeline, period = state
-        xp = self.constants(period).xp
+    def observe(self, state: Any) -> Any:
+        """Observation (..., L + 2): net stock, outstanding orders by arrival, elapsed periods.
+
+        What the memory shows lies between the outstanding orders and the period.
+        """
+        inventory, pipeline, *_, period = state
+        c = self.constants(period)
+        xp = c.xp
+        if self.memory is not None:
+            parts = [inventory[..., None], pipeline, *self.memory.observed(c, state)]
+            return xp.concat(parts if self.horizon is None else [*parts, period[..., None]], axis=-1)
         if self.horizon is None:
             return xp.concat([inventory[..., None], pipeline], axis=-1)
         if self.max_lead_time == 0:

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from .. import checks
 
+_PERIODS = {
+    **{code: code for code in ("min", "h", "D", "W")},
+    **{f"{unit}{end}": unit for unit in "MQY" for end in "SE"},
+}
+"""The pandas period that belongs to a frequency of dates."""
+
 
 @dataclass(frozen=True, eq=False)
 class Records:
@@ -22,6 +28,9 @@ class Records:
         dates: date of each period, ascending and of frequency ``freq``; None if the periods have no dates.
         freq: frequency of the dates as a pandas alias, such as "D", "W-MON" or "MS"; None without dates.
         source: path of the file, or None.
+        before: numbers recorded before the first period, from which ``split`` cut these records, or None;
+            shape (earlier periods, items). They are the past of the first periods, see ``demand_history`` of
+            the inventories.
 
     Raises:
         ValueError: if the shapes do not agree, names or dates repeat, or dates are not ascending.
@@ -39,6 +48,7 @@ class Records:
     dates: pd.DatetimeIndex | None = None
     freq: str | None = None
     source: str | None = None
+    before: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)
@@ -100,7 +110,23 @@ class Records:
                 f"item {unknown[0]!r} is not one of {shortened(self.items)}" if unknown else "name an item"
             )
         columns = [self.items.index(item) for item in items]
-        return replace(self, values=self.values[:, columns], items=items)
+        before = None if self.before is None else self.before[:, columns]
+        return replace(self, values=self.values[:, columns], items=items, before=before)
+
+    def phase(self, season: int) -> int:
+        """Periods of a season that have elapsed before the first period.
+
+        Dates by minutes, hours, days, weeks, months, quarters or years are counted from 1970 on, so that
+        records read from several files agree. Otherwise the first season begins with the first period that
+        was recorded, before any ``split``.
+        """
+        offset = None if self.freq is None else pd.tseries.frequencies.to_offset(self.freq)
+        code = "" if offset is None else offset.rule_code
+        alias = _PERIODS.get(code.split("-")[0])
+        if self.dates is not None and alias is not None:
+            first = pd.Period(self.dates[0], freq=code if alias == "W" else alias)
+            return int(first.ordinal // offset.n % season)
+        return (0 if self.before is None else len(self.before)) % season
 
     def split(self, *, share: float | None = None, date: Any = None) -> tuple[Records, Records]:
         """Cut the records in time into an earlier and a later part; no period is in both.
@@ -145,7 +171,11 @@ class Records:
 
     def _part(self, rows: slice) -> Records:
         dates = None if self.dates is None else self.dates[rows]
-        return replace(self, values=self.values[rows], dates=dates)
+        before = self.before
+        if rows.start is not None:
+            earlier = self.values[: rows.start]
+            before = earlier if before is None else np.concatenate([before, earlier])
+        return replace(self, values=self.values[rows], dates=dates, before=before)
 
 
 def day(date: pd.Timestamp) -> str:
