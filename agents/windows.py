@@ -46,7 +46,7 @@ class WindowSettings(AgentSettings):
             )
         if problem.season is not None and made.window is not None and made.window % problem.season:
             raise ValueError(
-                f"window={made.window} must be a multiple of season={problem.season}, since windows are whole "
+                f"window={made.window} must be a multiple of season={problem.season}: windows are whole "
                 "seasons"
             )
         return made
