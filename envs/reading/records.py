@@ -120,12 +120,12 @@ class Records:
         records read from several files agree. Otherwise the first season begins with the first period that
         was recorded, before any ``split``.
         """
-        offset = None if self.freq is None else pd.tseries.frequencies.to_offset(self.freq)
-        code = "" if offset is None else offset.rule_code
-        alias = _PERIODS.get(code.split("-")[0])
-        if self.dates is not None and alias is not None:
-            first = pd.Period(self.dates[0], freq=code if alias == "W" else alias)
-            return int(first.ordinal // offset.n % season)
+        if self.dates is not None and self.freq is not None:
+            offset = pd.tseries.frequencies.to_offset(self.freq)
+            alias = _PERIODS.get(offset.rule_code.split("-")[0])
+            if alias is not None:
+                period = pd.Period(self.dates[0], freq=offset.rule_code if alias == "W" else alias)
+                return int(period.ordinal // offset.n % season)
         return (0 if self.before is None else len(self.before)) % season
 
     def split(self, *, share: float | None = None, date: Any = None) -> tuple[Records, Records]:
