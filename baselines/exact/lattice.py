@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
-from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand
+from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand, PeriodDemand
 
 Weights = tuple[int, NDArray[np.float64]]
 """A distribution on a lattice: its first point, in steps, and the weights of this and the next points."""
@@ -60,7 +60,12 @@ def check_size(
 
 
 def refuse_traces(*noises: Any, name: str = "demand") -> None:
-    """Raise NotApplicable unless every noise is a distribution."""
+    """Raise NotApplicable unless every noise is a distribution, or a list of them that ends."""
+    if any(isinstance(noise, PeriodDemand) and noise.repeats for noise in noises):
+        raise NotApplicable(
+            f"{name}: a season that repeats without an end (horizon=None) is not supported, since decisions "
+            "then depend on its phase. Give a horizon, or compare simulated policies (evaluate)"
+        )
     periods = [period for noise in noises for period in noise.periods]
     if not all(isinstance(period, DiscreteDemand | ContinuousDemand) for period in periods):
         raise NotApplicable(

@@ -21,8 +21,8 @@ from ..exact.single_item_position import StockProcess
 from ..policy import Policy
 from .descent import Point, Progress, descend, mean_costs
 
-EPISODES = 1024
-"""Number of simulated episodes on which policies are compared where no lattice applies."""
+EPISODES, PERIODS = 1024, 256
+"""Episodes, and periods without a horizon, that are simulated where no lattice applies."""
 
 SEED = 0
 """Seed of these episodes."""
@@ -140,7 +140,7 @@ def demand_scale(problem: SingleItemInventory) -> float:
 def demand_deviation(problem: SingleItemInventory) -> float:
     """Standard deviation of a period's demand, in units; by simulation where it is not one distribution."""
     if isinstance(problem.demand, (PeriodDemand, TraceDemand)):
-        return float(draw(problem, EPISODES, SEED)[1].std())
+        return float(draw(problem, EPISODES, SEED, PERIODS)[1].std())
     return standard_deviation(problem.demand)
 
 
