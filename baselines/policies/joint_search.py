@@ -16,44 +16,44 @@ from jumpgym.problems.several_items import MultiItemInventory
 from ..evaluation import draw
 from ..policy import FloatArray
 from .descent import Progress
+from .items_policy import ItemsPolicy
 from .joint_policies import (
     CanOrderPolicy,
-    ItemsPolicy,
     JointFullTruckPolicy,
     PeriodicPolicy,
     PeriodicReorderPolicy,
     QSPolicy,
-    RunOutPolicy,
 )
+from .run_out_policy import RunOutPolicy
 
 SEED = 0
 """Seed of the episodes of a search."""
 
 NUMBERS = 4096
-"""Episodes times items of a search, but at least 256 episodes."""
+"""Number of episodes times number of items in a search; there are at least 256 episodes."""
 
 WARM_UP, PERIODS = 50, 300
-"""Periods simulated where the problem has no horizon: left out at discount 1, and counted."""
+"""For an infinite horizon: periods before costs count (at discount 1), and periods whose costs count."""
 
 SINGLY = 8
-"""Most items whose parameters are also varied one item at a time."""
+"""Largest number of items for which the parameters of single items are varied as well."""
 
 LONGEST_STEP = 0.4
-"""The first step of a search is at least this share of the mean demand."""
+"""Least first step of a search, as a share of the mean demand."""
 
 STEPS = (8, 4, 2, 1)
-"""Units of a parameter by which it is varied, in turn."""
+"""Step sizes of a search, in units of the parameters, from the first to the last."""
 
 
 def best_joint(env: Any, progress: Progress | None = None) -> ItemsPolicy:
-    """The best policy of all classical families that fit, with and without trimming orders to full trucks.
+    """The best policy over all classical families, with and without trimming orders to full trucks.
 
     Args:
         env: a joint replenishment or lot sizing problem, environment or id.
         progress: called with a line of text for each family.
 
     Raises:
-        NotApplicable: if no family fits.
+        NotApplicable: if there is no family for the problem.
     """
     problem: Any = as_problem(env)
     families = starts(problem)
@@ -66,10 +66,11 @@ def best_joint(env: Any, progress: Progress | None = None) -> ItemsPolicy:
 
 
 def starts(problem: Any) -> list[ItemsPolicy]:
-    """A policy of each family that fits, with parameters as if demand were nearly constant.
+    """A policy of each family for the problem, from which the search for its best parameters starts.
 
-    Reorder points are newsvendor levels of the demand during lead time and a period, less the demand of a
-    period; order-up-to levels lie a cycle of ``problem.cycles`` above.
+    Reorder points are the newsvendor levels for the demand over the lead time and one period, minus the mean
+    demand of one period. Order-up-to levels are higher by the mean demand of a cycle of ``problem.cycles``
+    periods, the best cycle if demand were constant.
     """
     if not isinstance(problem, (JointReplenishment, CapacitatedLotSizing)):
         raise NotApplicable(f"no classical policy of several items fits {type(problem).__name__}")
@@ -78,8 +79,8 @@ def starts(problem: Any) -> list[ItemsPolicy]:
     sums = noise[:, : noise.shape[1] // window * window].reshape(-1, window, problem.items).sum(1)
     costs = problem.holding_cost + problem.shortage_cost
     ratio = np.where(costs > 0, problem.shortage_cost / np.where(costs > 0, costs, 1.0), 0.5)
-    enough = np.array([np.quantile(sums[:, i], q, method="inverted_cdf") for i, q in enumerate(ratio)])
-    reorder = np.round(enough - mean)
+    newsvendor = np.array([np.quantile(sums[:, i], q, method="inverted_cdf") for i, q in enumerate(ratio)])
+    reorder = np.round(newsvendor - mean)
     cycle = np.clip(problem.cycles, 1.0, problem.horizon or PERIODS)
     level = reorder + np.round(mean * cycle)
     if isinstance(problem, CapacitatedLotSizing):
@@ -100,15 +101,15 @@ def starts(problem: Any) -> list[ItemsPolicy]:
 
 
 def best_of_family(start: ItemsPolicy, state: Any, noise: FloatArray) -> tuple[ItemsPolicy, float]:
-    """The best parameters found by coordinate descent from those of ``start``, and their mean cost.
+    """The policy with the best parameters that coordinate descent finds, and its mean cost.
 
-    In each round every parameter is varied by a step up and down: of all items together in proportion to
-    their mean demand, and, of up to ``SINGLY`` items, of each alone; R or Q also together with these. The
-    best variation is kept. When none is better the step is halved; steps above 1 are tried on an eighth of
-    the episodes. An untrimmed policy (``tau=0``) stays one.
+    In each round every parameter moves a step up and a step down: for all items together, in proportion to
+    their mean demand, and, with up to ``SINGLY`` items, for each item alone. R and Q also move together with
+    these. The best move is carried out. If no move lowers the cost, the step is halved. Steps above 1 are
+    tried on an eighth of the episodes. A policy with ``tau=0`` keeps it.
 
     Args:
-        start: policy to begin with.
+        start: policy whose parameters the descent starts from.
         state, noise: of the episodes, see ``evaluation.draw``.
     """
     best, unit = start.parameters, _unit(start, noise)
@@ -116,11 +117,11 @@ def best_of_family(start: ItemsPolicy, state: Any, noise: FloatArray) -> tuple[I
     while steps[0] * unit.mean() < LONGEST_STEP * start.mean.mean():
         steps.insert(0, 2 * steps[0])
     for step in steps:
-        few = slice(None) if step == 1 else slice(len(noise) // 8)
-        episodes = type(state)(*(entry[few] for entry in state)), noise[few]
+        selected = slice(None) if step == 1 else slice(len(noise) // 8)
+        episodes = type(state)(*(entry[selected] for entry in state)), noise[selected]
         cost = float(costs([best], start, *episodes)[0])
         while True:
-            candidates = [c for c in _variations(start, best, step, unit) if not start.wrong(c)]
+            candidates = [c for c in _variations(start, best, step, unit) if not start.violation(c)]
             candidate_costs = costs(candidates, start, *episodes)
             if candidate_costs.min() >= cost * (1 - 1e-9):
                 break
@@ -131,19 +132,21 @@ def best_of_family(start: ItemsPolicy, state: Any, noise: FloatArray) -> tuple[I
 def costs(
     candidates: list[dict[str, FloatArray]], policy: ItemsPolicy, state: Any, noise: FloatArray
 ) -> NDArray[np.float64]:
-    """Mean cost of an episode, or of a period on average, of a policy under each of many parameters."""
+    """Mean cost of a policy with each of c sets of parameters, shape (c,).
+
+    It is the cost of an episode, or of a period if the horizon is infinite and the discount is 1.
+    """
     problem = policy.problem
     stacked = policy.with_parameters(
-        {name: np.stack([c[name] for c in candidates])[:, None] for name in (*policy.shared, *policy.own)}
+        {name: np.stack([candidate[name] for candidate in candidates])[:, None] for name in candidates[0]}
     )
     shape = (len(candidates), len(noise))
-    now = type(state)(*(np.broadcast_to(entry, (len(candidates), *entry.shape)) for entry in state))
+    state = type(state)(*(np.broadcast_to(entry, (len(candidates), *entry.shape)) for entry in state))
     total, average = np.zeros(shape), problem.horizon is None and problem.discount == 1
     warm_up = WARM_UP if average else 0
     for period in range(noise.shape[1]):
-        observation = problem.observe(now)
-        regime, quantity = stacked.decide(observation)
-        now, cost = problem.step(now, *problem.layout.flat(regime, quantity), noise[:, period])
+        regime, quantity = stacked.decide(problem.observe(state))
+        state, cost = problem.step(state, *problem.layout.flat(regime, quantity), noise[:, period])
         if period >= warm_up:
             total += problem.discount**period * cost.sum(-1)
     means: NDArray[np.float64] = total.mean(-1) / (noise.shape[1] - warm_up if average else 1)
@@ -160,23 +163,24 @@ def _variations(
     if len(mean) <= SINGLY:
         groups += [np.where(np.arange(len(mean)) == i, step * unit, 0.0) for i in range(len(mean))]
     # Neighbouring parameters of an item, such as c and S, are also moved together.
-    runs = [policy.own[i:j] for i in range(len(policy.own)) for j in range(i + 1, len(policy.own) + 1)]
-    own = [dict.fromkeys(names, sign * shift) for names in runs for shift in groups for sign in (1.0, -1.0)]
+    names, signs = policy.item_parameters, (1.0, -1.0)
+    runs = [names[i:j] for i in range(len(names)) for j in range(i + 1, len(names) + 1)]
+    item_moves = [dict.fromkeys(run, sign * shift) for run in runs for shift in groups for sign in signs]
     width = {"R": 1.0, "Q": max(round(step * len(mean) / 2), 1) * unit.mean(), "tau": step * unit.mean()}
-    moves: list[dict[str, Any]] = [*own]
-    for name in policy.shared:
+    moves: list[dict[str, Any]] = [*item_moves]
+    for name in policy.shared_parameters:
         if name == "tau" and parameters["tau"] == 0:
             continue
-        single: list[dict[str, Any]] = [{name: sign * width[name]} for sign in (1.0, -1.0)]
-        moves += single
+        shared_moves: list[dict[str, Any]] = [{name: sign * width[name]} for sign in signs]
+        moves += shared_moves
         if name != "tau":
-            moves += [{**move, **other} for move in single for other in own]
+            moves += [{**move, **item_move} for move in shared_moves for item_move in item_moves]
     for move in moves:
         yield {**parameters, **{name: parameters[name] + change for name, change in move.items()}}
 
 
 def _unit(policy: ItemsPolicy, noise: FloatArray) -> FloatArray:
-    """The finest step of each item's parameters, in units: small against the mean and variation of demand."""
+    """The smallest step of each item's parameters, in units, small against mean and deviation of demand."""
     deviation = noise.std(axis=(0, 1))
     coarsest = np.where(policy.mean > 0, policy.mean, 1.0) / 20
     unit = np.where(deviation > 0, np.minimum(coarsest, deviation / 8), coarsest)

@@ -19,7 +19,7 @@ from ..generic import resolve
 from ..policy import FloatArray, Policy
 from .descent import Point, best_policy, mean_costs
 from .investment_policies import ConstantFractionPolicy
-from .joint_policies import ItemsPolicy
+from .items_policy import ItemsPolicy
 from .joint_search import NUMBERS, PERIODS, SEED, WARM_UP, best_of_family
 from .stationary import StationaryPolicy, best_stationary, search_steps
 from .switched_lqr_policies import best_fixed_mode

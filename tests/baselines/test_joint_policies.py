@@ -12,9 +12,9 @@ from jumpgym.baselines.policies.joint_policies import (
     PeriodicPolicy,
     PeriodicReorderPolicy,
     QSPolicy,
-    RunOutPolicy,
 )
 from jumpgym.baselines.policies.joint_search import best_joint, best_of_family, costs, starts
+from jumpgym.baselines.policies.run_out_policy import RunOutPolicy
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.setup_cost import setup_cost

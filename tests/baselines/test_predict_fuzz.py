@@ -13,9 +13,10 @@ from jumpgym.baselines import FullTruckPolicy, MinOrderPolicy, SSPolicy, solve
 from jumpgym.baselines.policies.budget_policies import BudgetPolicy
 from jumpgym.baselines.policies.discount_policies import DiscountPolicy
 from jumpgym.baselines.policies.investment_policies import ConstantFractionPolicy
-from jumpgym.baselines.policies.joint_policies import CanOrderPolicy, RunOutPolicy
+from jumpgym.baselines.policies.joint_policies import CanOrderPolicy
 from jumpgym.baselines.policies.lead_time_policies import TwoIndexPolicy
 from jumpgym.baselines.policies.loan_policies import LoanPolicy
+from jumpgym.baselines.policies.run_out_policy import RunOutPolicy
 from jumpgym.baselines.policies.switched_lqr_policies import RecedingHorizonPolicy
 
 OBSERVATIONS = 100
