@@ -30,20 +30,22 @@ from .networks.policies import HybridPolicy
 from .settings import AgentSettings
 from .training import checkpoint
 from .training.allowance import allowance, is_loading
+from .training.budget import NOTHING, Budget, Spent
 from .training.callbacks import Callbacks
 from .training.clock import CpuClock
 from .training.copies import Copies
 from .training.device import one_thread, single_precision, usable_device
 from .training.engines import ENGINES, chosen_engine, first_key, usable_engine
 from .training.logger import Logger, ProgressBar, run_folder
+from .training.race import MEMBERS, Race
 from .training.schedules import cosine
 from .training.training_state import restore_tensors, signature, training_tensors
 
 if TYPE_CHECKING:
     from .compiled.engine import Engine
 
-Advance: TypeAlias = Callable[[int, int | None, float | None], None]
-"""Runs at most so many iterations of a training with a budget of time steps and of CPU seconds."""
+Advance: TypeAlias = Callable[[int, Budget, float], None]
+"""Runs at most so many iterations of a training with a budget, up to some progress."""
 
 
 class Agent(ABC):
@@ -73,10 +75,12 @@ class Agent(ABC):
         networks: the networks by name.
         num_timesteps: number of transitions simulated so far; these are the environment's time steps.
         iterations: number of iterations so far.
-        progress: share of the training that is done, in [0, 1].
+        progress: share of the training that is done, in [0, 1]; with ``restarts``, of that of one member.
         cost_scale: magnitude of the cost of a period in the latest iterations, which serves as the unit of
             cost in training; see ``estimators.cost_unit``.
         clock: CPU time of the training so far.
+        race: with ``restarts``, the members that train by turns in this agent; see ``Race``.
+        others: what has been spent on members other than the one that is in this agent.
         logger: latest values of the reported quantities, by key: ``train/loss``; ``train/gradient_norm``,
             before clipping; ``train/entropy``, mean over decisions and gates; ``train/temperature``, of
             relaxed gates; ``rollout/cost``, mean cost of an episode.
@@ -126,6 +130,8 @@ class Agent(ABC):
         self.cost_scale = 1.0
         self.clock = CpuClock()
         self.clock.stop()
+        self.race = Race(self.settings.restarts)
+        self.others = NOTHING
         self.logger = Logger()
         self.generator = torch.Generator(self.device).manual_seed(self.settings.seed)
 
@@ -293,26 +299,29 @@ class Agent(ABC):
         """
         if total_timesteps is None and cpu_seconds is None:
             raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
-        total, budget = total_timesteps, cpu_seconds
+        total, seconds = total_timesteps, cpu_seconds
         if total is not None:
             total = checks.integer("total_timesteps", total, low=1)
-        if budget is not None:
-            budget = checks.number("cpu_seconds", budget, low=1e-6)
+        if seconds is not None:
+            seconds = checks.number("cpu_seconds", seconds, low=1e-6)
         log_interval = checks.integer("log_interval", log_interval, low=1)
         callback_interval = checks.integer("callback_interval", callback_interval, low=1)
         if reset_num_timesteps:
             self.num_timesteps = self.iterations = 0
-            self.clock = CpuClock()
+            self.clock, self.others = CpuClock(), NOTHING
+            if self.race.started:
+                self.race.end()
         else:
             self.clock = CpuClock(self.clock.elapsed)
             total = None if total is None else total + self.num_timesteps
-            budget = None if budget is None else budget + self.clock.elapsed
+            seconds = None if seconds is None else seconds + self.clock.elapsed
+        budget = Budget(total, seconds)
         callbacks = Callbacks(self, callback)
         log = self.settings.tensorboard_log
         folder = None if log is None else run_folder(log, tb_log_name, new=reset_num_timesteps)
         self.logger = Logger(folder, self.settings.verbose)
         bar = ProgressBar(progress_bar, type(self).__name__)
-        self.progress = self._progress(total, budget)
+        self.progress = self.progress_at(budget)
         try:
             callbacks.start(
                 {
@@ -325,18 +334,23 @@ class Agent(ABC):
                 }
             )
             with one_thread(self.device):
-                advance = self._start_engine(bar)
                 every = gcd(log_interval, callback_interval) if callback is not None else log_interval
                 going = self.progress < 1
-                while going:
-                    advance(every - self.iterations % every, total, budget)
-                    self.progress = self._progress(total, budget)
-                    going = self.progress < 1
-                    if not going or self.iterations % callback_interval == 0:
-                        going = callbacks.on_step() and going
-                    if not going or self.iterations % log_interval == 0:
-                        self.logger.dump(self.num_timesteps)
-                        bar.update(self.progress, cost=f"{self.logger.values['rollout/cost']:.4g}")
+                for end in self.race.legs(self) if going else ():
+                    advance = self._start_engine(bar)
+                    self.progress = self.progress_at(budget)
+                    while going and self.progress < end:
+                        advance(every - self.iterations % every, budget, end)
+                        self.progress = self.progress_at(budget)
+                        last = end == 1 and self.progress == 1
+                        if last or self.iterations % callback_interval == 0:
+                            going = callbacks.on_step() and not last
+                        if not going or self.iterations % log_interval == 0:
+                            self.logger.dump(self.num_timesteps)
+                            cost = f"{self.logger.values['rollout/cost']:.4g}"
+                            bar.update(min(1.0, budget.share(self.spent)), cost=cost)
+                    if not going:
+                        break
         finally:
             self.clock.stop()
             callbacks.close()
@@ -387,10 +401,12 @@ class Agent(ABC):
             "progress": self.progress,
             "cpu_seconds": self.clock.elapsed,
             "engine": self._asked,
+            "others": list(self.others),
+            "race": self.race.stored(),
         }
         tensors = training_tensors(self.networks, self.optimizer, self.generator)
         contents = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        checkpoint.write(path, stored, {**contents, "key": self.key})
+        checkpoint.write(path, stored, {**contents, "key": self.key, **self.race.arrays()})
 
     @classmethod
     def load(
@@ -428,8 +444,16 @@ class Agent(ABC):
                 engine = usable_engine(stored.get("engine", "auto"))
             with allowance(sum(array.size for array in contents.values())):
                 agent = cls(env, device=device, engine=engine, **stored["settings"])
+            if "race" in stored:  # checkpoints of version 0.1.0 have none
+                agent.race.restore(stored["race"], contents)
+                agent.others = Spent(*stored["others"])
             key = contents.pop("key", None)
-            agent._restore(stored, {name: torch.from_numpy(array) for name, array in contents.items()}, key)
+            tensors = {
+                name: torch.from_numpy(array)
+                for name, array in contents.items()
+                if not name.startswith(MEMBERS)
+            }
+            agent._restore(stored, tensors, key)
         except KeyError as error:
             raise ValueError(f"{path} is damaged: it has no {error}") from error
         except (RuntimeError, TypeError, ValueError) as error:
@@ -505,15 +529,20 @@ class Agent(ABC):
                 return self._iterate_eagerly
         return self._compiled.advance
 
-    def _iterate_eagerly(self, most: int, total: int | None, budget: float | None) -> None:
+    def _iterate_eagerly(self, most: int, budget: Budget, end: float) -> None:
         """Run one iteration by PyTorch."""
         self.iterate()
 
-    def _progress(self, total: int | None, budget: float | None) -> float:
-        """Return the share of the time steps or of the CPU seconds that is spent, whichever is larger."""
-        steps = 0.0 if total is None else self.num_timesteps / total
-        seconds = 0.0 if budget is None else self.clock.elapsed / budget
-        return min(1.0, max(steps, seconds))
+    @property
+    def spent(self) -> Spent:
+        """What the training has spent so far, on all members."""
+        return Spent(self.num_timesteps, self.clock.elapsed)
+
+    def progress_at(self, budget: Budget, more: Spent = NOTHING) -> float:
+        """Return the progress when more has been spent than by now."""
+        spent = Spent(self.num_timesteps + more.timesteps, self.clock.elapsed + more.seconds)
+        share = 1 - budget.share(self.others) if self.race.over else self.race.last_share
+        return min(1.0, budget.share(spent.less(self.others)) / share)
 
 
 def _unpickled(cls: type[Agent], data: bytes, problem: HindsightProblem, device: torch.device) -> Agent:

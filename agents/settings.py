@@ -31,6 +31,8 @@ class AgentSettings:
             ``cost_scale`` per ``state_scale`` of the problem; see ``rollout``. It biases the gradient where
             it takes effect: a limit that is too low hides rare, costly shortages from the agent, and one that
             is too high lets gradients explode. None for no limit.
+        restarts: number of members that start with weights and noise of their own and share the budget of the
+            training; the worse ones are dropped as it goes. See ``Race``.
         tensorboard_log: folder for TensorBoard logs. None for no logs.
         verbose: 1 prints the latest values whenever they are written to TensorBoard, 0 prints nothing.
 
@@ -44,6 +46,7 @@ class AgentSettings:
     hidden: Sequence[int] = (64, 64)
     max_grad_norm: float = 0.2
     state_gradient_limit: float | None = 400.0
+    restarts: int = 1
     tensorboard_log: str | os.PathLike[str] | None = None
     verbose: int = 0
 
@@ -52,6 +55,7 @@ class AgentSettings:
         self._check(checks.integer, "batch_size", low=2, high=LARGEST)
         self._check(checks.number, "learning_rate", "max_grad_norm", low=0)
         self._check(_widths, "hidden")
+        self._check(checks.integer, "restarts", low=1, high=1000)
         self._check(checks.integer, "verbose", low=0, high=2)
         self._check_unless_none(checks.number, "state_gradient_limit", low=0)
         self._check_unless_none(lambda _, path: os.fspath(path), "tensorboard_log")

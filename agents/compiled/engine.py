@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from ..networks.mirror import mirrored, named_arrays
+from ..training.budget import Budget, Spent
 from .cache import compilation_cache
 from .descent import Adam, Arrays, descend, repeat
 
@@ -126,19 +127,19 @@ class Engine:
         if self._run is None:
             self._compile()
 
-    def advance(self, most: int, total: int | None, budget: float | None) -> None:
+    def advance(self, most: int, budget: Budget, end: float) -> None:
         """Run iterations, and write their results back to the agent.
 
         Args:
             most: number of iterations to run at most.
-            total: time steps at which the training ends, or None.
-            budget: CPU seconds at which it ends, or None.
+            budget: of the training.
+            end: progress at which to stop.
 
         Raises:
             FloatingPointError: see ``Agent.descend``.
         """
         agent = self.agent
-        progress = self._schedule(min(most, MOST_ITERATIONS), total, budget)
+        progress = self._schedule(min(most, MOST_ITERATIONS), budget, end)
         padded = np.zeros(MOST_ITERATIONS, dtype=np.float32)
         padded[: len(progress)] = progress
         before = time.process_time()
@@ -157,17 +158,18 @@ class Engine:
         """Time steps of an iteration."""
         return int(self.agent.settings.batch_size * self.agent.periods)
 
-    def _schedule(self, most: int, total: int | None, budget: float | None) -> list[float]:
+    def _schedule(self, most: int, budget: Budget, end: float) -> list[float]:
         """Return the progress before each of the next iterations, as far as the training lasts."""
         agent, progress = self.agent, [self.agent.progress]
         for ahead in range(1, most):
-            steps = 0.0 if total is None else (agent.num_timesteps + ahead * self._timesteps) / total
             # Seconds are estimated by those of the last iterations. The progress at the end is measured
             # again.
-            seconds = 0.0 if budget is None else (agent.clock.elapsed + ahead * self._seconds) / budget
-            if max(steps, seconds) >= 1 or (budget is not None and ahead * self._seconds > 0.01 * budget):
+            more = Spent(ahead * self._timesteps, ahead * self._seconds)
+            after = agent.progress_at(budget, more)
+            long = budget.cpu_seconds is not None and more.seconds > 0.01 * budget.cpu_seconds
+            if after >= end or long:
                 break
-            progress.append(max(steps, seconds))
+            progress.append(after)
         return progress
 
     _seconds = 1.0

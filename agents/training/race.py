@@ -1,0 +1,189 @@
+"""Restarts: several agents that train on one budget, of which the better ones go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .budget import NOTHING, Spent
+from .training_state import restore_tensors, training_tensors
+from .validation import validation_cost
+
+RACED = 0.5
+"""Share of the budget that is spent while there is more than one member."""
+
+MEMBERS = "members/"
+
+
+@dataclass(frozen=True)
+class Member:
+    """All that a training has changed in one of the agents.
+
+    Attributes:
+        tensors: networks, optimizer and generator; see ``training_tensors``.
+        key, cost_scale, iterations: see ``Agent``.
+        spent: on this member alone.
+    """
+
+    tensors: dict[str, Tensor]
+    key: NDArray[np.uint32]
+    cost_scale: float
+    iterations: int
+    spent: Spent = NOTHING
+
+
+class Race:
+    """Successive halving (Jamieson and Talwalkar 2016) of agents that differ by their seed.
+
+    All members train for the same time; then the better half goes on, by the cost of their deterministic
+    policies on noise that no member was trained on, until one is left. Each round takes the same part of the
+    first half of the budget, so the members of later rounds train longer; the last one has the other half to
+    itself. The schedules of a member run over the time that the last one has in all. Members take turns in
+    one agent, so that they share its compiled program.
+
+    Args:
+        count: number of members.
+
+    Attributes:
+        members: those in the race; None for the one that is in the agent.
+        position: which member trains, or is the next to train.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.members: list[Member | None] = []
+        self.position = 0
+        self.started = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the agent is the only member."""
+        return (len(self.members) if self.started else self.count) <= 1
+
+    @property
+    def rounds(self) -> list[int]:
+        """The number of members in each round, down to 2."""
+        return [ceil(self.count / 2**done) for done in range(ceil(log2(self.count)))]
+
+    @property
+    def last_share(self) -> float:
+        """Share of the budget that the member which is left last trains for."""
+        return 1 - RACED + sum(self._shares)
+
+    @property
+    def _shares(self) -> list[float]:
+        """Share of the budget that one member trains for in each round."""
+        return [RACED / len(self.rounds) / members for members in self.rounds]
+
+    def legs(self, agent: Any) -> Iterator[float]:
+        """Let one member after the other train, and yield the progress at which it is to stop.
+
+        An agent whose training is broken off, or saved, in the middle goes on with the member that it was.
+        """
+        if not self.started:
+            self.members = [None, *(_newcomer(agent, index) for index in range(1, self.count))]
+            self.started = True
+        while len(self.members) > 1:
+            done = self.rounds.index(len(self.members)) + 1
+            stop = sum(self._shares[:done]) / self.last_share
+            while self.position < len(self.members):
+                self._enter(agent)
+                yield stop
+                self._leave(agent)
+                self.position += 1
+            self._halve(agent)
+        yield 1.0
+
+    def end(self) -> None:
+        """Leave the member that is in the agent as the only one."""
+        self.members, self.position, self.started = [], 0, True
+
+    def _enter(self, agent: Any) -> None:
+        member = self.members[self.position]
+        if member is None:
+            return
+        self.members[self.position] = None
+        restore_tensors(member.tensors, agent.networks, agent.optimizer, stepped=member.iterations > 0)
+        agent.generator.set_state(member.tensors["generator"])
+        agent.key, agent.cost_scale, agent.iterations = member.key, member.cost_scale, member.iterations
+        agent.others = agent.spent.less(member.spent)
+
+    def _leave(self, agent: Any) -> None:
+        tensors = training_tensors(agent.networks, agent.optimizer, agent.generator)
+        copies = {name: tensor.clone() for name, tensor in tensors.items()}
+        spent = agent.spent.less(agent.others)
+        self.members[self.position] = Member(copies, agent.key, agent.cost_scale, agent.iterations, spent)
+
+    def _halve(self, agent: Any) -> None:
+        """Keep the better half of the members; the last one stays in the agent."""
+        costs = []
+        for position in range(len(self.members)):
+            self.position = position
+            self._enter(agent)
+            costs.append(validation_cost(agent, stream=len(self.members)))
+            self._leave(agent)
+        better = sorted(np.argsort(costs, kind="stable")[: ceil(len(costs) / 2)])
+        self.members, self.position = [self.members[index] for index in better], 0
+        agent.logger.record("race/cost", min(costs))
+        agent.logger.record("race/members", len(self.members))
+        if len(self.members) == 1:
+            self._enter(agent)
+            self.end()
+
+    def stored(self) -> dict[str, Any]:
+        """Return what JSON can hold of the state of the race."""
+        members = [
+            member
+            and {
+                "cost_scale": member.cost_scale,
+                "iterations": member.iterations,
+                "spent": list(member.spent),
+            }
+            for member in self.members
+        ]
+        return {"started": self.started, "position": self.position, "members": members}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the tensors and keys of the members outside of the agent, by name."""
+        named = {}
+        for index, member in enumerate(self.members):
+            if member is not None:
+                prefix = f"{MEMBERS}{index}/"
+                named |= {prefix + name: tensor.numpy(force=True) for name, tensor in member.tensors.items()}
+                named[prefix + "key"] = member.key
+        return named
+
+    def restore(self, stored: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what ``stored`` and ``arrays`` returned.
+
+        Raises:
+            KeyError: if an array is missing.
+        """
+        self.started, self.position = bool(stored["started"]), int(stored["position"])
+        self.members = []
+        for index, entry in enumerate(stored["members"]):
+            if entry is None:
+                self.members.append(None)
+                continue
+            prefix = f"{MEMBERS}{index}/"
+            own = {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+            key = own.pop("key")
+            tensors = {name: torch.from_numpy(array) for name, array in own.items()}
+            spent = Spent(*entry["spent"])
+            self.members.append(Member(tensors, key, entry["cost_scale"], entry["iterations"], spent))
+
+
+def _newcomer(agent: Any, index: int) -> Member:
+    """Return an untrained member with a seed of its own."""
+    seed = int(np.random.SeedSequence([agent.settings.seed, index]).generate_state(1, np.uint64)[0] >> 1)
+    settings = {**asdict(agent.settings), "restarts": 1, "seed": seed}
+    other = type(agent)(agent.problem, device=agent.device, engine="torch", **settings)
+    tensors = training_tensors(other.networks, other.optimizer, other.generator)
+    return Member(tensors, other.key, other.cost_scale, 0)
