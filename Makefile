@@ -3,7 +3,7 @@
 # make test      all tests
 # make lint      ruff, and mypy on the installed package
 # make bench     speed and memory of environments, SB3, engines and sweeps
-# make wheel     the wheel, tried in a clean environment without PyTorch
+# make wheel     the wheel, tried in a clean environment without PyTorch, and without JAX
 # make peers     side by side with or-gym, stockpyl and RLlib, in an environment of their own
 # make clean     remove what the others made, except results
 VENV := .venv
@@ -14,7 +14,7 @@ PEERS_STAMP := $(PEERS)/.installed
 # One thread: the networks are so small that more threads only slow each other down.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install compare test lint bench peers wheel clean
+.PHONY: install compare test lint bench peers dist wheel clean
 
 install: $(STAMP)
 
@@ -29,11 +29,12 @@ compare: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
-lint: $(STAMP)
+# The types are those of the wheel, as a user has it.
+lint: $(STAMP) dist
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build
-	$(BIN)/pip install --quiet --no-deps --target build/installed .
+	rm -rf build/installed
+	$(BIN)/pip install --quiet --no-deps --target build/installed dist/*.whl
 	MYPYPATH=build/installed $(BIN)/mypy --package jumpgym
 
 # The other packages have an environment of their own, because RLlib pins an older Gymnasium. or-gym is installed without
@@ -53,16 +54,22 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench_engines.py
 	$(BIN)/python tests/benchmarks/bench_sweep.py
 
-# Build the wheel, install it in a clean environment without PyTorch, and try each environment in a new process.
-wheel: $(STAMP)
-	rm -rf build dist
+# Always built anew, since make does not know what goes into it.
+dist: $(STAMP)
+	rm -rf build/lib dist
 	$(BIN)/python -m build --wheel --outdir dist
+
+# Install the wheel in a clean environment, try each environment without PyTorch, and an agent without JAX.
+wheel: $(STAMP) dist
 	python3 -m venv --clear build/clean
 	build/clean/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	! build/clean/bin/python -c "import torch" 2>/dev/null
 	cd build && for id in $$(clean/bin/python -c "import jumpgym; print(*jumpgym.ENVIRONMENTS)"); do \
 		clean/bin/python -c "import gymnasium; env = gymnasium.make('jumpgym:$$id'); env.reset(seed=0); \
 		print('$$id', env.step(env.action_space.sample()))" || exit 1; done
+	build/clean/bin/pip install --quiet --constraint constraints.txt "$$(echo dist/*.whl)[agents]"
+	! build/clean/bin/python -c "import jax" 2>/dev/null
+	cd build && clean/bin/python ../tests/without_jax.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) build dist
