@@ -3,11 +3,11 @@
 from jumpgym.agents import MixedGradient
 
 agent = MixedGradient("jumpgym/SetupCost-v0", batch_size=8).learn(total_timesteps=800)
-assert agent.engine == "torch", agent.engine
+refusal = ""
 try:
     MixedGradient("jumpgym/SetupCost-v0", engine="jax")
 except ImportError as error:
-    assert "jumpgym[compiled]" in str(error), error
-else:
-    raise AssertionError("engine='jax' was accepted without JAX")
+    refusal = str(error)
+if agent.engine != "torch" or "jumpgym[compiled]" not in refusal:
+    raise SystemExit(f"without JAX: engine {agent.engine}, refusal {refusal!r}")
 print("without JAX:", agent)
