@@ -1,4 +1,4 @@
-"""What the dynamic programmes have in common: cutting, bounding, refining, and deciding period by period."""
+"""What the dynamic programmes share: bounds, enlarging and refining a lattice, decisions by period."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from jumpgym import HindsightProblem
 from .result import Optimum
 
 LOWER, UPPER = 0, -1
-"""Rows of a value function: a bound from below, and the cost of a policy. They may be the same row."""
+"""Indices of the two rows of a value function: a lower bound, and the cost of a policy. They may coincide."""
 
 TOLERANCE = 1e-9
-"""Largest difference of the two bounds at which they count as equal, relative to the cost."""
+"""Largest difference of the two bounds, relative to the cost, at which they count as equal."""
 
 Ends = TypeVar("Ends")
 Result = TypeVar("Result")
@@ -36,13 +36,15 @@ def enlarge(
     margin: float,
     growth: float,
 ) -> Result:
-    """Solve on ever larger lattices until their ends no longer matter.
+    """Solve on larger and larger lattices until the result does not depend on their ends.
 
-    If a larger one is refused by its size, the result is that of the last lattice, whose bounds then differ.
+    The last lattice holds all states that can be reached; its result is returned in any case.
 
     Args:
-        solve_on: returns the result on a lattice with the given ends, and whether the ends do not matter.
-        extent: the ends for a margin; for an infinite margin, those of all states that can be reached.
+        solve_on: returns the result on a lattice with the given ends, and whether the lattice is large
+            enough.
+        extent: returns the ends for a margin; for an infinite margin, those of all states that can be
+            reached.
         margin: margin of the first lattice.
         growth: factor by which the margin grows.
     """
@@ -56,25 +58,26 @@ def enlarge(
 
 
 def refine(solve_on: Callable[[Step], Optimum], steps: Sequence[Step]) -> Optimum:
-    """The optimum on the finest lattice.
+    """The optimum on the finest of several lattices, with an estimate of its discretisation error.
 
-    Its discretisation error is the difference to the cost on the coarsest lattice: an estimate, not a bound,
-    and 0 if there is only one lattice, on which the problem is then exact.
+    The estimate is the difference to the cost on the coarsest lattice. It is not a bound. With a single
+    lattice, on which the problem must be exact, it is 0.
 
     Args:
-        solve_on: the optimum on a lattice of the given step.
-        steps: steps, the finest last.
+        solve_on: returns the optimum on a lattice of the given step.
+        steps: steps of the lattices, the finest last.
     """
     optima = [solve_on(step) for step in steps]
     return replace(optima[-1], discretisation_error=abs(optima[-1].cost - optima[0].cost))
 
 
 def span_bounds(change: NDArray[np.float64], discount: float) -> tuple[float, float]:
-    """Middle and half width of the bounds on the optimal cost that one value iteration step gives.
+    """Middle and half width of the bounds on the optimal cost that follow from one step of value iteration.
 
-    Let ``change`` be ``T h - h``, where T is the Bellman operator and h any function of the state. Its least
-    and its greatest value bound the average cost (Odoni 1969). Divided by ``1 - discount`` they bound the
-    difference of the optimal discounted cost and h (MacQueen 1966).
+    Let ``change`` be ``T h - h``, where T is the Bellman operator and h is any function of the state. At
+    discount 1 the least and the greatest value of ``change`` bound the average cost (Odoni 1969). At a
+    smaller discount, divided by ``1 - discount``, they bound the difference between the optimal cost and h
+    (MacQueen 1966).
 
     References:
         - A. R. Odoni (1969), On finding the maximal gain for Markov decision processes, Operations Research
@@ -88,28 +91,28 @@ def span_bounds(change: NDArray[np.float64], discount: float) -> tuple[float, fl
 
 
 def append_decision(decisions: list[Any], decision: Any) -> None:
-    """Append a tuple of arrays; the last one itself if it is equal, since long horizons repeat themselves."""
-    same = bool(decisions) and all(map(np.array_equal, decision, decisions[-1]))
-    decisions.append(decisions[-1] if same else decision)
+    """Append a tuple of arrays, or the last tuple again if it is equal: over a long horizon many are."""
+    repeated = bool(decisions) and all(map(np.array_equal, decision, decisions[-1]))
+    decisions.append(decisions[-1] if repeated else decision)
 
 
 def rows_by_period(
     problem: HindsightProblem, observation: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Each period that occurs in observations (m, d), and which of them are in it, shape (m,).
+    """Each period that occurs in observations (m, d), with a mask (m,) of the observations in that period.
 
-    Observations of an infinite-horizon problem are all in period 0.
+    With an infinite horizon, all observations are in period 0.
     """
     if problem.horizon is None:
         yield 0, np.ones(len(observation), dtype=bool)
         return
     period = np.clip(np.round(observation[:, -1]), 0, problem.horizon - 1).astype(int)
-    for now in np.unique(period):
-        yield int(now), period == now
+    for index in np.unique(period):
+        yield int(index), period == index
 
 
 def midpoints(ends: tuple[float, float], count: int = 512) -> NDArray[np.float64]:
-    """Midpoints (count,) of as many equal parts of an interval, to average over a uniform start."""
+    """Midpoints (count,) of ``count`` equal parts of an interval, for means over a uniform initial state."""
     low, high = ends
     return low + (high - low) * (np.arange(count) + 0.5) / count
 
@@ -117,11 +120,11 @@ def midpoints(ends: tuple[float, float], count: int = 512) -> NDArray[np.float64
 def cheapest(
     options: Iterable[tuple[Any, Any]], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.int32]]:
-    """The least cost in each state, the index of the option that attains it, and that option's quantity.
+    """The least cost in each state, the index of the option with that cost, and the option's quantity.
 
     Args:
-        options: cost and quantity of each option, both of a shape that broadcasts to ``shape``. The first of
-            equally cheap options is taken.
+        options: cost and quantity of each option, both of a shape that broadcasts to ``shape``. Among equally
+            cheap options, the first one counts.
         shape: shape of the states.
     """
     value = np.full(shape, np.inf)

@@ -18,26 +18,26 @@ from .lattice import refuse_traces
 from .result import Optimum
 
 TABLE = 8192
-"""Points of the table of cost to go, evenly spaced in the logarithm of wealth."""
+"""Number of points of the table of values to go, evenly spaced in the logarithm of wealth."""
 
 MAX_OUTCOMES = 20_000
-"""Most joint outcomes of the returns in one period."""
+"""Largest number of joint outcomes of the returns in one period."""
 
 MAX_JUMPS = 100
-"""The value jumps where cash alone will reach a minimum within so many periods; later ones are left out."""
+"""The value jumps where cash alone reaches a minimum in some periods; later ones than these are left out."""
 
 TWIN = 1e-9
-"""Relative distance of two grid points from the jump of the value between them."""
+"""Relative distance to a jump of the value of the two grid points beside it."""
 
 NEGLIGIBLE = 1e-8
-"""Outcomes of a quadrature with a lower probability are left out."""
+"""Probability below which outcomes of a quadrature are left out."""
 
 
 class InvestmentRule:
     """Decides by tables of the best decision at each point of a grid of wealth.
 
-    At any wealth it enters the vehicles that are best at the nearest point of the grid, and divides what is
-    left beyond minima and entry costs in the same shares as there.
+    It enters the vehicles that are best at the nearest grid point, and divides the wealth that remains after
+    minima and entry costs in the same shares as at that point.
 
     Args:
         problem: a supported problem.
@@ -80,8 +80,8 @@ class InvestmentRule:
         regime = np.array(self._subsets)[subset].astype(np.int64)
         amount = np.zeros(regime.shape)
         for index, entered in enumerate(self._subsets):
-            here = subset == index
-            amount[here] = self._amounts(wealth[here], entered, shares[here])[0]
+            rows = subset == index
+            amount[rows] = self._amounts(wealth[rows], entered, shares[rows])[0]
         amount = self.problem.layout.project(regime, amount)
         return (regime[:, 0], amount[:, 0]) if regime.shape[1] == 1 else (regime, amount)
 
@@ -91,14 +91,14 @@ class InvestmentRule:
     def _interpolate(
         self, values: NDArray[np.float64], log_wealth: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Values at any wealth from those on the grid; transformed first to be constant between jumps."""
+        """Values at any wealth from those on the grid, transformed so that they vary little between jumps."""
         points = np.log(self._grid)
         if self.problem.utility == "log":
             return np.interp(log_wealth, points, values - points) + log_wealth
         return np.interp(log_wealth, points, values / self._grid) * np.exp(log_wealth)
 
     def _best(self, fineness: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Best value at each point of the grid, its subset of vehicles, and its shares of what is left."""
+        """Best value at each grid point, its subset of vehicles, and the shares of the remaining wealth."""
         grid, vehicles = self._grid, len(self.problem.min_investment)
         best = np.full(len(grid), -np.inf)
         subset, shares = np.zeros(len(grid), dtype=np.int64), np.zeros((len(grid), vehicles))
@@ -106,8 +106,8 @@ class InvestmentRule:
             payable = grid >= _needs(self.problem, entered)
             value, share = self._search(grid[payable], entered, fineness)
             better = value > best[payable] + 1e-12  # ties go to fewer vehicles
-            at = np.flatnonzero(payable)[better]
-            best[at], subset[at], shares[at] = value[better], index, share[better]
+            improved = np.flatnonzero(payable)[better]
+            best[improved], subset[improved], shares[improved] = value[better], index, share[better]
         return best, subset, shares
 
     def _search(
@@ -160,23 +160,23 @@ class InvestmentRule:
     def _amounts(
         self, wealth: NDArray[np.float64], entered: NDArray[np.bool_], shares: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Amounts (m, v) invested, and the cash (m,) left."""
+        """Amounts (m, v) invested, and the remaining cash (m,)."""
         problem = self.problem
         free = np.maximum(wealth - _needs(problem, entered), 0.0)[:, None]
-        most = np.maximum(problem.max_investment - problem.min_investment, 0.0)
-        amounts = np.where(entered, problem.min_investment + np.minimum(free * shares, most), 0.0)
+        largest = np.maximum(problem.max_investment - problem.min_investment, 0.0)
+        amounts = np.where(entered, problem.min_investment + np.minimum(free * shares, largest), 0.0)
         return amounts, np.maximum(wealth - amounts.sum(axis=1) - problem.entry_costs[entered].sum(), 0.0)
 
 
 def solve_investment(problem: MinInvestment, points: int = 400) -> Optimum:
     """Solve ``MinInvestment`` with one or two vehicles of independent returns.
 
-    Backward induction on a grid of wealth that is evenly spaced in its logarithm, with a pair of points
-    wherever the value jumps: where another vehicle becomes affordable, now or by cash alone some periods
-    later. Expectations are exact for discrete returns. For continuous ones they are the trapezoidal rule in
-    ``log(u / (1 - u))`` over the quantiles that the problem draws from. Amounts are searched on a grid of
-    shares, whose steps are then halved. ``discretisation_error`` is the difference to half the resolution in
-    wealth, returns and shares: an estimate, not a bound.
+    The method is backward induction on a grid of wealth that is evenly spaced in its logarithm. Wherever the
+    value jumps the grid has a pair of points: where another vehicle becomes affordable, now or some periods
+    later by cash alone. Expectations are exact for discrete returns. For continuous returns they are computed
+    by the trapezoidal rule in ``log(u / (1 - u))``, over the quantiles that the problem draws from. Amounts
+    are searched on a grid of shares with smaller and smaller steps. ``discretisation_error`` is the
+    difference to half the resolution in wealth, returns and shares. It is an estimate, not a bound.
 
     Args:
         problem: the problem.
@@ -210,7 +210,7 @@ def _needs(problem: MinInvestment, entered: NDArray[np.bool_]) -> float:
 def _wealth_grid(
     problem: MinInvestment, points: int, subsets: list[NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
-    """Points of wealth, ascending, over the range that is reached with more than a negligible probability."""
+    """Ascending points of wealth over the range that is reached with a probability that is not negligible."""
     growth = [np.array([np.log1p(problem.risk_free)])]
     growth += [np.log1p(np.maximum(_quadrature(item, 1.0)[0], -0.999)) for item in problem.returns.items]
     weights = [np.ones(1)] + [_quadrature(item, 1.0)[1] for item in problem.returns.items]
@@ -241,8 +241,8 @@ def _outcomes(
         values, weights[i,] = _quadrature(item, 0.5 / fineness)
         outcomes[i,] = values[:, None]
     if len(items) == 2:
-        # Each return smooths the jumps of the value for the other one, so fewer points suffice. The more
-        # volatile return gets more of them.
+        # Each return smooths the jumps of the value in the other one, so fewer points suffice, of which the
+        # more volatile return gets more.
         deviations = [(outcomes[i,][:, 0] ** 2 @ weights[i,] - item.mean**2) for i, item in enumerate(items)]
         volatile = int(np.argmax(deviations))
         single = [
@@ -252,9 +252,12 @@ def _outcomes(
         weight = np.outer(single[0][1], single[1][1]).reshape(-1)
         likely = weight > NEGLIGIBLE
         outcomes[0, 1], weights[0, 1] = joint[likely], weight[likely] / weight[likely].sum()
-    most = max(map(len, weights.values()))
-    if most > MAX_OUTCOMES:
-        raise NotApplicable(f"solve_investment: {most:,} joint outcomes of a period, over {MAX_OUTCOMES:,}")
+    count = max(map(len, weights.values()))
+    if count > MAX_OUTCOMES:
+        raise NotApplicable(
+            f"solve_investment: the returns have {count:,} joint outcomes in a period, more than "
+            f"{MAX_OUTCOMES:,}; compare simulated policies (evaluate) instead"
+        )
     return outcomes, weights
 
 
@@ -281,6 +284,6 @@ def _spread(values: tuple[int, ...], vehicles: NDArray[np.int64], count: int) ->
 
 
 def _into_simplex(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares (m, v) raised to at least 0 and scaled down to a sum of at most 1."""
+    """Shares (m, v), raised to at least 0, and scaled down if their sum exceeds 1."""
     positive = np.maximum(shares, 0.0)
     return np.asarray(positive / np.maximum(positive.sum(axis=1, keepdims=True), 1.0))

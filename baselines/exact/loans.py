@@ -26,28 +26,28 @@ from .lattice import (
 from .result import Optimum
 
 WHOLE_LOANS = 64
-"""Most amounts of a bracket on a lattice; if there are more, ``LOANS`` amounts are spread evenly."""
+"""Largest number of amounts of a bracket on a lattice. If there are more, ``LOANS`` amounts are compared."""
 
 LOANS = 40
-"""Number of amounts of a bracket that are spread evenly."""
+"""Number of evenly spaced amounts of a bracket that are compared without a lattice."""
 
 CASH_POINTS = 2000
-"""Most points of a lattice of cash."""
+"""Largest number of points of a lattice of cash."""
 
 FINENESS = 16
-"""Points of cash per standard deviation of a period's need, if there is no lattice."""
+"""Points of cash per standard deviation of a period's cash need, without a lattice."""
 
 DEVIATIONS = 4.0
-"""How far the grid reaches, in standard deviations of the cash that is needed until the end."""
+"""Reach of the grid, in standard deviations of the cash need until the end."""
 
 
 class Loan(NamedTuple):
-    """A loan among those that are compared.
+    """One of the loans that are compared.
 
     Attributes:
         regime, amount: the decision.
         cost: fee and interest.
-        cash: what is paid out now, the amount less the fee.
+        cash: cash that is received now, the amount minus the fee.
         due_next: repayment due in the next period.
         column: index, in the table of debts, of the repayment due in two periods.
     """
@@ -61,7 +61,7 @@ class Loan(NamedTuple):
 
 
 class LoanRule:
-    """Takes the loan of the least expected cost, among those of a grid, at the cash and the debts observed.
+    """Takes the loan with the least expected cost among those of a grid, given the observed cash and debts.
 
     Args:
         problem: a supported problem.
@@ -88,10 +88,10 @@ class LoanRule:
             fee, interest = table.fixed_cost[regime], table.unit_cost[regime]
             for amount in amounts:
                 repayment = (1 + interest) * amount
-                soon = table.lead_time[regime] == 1
+                is_due_next = table.lead_time[regime] == 1
                 cost = fee + interest * amount
-                debts += [] if soon else [repayment]
-                due_next, column = (repayment, 0) if soon else (0.0, len(debts) - 1)
+                debts += [] if is_due_next else [repayment]
+                due_next, column = (repayment, 0) if is_due_next else (0.0, len(debts) - 1)
                 self._loans.append(Loan(regime, amount, cost, amount - fee, due_next, column))
         value = np.zeros((len(points), len(debts)))
         self._to_go: list[NDArray[np.float64]] = []
@@ -116,14 +116,20 @@ class LoanRule:
     def _best(
         self, cash: NDArray[np.float64], debt: NDArray[np.float64], to_go: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
-        """Least cost and its loan, at cash after this period's dues and debt due in the next period."""
+        """Least cost, and the loan with that cost.
+
+        Args:
+            cash: cash after this period's repayments.
+            debt: repayment due in the next period.
+            to_go: discounted expected cost to go (cash, debts) after this period.
+        """
 
         def costs() -> Iterator[tuple[NDArray[np.float64], int]]:
             for option in self._loans:
-                ready = cash + option.cash
-                left = ready - (debt + option.due_next)
-                cost = option.cost + self._interpolated(self._loss, ready)
-                yield cost + self._interpolated(to_go[:, option.column], left), 0
+                available = cash + option.cash
+                after_repayment = available - (debt + option.due_next)
+                cost = option.cost + self._interpolated(self._loss, available)
+                yield cost + self._interpolated(to_go[:, option.column], after_repayment), 0
 
         best, loan, _ = cheapest(costs(), np.broadcast_shapes(cash.shape, debt.shape))
         return best, loan
@@ -139,12 +145,12 @@ class LoanRule:
 def solve_loans(problem: LoanBrackets) -> Optimum:
     """Solve a ``LoanBrackets`` problem whose terms are 1 or 2 periods, up to a small error.
 
-    The state is the cash after this period's repayments, and what is due in the next period. Values are
-    interpolated linearly between the points of a grid of cash, and extrapolated linearly beyond it. Loans are
-    taken from a grid for each bracket, so the debts, which are their repayments, need no interpolation. If
-    needs, loans, fees and interest are small multiples of one step, the lattice of that step is used, and the
-    result is exact among loans in multiples of the step. Otherwise ``discretisation_error`` is the difference
-    to half the resolution in cash and loans: an estimate, not a bound.
+    The state is the cash after this period's repayments, and the debt that is due in the next period. Values
+    are interpolated linearly between the points of a grid of cash, and extrapolated linearly beyond it. The
+    loans of each bracket come from a grid, so the debts, which are their repayments, need no interpolation.
+    If needs, loans, fees and interest are small multiples of one step, the grid is the lattice of that step,
+    and the result is exact among loans in multiples of the step. Otherwise ``discretisation_error`` is the
+    difference to half the resolution in cash and loans. It is an estimate, not a bound.
 
     Args:
         problem: the cash need is a distribution.
@@ -162,7 +168,7 @@ def solve_loans(problem: LoanBrackets) -> Optimum:
         )
     if problem.horizon is None:
         raise NotApplicable(
-            "horizon=None is not supported: cash that nothing draws back has no stationary law; set a horizon"
+            "horizon=None is not supported, since drifting cash has no stationary distribution; set a horizon"
         )
     refuse_traces(problem.cash_need, name="cash_need")
     refuse_periods(problem.cash_need, name="cash_need")
@@ -181,7 +187,7 @@ def solve_loans(problem: LoanBrackets) -> Optimum:
 
 
 def _reach(problem: LoanBrackets, largest: float) -> tuple[float, float]:
-    """Ends of the grid of cash: the cash needed until the end, and the largest loan with its interest."""
+    """Ends of the grid of cash, which covers the cash need until the end, and the largest loan."""
     need, periods = problem.cash_need, problem.horizon
     assert periods is not None
     spread = DEVIATIONS * standard_deviation(need) * periods**0.5
@@ -194,7 +200,7 @@ def _reach(problem: LoanBrackets, largest: float) -> tuple[float, float]:
 
 
 def _lattice(problem: LoanBrackets) -> tuple[float, list[list[float]]] | None:
-    """Step and loans of a lattice that holds all money; None if there is none, or it is too fine."""
+    """Step and loans of a lattice that holds all amounts of money; None if there is none of moderate size."""
     loans, need = problem.loans, problem.cash_need
     if not isinstance(need, DiscreteDemand) or problem.initial_cash[0] != problem.initial_cash[1]:
         return None
@@ -212,7 +218,7 @@ def _lattice(problem: LoanBrackets) -> tuple[float, list[list[float]]] | None:
 
 
 def _amounts(problem: LoanBrackets, count: int) -> list[list[float]]:
-    """Amounts of each bracket, spread evenly over the part of it that may be needed at once."""
+    """Evenly spaced amounts of each bracket, over the part of it that can be needed at once."""
     need, periods = problem.cash_need, min(problem.horizon or 1, problem.max_term + 1)
     reach = 2 * DEVIATIONS * (standard_deviation(need) * periods**0.5 + periods * abs(need.mean))
     tops = np.minimum(problem.loans.high, problem.loans.low + reach)

@@ -1,4 +1,4 @@
-"""What every exact solver returns: the optimum, its cost, and how exact that cost is."""
+"""The result type of every exact solver: an optimal policy, its cost, and how exact that cost is."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Exactness(StrEnum):
     """Computed on a grid, with the error that ``Optimum.discretisation_error`` estimates."""
 
     UPPER_BOUND = "upper bound"
-    """No more than a bound from above: the policy is good, but not proven to be optimal."""
+    """The cost of a good policy that is not proven to be optimal."""
 
 
 class DecisionRule(Protocol):
-    """How an optimum decides: from tables on a lattice, for example, or by comparing mode sequences."""
+    """The decisions of an optimum, for example by tables on a lattice or by comparing mode sequences."""
 
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Regimes and quantities at observations (m, d), as ``Policy.decide`` returns them."""
@@ -43,13 +43,13 @@ class Optimum(Policy):
 
     Attributes:
         problem: the problem that was solved.
-        rule: how the policy decides. It may have attributes of its own, such as the ``step`` of a lattice.
-        cost: expected discounted cost of an episode from the initial state. For an infinite-horizon problem
-            at discount 1, average cost per period in the long run.
-        error_bound: bound on the error of ``cost`` from stopping an iteration and from cutting off a lattice;
-            0 where neither happens.
-        discretisation_error: estimated error of ``cost`` from a grid, 0 where there is none. It is NaN where
-            ``cost`` is only an upper bound, since the distance to the optimum is then unknown.
+        rule: makes the decisions. It may have further attributes, such as the ``step`` of a lattice.
+        cost: expected discounted cost of an episode from the initial state; for an infinite-horizon problem
+            at discount 1, the average cost per period in the long run.
+        error_bound: bound on the error of ``cost`` that comes from stopping an iteration or from cutting off
+            a lattice; 0 if the solver does neither.
+        discretisation_error: estimated error of ``cost`` that comes from a grid; 0 without a grid. It is NaN
+            if ``cost`` is only an upper bound, since its distance to the optimum is then unknown.
     """
 
     problem: HindsightProblem

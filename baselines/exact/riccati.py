@@ -16,28 +16,28 @@ MAX_SEQUENCES = 300_000
 """Most mode sequences that are enumerated."""
 
 DIRECTIONS = 400
-"""Directions of the states at which quadratics are compared; one that is the least nowhere is pruned."""
+"""Directions of the states at which quadratics are compared; those that are least nowhere are pruned."""
 
 SIZES = np.array([0.1, 0.3, 0.6, 1.0, 2.0, 4.0])
 """Sizes of these states, in multiples of ``observation_scale``."""
 
 
 class Quadratics(NamedTuple):
-    """Cost to go ``x' P x + c`` of one mode sequence per row, with its first mode and its linear control.
+    """Cost to go ``x' P x + c`` of mode sequences, one in each row, with their first mode and control.
 
     Attributes:
         P: shape (rows, n, n).
         c: shape (rows,).
         mode: first mode of the sequence, shape (rows,).
         gain: the first control is ``-gain @ x``, shape (rows, p, n).
-        rest: row of the rest of the sequence among the quadratics of the next period, shape (rows,).
+        next_row: row of the remaining sequence among the quadratics of the next period, shape (rows,).
     """
 
     P: NDArray[np.float64]
     c: NDArray[np.float64]
     mode: NDArray[np.int64]
     gain: NDArray[np.float64]
-    rest: NDArray[np.int64]
+    next_row: NDArray[np.int64]
 
     def at(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values (m, rows) at states (m, n)."""
@@ -55,22 +55,22 @@ class Quadratics(NamedTuple):
 
 
 class ModeSequences:
-    """The first mode and control of the mode sequence that costs least from the current state on.
+    """Receding horizon control: the first mode and control of the best mode sequence from the current state.
 
-    The rest of the sequence is chosen anew in the next period. Without noise and with all sequences this is
-    optimal. With noise it is not quite, since a sequence cannot react to the noise, but it costs no more than
-    the best sequence (rollout, Bertsekas 2017, volume I, section 6.4). If there are too many sequences, only
-    those are kept, from the last period backwards, that are the best at one of many states (after Zhang, Hu
-    and Abate 2012, who prune by redundancy).
+    In the next period the best sequence is chosen anew. Without noise, and if all sequences are compared,
+    this is optimal. With noise it is not quite optimal, since a sequence does not react to the noise, but it
+    costs no more than the best sequence (rollout, Bertsekas 2017, volume I, section 6.4). If there are too
+    many sequences, only those are kept that are best at one of many states, from the last period backwards
+    (after Zhang, Hu and Abate 2012, who prune redundant ones).
 
     Args:
         problem: a switched LQR.
 
     Attributes:
         values: the quadratics of each period.
-        expected_cost: upper bound on the expected discounted cost of an episode: the expected cost of the
-            best sequence from each initial state. ``max_control`` is ignored.
-        is_optimal: whether the decisions are optimal, since no sequence was pruned and there is no noise.
+        expected_cost: expected discounted cost of an episode if the sequence that is best at the initial
+            state is kept to the end; an upper bound on the policy's cost. ``max_control`` is ignored.
+        is_optimal: True if no sequence was pruned and there is no noise.
         sampling_error: estimated error of the mean over initial states in ``expected_cost``.
 
     References:
@@ -115,7 +115,7 @@ class ModeSequences:
         modes = []
         for value in self.values:
             modes.append(int(value.mode[row]))
-            row = int(value.rest[row])
+            row = int(value.next_row[row])
         return modes
 
 

@@ -15,27 +15,29 @@ from .result import Optimum
 from .riccati import ModeSequences, start_states
 
 POINTS, NODES = 61, 12
-"""Grid points and quadrature nodes in each dimension, of the finer of two solutions."""
+"""Number of grid points and of quadrature nodes in each dimension, for the finer of two solutions."""
 
 STRETCH = 3.0
-"""At the origin the grid is finer than an evenly spaced one by a factor of ``sinh(STRETCH) / STRETCH``."""
+"""The grid is finer at the origin than an evenly spaced one, by the factor ``sinh(STRETCH) / STRETCH``."""
 
 CONTROLS = 25
+"""Number of evenly spaced controls from which the search for the best control starts."""
+
 HALVINGS = 9
-"""A control is searched on so many points, and then by halving their distance so many times."""
+"""How many times the search then halves the distance between controls."""
 
 
 def solve_lqr(problem: SwitchedLQR) -> Optimum:
-    """The best reference for a switched LQR.
+    """Solve a switched LQR, or bound its optimum from above.
 
-    With noise, at most two states and one control, it is a dynamic programme on a grid, see ``GridRule``;
-    ``discretisation_error`` is the difference to half the grid points and 8 instead of 12 quadrature nodes in
-    each dimension: an estimate, not a bound.
+    With noise, at most two states and one control, the solver is dynamic programming on a grid, see
+    ``GridRule``. ``discretisation_error`` is the difference to a solution with half the grid points and 8
+    instead of 12 quadrature nodes in each dimension. It is an estimate, not a bound.
 
-    Otherwise it is receding horizon control, see ``ModeSequences``. Without noise, and if all mode sequences
-    can be enumerated, that is optimal; ``discretisation_error`` is then the estimated error of the mean over
-    initial states. Else the cost is an upper bound, and ``discretisation_error`` NaN. ``max_control`` is
-    ignored in the cost, so it is exact only as long as controls lie within.
+    Otherwise the policy is receding horizon control, see ``ModeSequences``. It is optimal without noise if
+    all mode sequences can be enumerated; ``discretisation_error`` is then the estimated error of the mean
+    over initial states. In all other cases the cost is an upper bound, and ``discretisation_error`` is NaN.
+    ``max_control`` is ignored in this cost, which is exact only if no control exceeds it.
     """
     if problem.A.shape[1] <= 2 and problem.B.shape[2] == 1 and problem.noise_covariance.any():
         return solve_on_grid(problem)
@@ -56,19 +58,19 @@ def solve_on_grid(problem: SwitchedLQR, points: int = POINTS) -> Optimum:
 
 
 class GridRule:
-    """Takes the mode and the control of the least cost of the period plus the expected cost to go.
+    """Takes the mode and the control that minimise the cost of the period plus the expected cost to go.
 
-    Let ``W_t(y)`` be the expected cost to go when the state is ``y`` before the noise of period t. ``W_t`` is
-    a cubic spline on a grid that is finer near the origin, and the expectation is Gauss-Hermite quadrature.
-    The grid reaches so far that the state hardly ever leaves it; beyond it, values grow with the square of
-    the distance. ``max_control`` is respected.
+    Let ``W_t(y)`` be the expected cost to go when the state is ``y`` before the noise of period t is added.
+    ``W_t`` is a cubic spline on a grid that is finer near the origin; expectations are computed by
+    Gauss-Hermite quadrature. The grid is so wide that the state hardly ever leaves it; beyond it, values are
+    extrapolated in proportion to the square of the distance. ``max_control`` is respected.
 
     Args:
         problem: a switched LQR with at most two states and one control.
-        reach: how far the grid reaches in each dimension, shape (n,).
-        largest: largest control that is searched.
-        points: grid points in each dimension, odd.
-        nodes: quadrature nodes in each dimension.
+        reach: half the width of the grid in each dimension, shape (n,).
+        largest: largest control that is considered.
+        points: number of grid points in each dimension, odd.
+        nodes: number of quadrature nodes in each dimension.
 
     Attributes:
         expected_cost: expected discounted cost of an episode.
@@ -109,7 +111,7 @@ class GridRule:
     def _best(
         self, x: NDArray[np.float64], spline: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Least cost to go (m,) at states (m, n), and its mode (m,) and control (m,)."""
+        """Least cost to go (m,) at states (m, n), and the mode (m,) and control (m,) that attain it."""
         problem = self.problem
         costs, controls = [], []
         for mode in range(len(problem.A)):
@@ -127,14 +129,13 @@ class GridRule:
             control, least = self._search(to_go, len(x))
             costs.append(np.einsum("mi,ij,mj->m", x, problem.Q[mode], x) + problem.mode_costs[mode] + least)
             controls.append(control)
-        best = np.argmin(costs, axis=0)
-        at = np.arange(len(x))
-        return np.array(costs)[best, at], best, np.array(controls)[best, at]
+        mode, row = np.argmin(costs, axis=0), np.arange(len(x))
+        return np.array(costs)[mode, row], mode, np.array(controls)[mode, row]
 
     def _search(
         self, to_go: Callable[[NDArray[np.float64]], NDArray[np.float64]], count: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The best control (m,) and its cost: evenly spread controls, whose distance is then halved."""
+        """The best control (m,) and its cost, by comparing neighbours at smaller and smaller distances."""
         best, least = np.zeros(count), to_go(np.zeros(count))
         spread = np.linspace(-self._largest, self._largest, CONTROLS)
         step = spread[1] - spread[0]
@@ -149,7 +150,7 @@ class GridRule:
         return best, least
 
     def _interpolate(self, spline: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values (m,) at states (m, n); beyond the grid they grow with the square of the distance."""
+        """Values (m,) at states (m, n); see ``GridRule`` for those beyond the grid."""
         relative = x / self._range
         beyond = np.maximum(np.abs(relative).max(axis=1), 1.0)
         position = np.arcsinh(relative / beyond[:, None] * np.sinh(STRETCH)) / STRETCH
@@ -163,7 +164,7 @@ def _spline(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _reach(problem: SwitchedLQR) -> tuple[NDArray[np.float64], float]:
-    """How far the grid reaches, shape (n,), and the largest control; both well beyond a good policy's."""
+    """Half the width of the grid, shape (n,), and the largest control: well beyond those of a good policy."""
     rule = ModeSequences(problem)
     rng = np.random.default_rng(0)
     state = problem.initial_state(rng.random((4096, *problem.start_shape)))

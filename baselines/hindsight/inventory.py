@@ -30,21 +30,21 @@ def single_item(
 
 
 def budget(problem: BudgetDiscount, demand: NDArray[np.float64], state: Any, gap: float) -> Decisions:
-    """As ``single_item``, with orders that the money at hand must pay for.
+    """As ``single_item``, with the constraint that the available money pays for each order.
 
-    It is no restriction to consider only such orders, since the environment cuts others to one of them.
+    The constraint excludes nothing, since the environment reduces an order to what the money pays for.
     """
     program, periods, prices = Program(), len(demand), problem.brackets.unit_cost
     gate, order = _orders(program, problem.stock, problem.stock.regimes, demand, state)
     value = np.zeros(periods)
     if problem.horizon is not None:
         value[-1] = -problem.leftover_value * problem.discount ** (periods - 1)
-    left = program.variables((periods,), cost=value, low=problem.income)
+    money = program.variables((periods,), cost=value, low=problem.income)
     funds = np.full(periods, problem.income)
     funds[0] += float(state.money)
     account = program.rows(funds, funds)
-    program.put(account, left, 1.0)
-    program.put(account[1:], left[:-1], -1.0)
+    program.put(account, money, 1.0)
+    program.put(account[1:], money[:-1], -1.0)
     program.put(account[:, None], order, prices)
     cost, x = program.minimise(gap)
     return cost, *picked(gate, order, x)
@@ -106,8 +106,8 @@ def regime_variables(
     shape = (len(weight), len(regimes))
     gate = program.variables(shape, cost=weight[:, None] * regimes.fixed_cost, high=1.0, integer=True)
     quantity = program.variables(shape, cost=weight[:, None] * regimes.unit_cost, high=high)
-    one = program.rows(np.ones(len(weight)), 1.0)
-    program.put(one[:, None], gate, 1.0)
+    one_regime = program.rows(np.ones(len(weight)), 1.0)
+    program.put(one_regime[:, None], gate, 1.0)
     program.switch(quantity, gate, regimes.low, high)
     return gate, quantity
 
@@ -119,11 +119,11 @@ def _orders(
     demand: NDArray[np.float64],
     state: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add regimes and orders (periods, K), and the stock that results, with all costs."""
+    """Add gates and orders (periods, K), the stock that results from them, and all costs."""
     periods = len(demand)
-    # An order above both the regime's minimum and all demand is useless.
-    needed = demand.sum() + max(-float(state.inventory), 0.0)
-    high = np.minimum(regimes.high, np.maximum(regimes.low, needed))
+    # No order needs to exceed all demand, unless the regime's minimum does.
+    total_demand = demand.sum() + max(-float(state.inventory), 0.0)
+    high = np.minimum(regimes.high, np.maximum(regimes.low, total_demand))
     gate, order = regime_variables(program, regimes, _weights(problem, periods)[:, 0], high)
     balance = _stock(program, problem, demand[:, None], state.inventory, state.pipeline[:, None])[:, 0]
     for k, lead_time in enumerate(regimes.lead_time):
@@ -134,12 +134,12 @@ def _orders(
 def _item_orders(
     program: Program, problem: MultiItemInventory, demand: NDArray[np.float64], state: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add gates and orders (periods, n), and the stock that results, with all costs but shared ones."""
+    """Add gates and orders (periods, n), the stock that results from them, and all costs of single items."""
     weight = _weights(problem, len(demand))
     gate = program.variables(demand.shape, cost=weight * problem.item_costs, high=1.0, integer=True)
     order = program.variables(demand.shape, cost=weight * problem.unit_costs)
     largest = problem.max_order
-    if not getattr(problem, "full_trucks", False):  # which may have to be filled beyond all demand
+    if not getattr(problem, "full_trucks", False):  # to fill trucks, orders may have to exceed all demand
         largest = np.minimum(largest, demand.sum(axis=0) + np.maximum(-state.inventory, 0.0))
     rows = program.rows(np.full(demand.shape, -np.inf), 0.0)
     program.put(rows, order, 1.0)
@@ -159,22 +159,22 @@ def _stock(
 ) -> NDArray[np.int64]:
     """Add stocks and shortages; return the balance rows (periods, n), to which orders are added with -1.
 
-    No gate is needed to keep either stock or shortage at 0. With backlog, lowering both saves both costs.
-    With lost sales, suppose that demand is lost while there is stock. Losing a unit less now, and if need be
-    one more later, saves holding cost, and a later loss costs no more.
+    No gate is needed to keep the stock or the shortage at 0. With backlog, lowering both by the same amount
+    saves both costs. With lost sales, suppose that demand is lost in a period that ends with stock. Losing
+    one unit less now, and one more later if need be, saves holding cost, and the later loss costs no more.
     """
     weight = _weights(problem, len(demand))
     stock = program.variables(demand.shape, cost=weight * problem.holding_cost)
-    short = program.variables(demand.shape, cost=weight * problem.shortage_cost)
+    shortage = program.variables(demand.shape, cost=weight * problem.shortage_cost)
     supply = -demand
     supply[0] += inventory
     supply[: len(pipeline)] += pipeline[: len(demand)]
     balance = program.rows(supply, supply)
     program.put(balance, stock, 1.0)
-    program.put(balance, short, -1.0)
+    program.put(balance, shortage, -1.0)
     program.put(balance[1:], stock[:-1], -1.0)
     if problem.unmet_demand == "backlog":
-        program.put(balance[1:], short[:-1], 1.0)
+        program.put(balance[1:], shortage[:-1], 1.0)
     return balance
 
 

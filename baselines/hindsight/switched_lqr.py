@@ -18,14 +18,14 @@ MAX_SEQUENCES = 2**20
 
 
 class Step(NamedTuple):
-    """The Riccati step of a mode in a period, as far as it does not depend on the disturbance.
+    """The part of the Riccati step of a mode in a period that does not depend on the disturbance.
 
-    The cost to go is ``x' P x + 2 r' x + c``, with a row for each sequence of modes after this one.
+    The cost to go is ``x' P x + 2 r' x + c``, with a row for each sequence of modes in the later periods.
 
     Attributes:
         A, B: dynamics of the mode, shapes (n, n) and (n, p).
         after: P of the next period, times ``factor``, shape (rows, n, n).
-        factor: factor by which the next period counts.
+        factor: discount factor of the next period's cost to go.
         mode_cost: cost of the mode.
         gain: the control is ``-gain @ x - inverse @ B' (after @ w + factor * r)``, shape (rows, p, n).
         inverse: shape (rows, p, p).
@@ -45,9 +45,10 @@ def switched_lqr(
 ) -> Decisions:
     """The best modes and controls for known disturbances (periods, n) from a state without batch axes.
 
-    Every sequence of modes is tried by the Riccati recursion with its linear and constant terms (D. P.
-    Bertsekas, 2017, Dynamic Programming and Optimal Control, volume I, section 3.1). ``max_control`` is
-    ignored, so that the cost is a lower bound if controls exceed it. ``gap`` is not used.
+    All mode sequences are compared. The optimal control of each follows from the Riccati recursion with
+    linear and constant terms (D. P. Bertsekas, 2017, Dynamic Programming and Optimal Control, volume I,
+    section 3.1). ``max_control`` is ignored, so the cost is a lower bound if controls exceed it. ``gap`` has
+    no effect.
 
     Raises:
         NotApplicable: if there are more than ``MAX_SEQUENCES`` sequences.
@@ -82,7 +83,7 @@ def switched_lqr(
 
 @lru_cache(maxsize=1)
 def _riccati(problem: SwitchedLQR) -> tuple[list[list[Step]], NDArray[np.float64]]:
-    """The steps by period and mode, and P of all sequences; their first mode varies slowest over the rows."""
+    """The steps by period and mode, and P of all sequences, ordered by their first mode, then the second."""
     P, steps = problem.terminal_cost[None], []
     for period in reversed(range(problem.horizon)):
         # The terminal cost is charged within the last period, so it is not discounted once more.

@@ -1,4 +1,4 @@
-"""Where the decisions of policies are recorded for pictures, and the decisions there; plain JSON values."""
+"""The decisions of policies on a grid of observations, for pictures; as plain values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,46 +12,50 @@ from jumpgym import HindsightProblem, as_problem
 from ..evaluation import evaluate, requested
 
 Chart = dict[str, Any]
-"""``names`` and ``axes`` (values) of one or two entries of the observation, ``entries`` (their indices), and
-``periods``; ``quantities`` and ``regimes`` (of each gate) are names, for people. All other entries are 0, or
-the bound next to it."""
+"""The grid on which decisions are sampled.
 
-Drawn = dict[str, Any]
-"""``regime`` of each gate and, on a single axis, each ``quantity``: by period, then gate or quantity, then
-point of the chart.
+It varies one or two entries of the observation: ``entries`` holds their indices, ``names`` their names and
+``axes`` their values. All other entries are 0, or the bound nearest to 0. ``periods`` are the periods, out of
+``horizon``, in which decisions are sampled. ``quantities`` and ``regimes`` (of each gate) are names for
+legends."""
 
-They are those carried out, see ``HindsightProblem.admit``."""
+Sampled = dict[str, Any]
+"""The sampled decisions, as the environment carries them out (see ``HindsightProblem.admit``).
+
+``regime`` is indexed by period, gate and point of the grid; ``quantity`` by period, quantity and point. With
+two axes there are no quantities."""
 
 EPISODES = 4096
-"""Episodes that tell what a policy visits."""
+"""Number of episodes that determine the range of the observations."""
 
 LINE, MAP = 160, 48
-"""About how many points there are on the axis of a line, and on each axis of a map."""
+"""Approximate number of points on the axis of a line, and on each axis of a map."""
 
 LOGARITHMIC = 20.0
-"""Ratio of largest to least value, if both are positive, from which an axis is logarithmic."""
+"""Least ratio of the largest to the smallest value, both positive, for which an axis is logarithmic."""
 
 
 def chart_around(policy: Any, problem: HindsightProblem, seed: int) -> Chart:
-    """The middle of the horizon and its last period but one, over what a policy visits and a margin.
+    """The grid over the observations that a policy meets, and a margin around them.
 
-    Drawn are the entries of the observation that the problem charts, at most two.
+    Its axes are the entries of the observation that the problem names in ``charted``, at most two. Its
+    periods are the middle of the horizon and the last period but one.
 
     Args:
-        policy: for the problem.
-        problem: with a horizon.
-        seed: of the noise.
+        policy: a policy for the problem.
+        problem: a problem with a finite horizon.
+        seed: seed of the noise.
     """
     assert problem.horizon is not None
     charted = problem.charted or range(len(problem.observation_low) - 1)
     entries = [int(entry) for entry in charted][:2]
-    visits = _Visits(policy, entries)
-    evaluate(visits, problem, EPISODES, seed)
-    seen = np.concatenate(visits.seen).astype(np.float64)
+    recorder = _Recorder(policy, entries)
+    evaluate(recorder, problem, EPISODES, seed)
+    observed = np.concatenate(recorder.observed).astype(np.float64)
     if len(entries) == 1:
-        axes = [_axis(seen[:, 0], 0.001, LINE, getattr(getattr(policy, "rule", None), "step", 0.0))]
+        axes = [_axis(observed[:, 0], 0.001, LINE, getattr(getattr(policy, "rule", None), "step", 0.0))]
     else:
-        axes = [_axis(column, 0.01, MAP, 0.0) for column in seen.T]
+        axes = [_axis(column, 0.01, MAP, 0.0) for column in observed.T]
     limits = zip(axes, problem.observation_low[entries], problem.observation_high[entries], strict=True)
     return {
         "entries": entries,
@@ -64,12 +68,12 @@ def chart_around(policy: Any, problem: HindsightProblem, seed: int) -> Chart:
     }
 
 
-def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
-    """Decisions of a policy for actions of ``env`` at all points of a chart.
+def sample_decisions(chart: Chart, policy: Any, env: Any) -> Sampled:
+    """The decisions of a policy at all points of a chart.
 
     Args:
-        chart: of ``chart_around``.
-        policy: anything with a batched ``predict``.
+        chart: see ``chart_around``.
+        policy: anything with a batched ``predict`` that returns actions of ``env``.
         env: environment or problem.
     """
     problem = as_problem(env)
@@ -77,20 +81,27 @@ def draw_on(chart: Chart, policy: Any, env: Any) -> Drawn:
     low, high = problem.observation_low, problem.observation_high
     observation = np.tile(np.clip(0.0, low, high), (len(grid), 1))
     observation[:, chart["entries"]] = grid
-    drawn: Drawn = {"regime": [], "quantity": []}
+    sampled: Sampled = {"regime": [], "quantity": []}
     for period in chart["periods"]:
         observation[:, -1] = period
         decision = requested(policy, env, observation.astype(np.float32))
         carried_out = problem.carry_out_at(observation, *decision)
-        drawn["regime"].append(carried_out.regime.T.tolist())
+        sampled["regime"].append(carried_out.regime.T.tolist())
         if len(chart["axes"]) == 1:
-            drawn["quantity"].append(carried_out.quantity.T.tolist())
-    return drawn
+            sampled["quantity"].append(carried_out.quantity.T.tolist())
+    return sampled
 
 
-def _axis(seen: NDArray[np.float64], tail: float, count: int, step: float) -> NDArray[np.float64]:
-    """Values, about ``count``, over those seen except the tails, and a margin; multiples of ``step``."""
-    low, high = np.quantile(seen, [tail, 1 - tail])
+def _axis(observed: NDArray[np.float64], tail: float, count: int, step: float) -> NDArray[np.float64]:
+    """About ``count`` values that cover the observed ones, without their tails, and a margin.
+
+    Args:
+        observed: shape (m,).
+        tail: share of the observed values that is cut at each end.
+        count: number of values.
+        step: distance of which the values are multiples; 0 for none.
+    """
+    low, high = np.quantile(observed, [tail, 1 - tail])
     if low > 0 and high > LOGARITHMIC * low:
         return np.geomspace(low, high, count)
     if high == low:
@@ -102,14 +113,14 @@ def _axis(seen: NDArray[np.float64], tail: float, count: int, step: float) -> ND
     return step * np.arange(np.floor((low - margin) / step), np.ceil((high + margin) / step) + 1)
 
 
-class _Visits:
-    """A policy that keeps some entries of the observations at which it is asked."""
+class _Recorder:
+    """Wraps a policy, and records some entries of the observations that it is given."""
 
     def __init__(self, policy: Any, entries: list[int]) -> None:
         self.policy = policy
         self.entries = entries
-        self.seen: list[NDArray[np.float32]] = []
+        self.observed: list[NDArray[np.float32]] = []
 
     def predict(self, observation: Any, **kwargs: Any) -> Any:
-        self.seen.append(observation[:, self.entries])
+        self.observed.append(observation[:, self.entries])
         return self.policy.predict(observation, **kwargs)

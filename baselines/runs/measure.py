@@ -1,4 +1,4 @@
-"""What policies are measured by: the costs of the best known policy, on common random numbers."""
+"""The reference that policies are compared with: costs of the best known policy on common random numbers."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from ..optimum import solve
 from ..policies.classical import best_classical
 from ..policies.stationary import exact_cost
 from ..windows import Windows, recorded_noise, standard_error, windows_of
-from .decisions import Chart, Drawn, chart_around, draw_on
+from .decisions import Chart, Sampled, chart_around, sample_decisions
 from .elsewhere import Elsewhere
 
 EVALUATION_SEED = 0
 """Seed of the noise on which all methods are evaluated; no method trains on it."""
 
 YARDSTICK_SEED = 1
-"""Seed of the noise on which references are compared with each other; searches of parameters use another."""
+"""Seed of the noise on which references are compared with each other; parameter searches use another seed."""
 
 YARDSTICK_EPISODES, YARDSTICK_AVERAGES = 8192, 512
-"""Episodes on which references are compared with each other; fewer for an infinite horizon."""
+"""Number of episodes on which references are compared with each other; fewer for an infinite horizon."""
 
 SIMULATED = 16_384
-"""Episodes from which the expected cost of a reference is estimated if it is not known exactly."""
+"""Number of episodes that estimate the expected cost of a reference if it is not known exactly."""
 
 SUMMARY = ("kind", "cost", "exactness", "note")
+"""Attributes of a reference that records of runs hold."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class Gap:
     """Cost of a policy, and its excess cost over the reference on the same noise.
 
     Attributes:
-        mean_cost, standard_error: mean cost of an episode; its standard error, 0 if the cost is exact.
-        difference, difference_se: mean cost less that of the reference, paired by episode.
-        gap_percent, gap_se_percent: the difference in per cent of the absolute value of the reference's
-            expected cost; NaN if that is 0.
+        mean_cost, standard_error: mean cost of an episode and its standard error, which is 0 if the cost is
+            exact.
+        difference, difference_se: mean cost minus that of the reference, paired by episode, and its standard
+            error.
+        gap_percent, gap_se_percent: the same in per cent of the absolute value of the reference's expected
+            cost; NaN if that is 0.
     """
 
     mean_cost: float
@@ -78,21 +81,22 @@ class Reference:
     Args:
         env: environment id, environment or problem.
         seed: seed of the noise of evaluations.
-        optimum: what ``solve`` returned for the environment, if it is solved already.
+        optimum: result of ``solve`` for the environment; None to solve it here.
         fit: environment id, environment or problem to which classical policies are fitted, such as one with
             the earlier part of the records; None for ``env``.
 
     Attributes:
         problem: the problem.
+        fitted_to: the problem to which classical policies are fitted.
         seed: seed of the noise of evaluations.
-        optimum: the policy, or the best classical one if ``kind`` says so; None if made by ``from_bytes``.
-        kind: ``"optimum"`` or ``"classical"``.
+        kind: ``"optimum"``, or ``"classical"`` if there is no optimum.
+        optimum: the reference policy, of either kind; None if the reference was made by ``from_bytes``.
         cost: expected cost of an episode; for an infinite horizon at discount 1, average cost per period.
         exactness: ``"simulated"``, or the value of the ``Exactness`` of the optimum.
-        note: which classical policy it is, and why there is no optimum; empty for an optimum.
+        note: the classical policy, and why there is no optimum; empty for an optimum.
 
     Raises:
-        NotApplicable: if there is neither, see ``solve`` and ``best_classical``.
+        NotApplicable: if the problem has neither an optimum nor a classical policy.
     """
 
     def __init__(self, env: Any, seed: int = EVALUATION_SEED, optimum: Any = None, fit: Any = None) -> None:
@@ -116,34 +120,34 @@ class Reference:
             self.exactness, self.cost = self.optimum.exactness.value, cost
 
     def costs(self, episodes: int) -> NDArray[np.float64]:
-        """Its costs on ``episodes`` episodes, shape (episodes,)."""
+        """Costs of the reference policy in ``episodes`` episodes, shape (episodes,)."""
         if episodes not in self._costs:
             self._costs[episodes] = evaluate(self.optimum, self.problem, episodes, self.seed).costs
         return self._costs[episodes]
 
     def gap(self, policy: Any, env: Any, episodes: int) -> Gap:
-        """Evaluate a policy for actions of ``env`` on ``episodes`` episodes.
+        """Evaluate a policy that gives actions of ``env`` on ``episodes`` episodes.
 
         With recorded noise ``env`` may replay other records, such as those on which the policy was trained.
         """
-        judged = env if recorded_noise(self.problem) is None else Elsewhere(env, self.problem)
-        return self._gap(evaluate(policy, judged, episodes, self.seed).costs, self.costs(episodes))
+        target = env if recorded_noise(self.problem) is None else Elsewhere(env, self.problem)
+        return self._gap(evaluate(policy, target, episodes, self.seed).costs, self.costs(episodes))
 
     @property
     def windows(self) -> Windows | None:
-        """The windows of recorded noise on which policies are judged; None if noise is not recorded."""
+        """The windows of recorded noise on which policies are evaluated; None if noise is not recorded."""
         return windows_of(self.problem, self.problem.horizon or PERIODS)
 
     @cached_property
     def yardstick_costs(self) -> NDArray[np.float64]:
-        """Costs of the reference on the sample on which references are compared, shape (episodes,)."""
+        """Costs of this reference on the sample that all references are compared on, shape (episodes,)."""
         return self._on_yardstick(self.optimum)
 
     def policy_gap(self, policy: Any) -> Gap:
-        """The gap of another reference policy: the same wherever it is shown.
+        """The gap of another reference policy, which is the same wherever it is shown.
 
-        It is exact where both expected costs are known. Otherwise it is the mean of paired differences on a
-        sample that depends on the problem alone, not on the episodes of a comparison.
+        It is exact if both expected costs are known. Otherwise it is the mean of paired differences on a
+        sample that depends on the problem alone, and not on the episodes of a comparison.
         """
         cost = exact_cost(policy)
         if cost is None or self.exactness == "simulated":
@@ -151,7 +155,7 @@ class Reference:
         return Gap(cost, 0.0, cost - self.cost, 0.0, self._percent * (cost - self.cost), 0.0)
 
     def hindsight_gap(self, traces: int) -> Gap:
-        """The gap of perfect hindsight, which is negative, on the first ``traces`` of the same sample.
+        """The gap of perfect hindsight, which is negative, on the first ``traces`` episodes of that sample.
 
         Raises:
             NotApplicable: if the problem has no solver for single traces.
@@ -172,12 +176,14 @@ class Reference:
         """The gap of costs to those of the reference in the same episodes."""
         difference = costs - reference_costs
         mean, percent, windows = float(difference.mean()), self._percent, self.windows
-        error, own_error = standard_error(difference, windows), standard_error(costs, windows)
-        return Gap(float(costs.mean()), own_error, mean, error, percent * mean, percent * error)
+        error, difference_error = standard_error(costs, windows), standard_error(difference, windows)
+        return Gap(
+            float(costs.mean()), error, mean, difference_error, percent * mean, percent * difference_error
+        )
 
     @property
     def _percent(self) -> float:
-        """What turns a difference of costs into per cent of the reference's cost; NaN if that is 0."""
+        """Factor from a cost difference to per cent of the reference's cost; NaN if that cost is 0."""
         return 100 / abs(self.cost) if self.cost else float("nan")
 
     def own_gap(self, episodes: int) -> Gap:
@@ -187,13 +193,13 @@ class Reference:
 
     @cached_property
     def chart(self) -> Chart:
-        """Where policies are drawn: what the reference visits, see ``decisions.chart_around``."""
+        """The grid on which decisions are sampled, see ``decisions.chart_around``."""
         return chart_around(self.optimum, self.problem, self.seed)
 
     @cached_property
-    def drawn(self) -> Drawn:
-        """Its own decisions on ``chart``."""
-        return draw_on(self.chart, self.optimum, self.problem)
+    def sampled(self) -> Sampled:
+        """The decisions of the reference policy on ``chart``."""
+        return sample_decisions(self.chart, self.optimum, self.problem)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -201,18 +207,18 @@ class Reference:
         return {name: getattr(self, name) for name in SUMMARY}
 
     def to_bytes(self, key: Any) -> bytes:
-        """All but the policy, with the costs that were computed so far, as arrays and JSON without pickle.
+        """The reference with the costs computed so far, but without the policy, as arrays and JSON.
 
         Args:
-            key: what JSON can hold, to tell whether it is what is looked for.
+            key: a value that JSON can hold; ``from_bytes`` compares it with the one that it expects.
         """
-        rest = {"key": key, "seed": self.seed, "chart": self.chart, "drawn": self.drawn, **self.summary}
+        entries = {"key": key, "seed": self.seed, "chart": self.chart, "drawn": self.sampled, **self.summary}
         content = io.BytesIO()
         costs = {str(episodes): costs for episodes, costs in self._costs.items()}
         np.savez_compressed(
             content,
             allow_pickle=False,
-            rest=np.array(json.dumps(rest)),
+            rest=np.array(json.dumps(entries)),
             yardstick=self.yardstick_costs,
             **costs,
         )
@@ -220,26 +226,27 @@ class Reference:
 
     @classmethod
     def from_bytes(cls, env: Any, content: bytes, key: Any, fit: Any = None) -> Reference | None:
-        """What ``to_bytes`` made, or None if that is damaged or of another key.
+        """The reference in the result of ``to_bytes``; None if that is damaged or has another key.
 
         Args:
             env: environment id, environment or problem.
             content: the bytes.
-            key: as it was given to ``to_bytes``.
+            key: the key that ``to_bytes`` was given.
             fit: see ``Reference``.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                rest = json.loads(str(arrays["rest"]))
-                if rest["key"] != key:
+                entries = json.loads(str(arrays["rest"]))
+                if entries["key"] != key:
                     return None
-                found = cls.__new__(cls)
-                found._costs = {int(name): arrays[name] for name in arrays.files if name.isdigit()}
-                found.yardstick_costs = arrays["yardstick"]
-            for name in ("seed", "chart", "drawn", *SUMMARY):
-                setattr(found, name, rest[name])
+                reference = cls.__new__(cls)
+                reference._costs = {int(name): arrays[name] for name in arrays.files if name.isdigit()}
+                reference.yardstick_costs = arrays["yardstick"]
+            reference.sampled = entries["drawn"]
+            for name in ("seed", "chart", *SUMMARY):
+                setattr(reference, name, entries[name])
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
             return None
-        found.problem, found.optimum = as_problem(env), None
-        found.fitted_to = found.problem if fit is None else as_problem(fit)
-        return found
+        reference.problem, reference.optimum = as_problem(env), None
+        reference.fitted_to = reference.problem if fit is None else as_problem(fit)
+        return reference

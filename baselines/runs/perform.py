@@ -14,7 +14,7 @@ from ..evaluation import evaluate
 from ..hindsight.cost import traces_of
 from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
-from .decisions import Drawn, draw_on
+from .decisions import Sampled, sample_decisions
 from .files import alone, remove_partial, replace_file
 from .measure import Gap, Reference
 from .methods import REFERENCES, make, method, one_thread
@@ -94,12 +94,12 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     curve: list[dict[str, float]] = []
     row: dict[str, Any] = {"transitions": 0, "cpu_seconds": 0.0, "compile_seconds": 0.0, "wall_seconds": 0.0}
     row |= {"engine": "", "status": Status.OK, "note": ""}
-    drawn: Drawn | None = None
+    sampled: Sampled | None = None
     try:
         if run.method not in REFERENCES:
-            row, curve, gap, drawn = _learned(run, measure, folder, checkpoint_seconds)
+            row, curve, gap, sampled = _learned(run, measure, folder, checkpoint_seconds)
         else:
-            gap, drawn, row["note"] = _referred(run, measure)
+            gap, sampled, row["note"] = _referred(run, measure)
     except NotApplicable as error:
         gap = Gap(*[float("nan")] * len(dataclasses.fields(Gap)))
         row |= {"status": Status.NOT_APPLICABLE, "note": str(error)}
@@ -109,7 +109,7 @@ def _outcome(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
         **identity,
         "row": {**dataclasses.asdict(gap), **row},
         "curve": curve,
-        "drawn": drawn,
+        "drawn": sampled,
         "chart": measure.chart,
         "reference": measure.summary,
         "versions": versions(),
@@ -140,13 +140,13 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     if run.split not in (None, IN_SAMPLE):
         trained = evaluate(model, model.get_env(), run.episodes, measure.seed).mean
         row["note"] = f"cost {trained:.6g} on the records of its training, {gap.mean_cost:.6g} on later ones"
-    return row, curve, gap, draw_on(measure.chart, model, model.get_env())
+    return row, curve, gap, sample_decisions(measure.chart, model, model.get_env())
 
 
-def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
+def _referred(run: Run, measure: Reference) -> tuple[Gap, Sampled | None, str]:
     """The gap of a reference, its decisions, and a note."""
     if run.method == measure.kind:
-        return measure.own_gap(run.episodes), measure.drawn, measure.note
+        return measure.own_gap(run.episodes), measure.sampled, measure.note
     if run.method == "optimum":
         raise NotApplicable(measure.note)
     if run.method == "hindsight":
@@ -157,4 +157,4 @@ def _referred(run: Run, measure: Reference) -> tuple[Gap, Drawn | None, str]:
             raise NotApplicable(error) from error
     policy = best_classical(measure.fitted_to)
     gap = measure.policy_gap(policy)
-    return gap, draw_on(measure.chart, policy, measure.problem), repr(policy)
+    return gap, sample_decisions(measure.chart, policy, measure.problem), repr(policy)

@@ -121,7 +121,7 @@ def test_the_reference_has_no_gap_to_itself():
 
 def test_policies_are_recorded_where_the_optimum_goes():
     reference = Reference(SETUP_COST)
-    chart, drawn = reference.chart, reference.drawn
+    chart, drawn = reference.chart, reference.sampled
     (stocks,) = chart["axes"]
     assert (chart["names"], chart["periods"]) == (["stock"], [25, 48])
     assert stocks[0] < 0 < 60 < stocks[-1]

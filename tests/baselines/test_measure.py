@@ -8,7 +8,7 @@ import jumpgym
 from jumpgym import NotApplicable, as_problem
 from jumpgym.baselines.policy import Policy
 from jumpgym.baselines.runs import measure
-from jumpgym.baselines.runs.decisions import chart_around, draw_on
+from jumpgym.baselines.runs.decisions import chart_around, sample_decisions
 from jumpgym.baselines.runs.measure import Reference
 
 SETUP_COST = "jumpgym/SetupCost-v0"
@@ -77,7 +77,7 @@ def test_what_is_written_is_read_and_damage_is_found(reference):
     assert found.optimum is None
     assert found.summary == reference.summary
     assert found.chart == reference.chart
-    assert found.drawn == reference.drawn
+    assert found.sampled == reference.sampled
     policy = Cycling(SETUP_COST)
     for episodes in (16, 32):
         assert found.gap(policy, SETUP_COST, episodes) == reference.gap(policy, SETUP_COST, episodes)
@@ -105,7 +105,7 @@ def test_the_chart_is_where_the_optimum_goes(reference):
     assert reference.chart["periods"] == [25, 48]
     (stocks,) = reference.chart["axes"]
     assert stocks[0] < 0 < 60 < stocks[-1]
-    middle = dict(zip(stocks, reference.drawn["quantity"][0][0], strict=True))
+    middle = dict(zip(stocks, reference.sampled["quantity"][0][0], strict=True))
     assert middle[0.0] == 62
     assert middle[30.0] == 0
 
@@ -115,7 +115,7 @@ def test_charts_of_all_environments(env):
     problem = as_problem(env)
     policy = Cycling(env)
     chart = chart_around(policy, problem, 0)
-    drawn = draw_on(chart, policy, problem)
+    drawn = sample_decisions(chart, policy, problem)
     points = np.prod([len(axis) for axis in chart["axes"]])
     assert 1 <= len(chart["axes"]) <= 2
     for axis, entry in zip(chart["axes"], chart["entries"], strict=True):
@@ -132,7 +132,7 @@ def test_charts_of_all_environments(env):
 def test_what_is_drawn_is_carried_out():
     env = "jumpgym/JointReplenishment-v0"
     chart = chart_around(Cycling(env), as_problem(env), 0)
-    trucks, *items = np.array(draw_on(chart, Cycling(env), env)["regime"])[0]
+    trucks, *items = np.array(sample_decisions(chart, Cycling(env), env)["regime"])[0]
     chosen = np.arange(len(trucks)) % 2 == 1
     assert np.array_equal(trucks, np.arange(len(trucks)) % 4)
     for item in items:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from jumpgym.agents.training.clock import CpuClock
 from jumpgym.baselines.comparison.plans import plan
-from jumpgym.baselines.runs.decisions import draw_on
+from jumpgym.baselines.runs.decisions import sample_decisions
 from jumpgym.baselines.runs.files import replace_file
 from jumpgym.baselines.runs.measure import Reference
 from jumpgym.baselines.runs.methods import METHODS, REFERENCES, make, one_thread
@@ -99,7 +99,7 @@ def pieces(method: str, folder: Path) -> dict[str, float]:
     clock = CpuClock()
     works: dict[str, Callable[[], object]] = {
         "read the reference": lambda: read_reference(PROBLEM, folder),
-        "draw the policy": lambda: draw_on(reference.chart, model, model.get_env()),
+        "draw the policy": lambda: sample_decisions(reference.chart, model, model.get_env()),
         "write a checkpoint": lambda: METHODS[method].save(model, folder / "bench.zip"),
         "write the record": lambda: replace_file(folder / "bench.json", json.dumps(record).encode()),
         "look at the clock 10,000 times": lambda: [clock.elapsed for _ in range(10_000)],
