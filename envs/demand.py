@@ -13,11 +13,11 @@ from .noise.described import as_noise
 from .noise.items import ItemNoise as ItemDemand
 from .noise.items import as_item_noise
 from .noise.periods import PeriodNoise as PeriodDemand
+from .noise.recorded import TraceNoise as TraceDemand
 from .noise.single import STATIONARY_PERIODS
 from .noise.single import ContinuousNoise as ContinuousDemand
 from .noise.single import DiscreteNoise as DiscreteDemand
 from .noise.single import Noise as Demand
-from .noise.single import TraceNoise as TraceDemand
 from .traces import episodes, split_series
 
 __all__ = [

@@ -12,7 +12,8 @@ from ..checks import shown
 from ..reading.arrays import check_values
 from .distributions import TAIL, describe, is_constant, is_discrete, is_distribution, parse, values
 from .periods import PeriodNoise
-from .single import ContinuousNoise, DiscreteNoise, Noise, TraceNoise
+from .recorded import TraceNoise
+from .single import ContinuousNoise, DiscreteNoise, Noise
 from .tables import MAX_CELLS, cells_for
 
 

@@ -17,7 +17,8 @@ from ..reading.records import shortened
 from .described import each_noise, lists_distributions
 from .distributions import is_constant, is_distribution, parse
 from .periods import Columns, PeriodNoise, Repeated
-from .single import Noise, Replay, TraceNoise
+from .recorded import Replay, Replayed, TraceNoise
+from .single import Noise
 
 
 class ItemNoise(ABC):
@@ -70,7 +71,7 @@ class IndependentItems(ItemNoise):
         return xp.reshape(self._draws.sample(flat), uniforms.shape)
 
 
-class ItemTraces(ItemNoise):
+class ItemTraces(Replayed, ItemNoise):
     """Recorded noise: each episode replays the same periods of all items, as they occurred together.
 
     Args:
@@ -89,30 +90,7 @@ class ItemTraces(ItemNoise):
         super().__init__([TraceNoise(column, horizon, stride) for column in series.T])
         self.records = records
         self.names = None if records is None or records.unnamed else records.items
-        self._replay = Replay(series, horizon, stride, records, season)
-
-    def sample(self, uniforms: Any) -> Any:
-        """See ``ItemNoise.sample``."""
-        return self._replay.sample(uniforms)
-
-    @property
-    def replay(self) -> Replay:
-        """The windows of the series, one of which each episode replays."""
-        return self._replay
-
-    @property
-    def series(self) -> NDArray[np.float64]:
-        """The recorded values by period; shape (periods, n)."""
-        return self._replay.series
-
-    @property
-    def first_periods(self) -> NDArray[np.int64]:
-        """Index in the series of the first period of each window that an episode can be; shape (windows,)."""
-        return self._replay.first_periods
-
-    def first_period(self, uniforms: Any) -> Any:
-        """Index in the series of the first period of each episode, see ``Replay.first_period``."""
-        return self._replay.first_period(uniforms)
+        self.replay = Replay(series, horizon, stride, records, season)
 
 
 def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
