@@ -249,6 +249,14 @@ class Agent(ABC):
             if not step(entry):
                 break
 
+    def review(self) -> None:
+        """Do what is to be done now and then in a training, between iterations; by default nothing."""
+        return
+
+    def training_uniforms(self, uniforms: Array) -> Array:
+        """Return the uniforms of noise that training may see, of any; by default all of them."""
+        return uniforms
+
     def finish(self, episodes: Rollout) -> None:
         """Count the time steps of an iteration, and update ``cost_scale`` with its costs."""
         periods, count = episodes.costs.shape[:2]
@@ -334,6 +342,7 @@ class Agent(ABC):
                 }
             )
             with one_thread(self.device):
+                self.review()
                 every = gcd(log_interval, callback_interval) if callback is not None else log_interval
                 going = self.progress < 1
                 for end in self.race.legs(self) if going else ():
@@ -342,6 +351,7 @@ class Agent(ABC):
                     while going and self.progress < end:
                         advance(every - self.iterations % every, budget, end)
                         self.progress = self.progress_at(budget)
+                        self.review()
                         last = end == 1 and self.progress == 1
                         if last or self.iterations % callback_interval == 0:
                             going = callbacks.on_step() and not last
@@ -404,7 +414,9 @@ class Agent(ABC):
             "others": list(self.others),
             "race": self.race.stored(),
         }
-        tensors = training_tensors(self.networks, self.optimizer, self.generator)
+        more, tensors = self.stored_extra()
+        stored |= more
+        tensors |= training_tensors(self.networks, self.optimizer, self.generator)
         contents = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         checkpoint.write(path, stored, {**contents, "key": self.key, **self.race.arrays()})
 
@@ -500,6 +512,10 @@ class Agent(ABC):
             if key.dtype != np.uint32 or key.shape != self.key.shape:
                 raise ValueError(f"key of dtype {key.dtype} and shape {key.shape} must be two of uint32")
             self.key = key
+
+    def stored_extra(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what else a checkpoint keeps, as JSON and as tensors by name; by default nothing."""
+        return {}, {}
 
     @property
     def limits(self) -> Limits | None:

@@ -12,13 +12,13 @@ from jumpgym import HindsightProblem, checks
 
 from . import arrays
 from .arrays import Array
-from .base import Agent
 from .gradients import estimators
 from .gradients.rollout import Rollout, discounts, draw
 from .networks.perceptrons import Value
 from .settings import AgentSettings
 from .training.allowance import spend
 from .training.schedules import linear_until
+from .validated import ValidatedAgent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +27,17 @@ class WindowSettings(AgentSettings):
 
     Args:
         window: number of periods of a window. None: 50. Only for problems with horizon=None.
+        validation_share: share of the recorded periods that are held back from the training, the latest ones.
+            0 holds nothing back. Only for recorded noise; see ``ValidatedAgent``.
     """
 
     window: int | None = None
+    validation_share: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_unless_none(checks.integer, "window", low=1)
+        self._check(checks.number, "validation_share", low=0, high=0.9)
 
     @classmethod
     def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
@@ -43,6 +47,11 @@ class WindowSettings(AgentSettings):
             raise ValueError(
                 f"window={made.window} is for problems with an infinite horizon; this one has "
                 f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
+            )
+        if problem.horizon is None and made.validation_share > 0 and made.restarts > 1:
+            raise ValueError(
+                f"restarts={made.restarts} compares members on records that validation_share="
+                f"{made.validation_share:g} holds back, where the horizon is infinite; leave one of them out"
             )
         if problem.season is not None and made.window is not None and made.window % problem.season:
             raise ValueError(
@@ -94,7 +103,7 @@ class Windows(nn.Module):
         self.begun = xp.ones_like(self.begun)
 
 
-class WindowedAgent(Agent):
+class WindowedAgent(ValidatedAgent):
     """An agent that learns a finite horizon on whole episodes, and an infinite one on windows.
 
     With an infinite horizon (``horizon=None``), an iteration simulates windows that continue where those of
@@ -145,6 +154,7 @@ class WindowedAgent(Agent):
 
     def _begin(self, start: Array, uniforms: Array) -> tuple[Any, Array]:
         """Return the states in which windows begin, and their noise; see ``HindsightProblem.begin``."""
+        uniforms = self.training_uniforms(uniforms)
         state = self.problem.initial_state(start)
         if self.windows is not None:
             xp, begun = arrays.namespace(uniforms), self.windows.begun

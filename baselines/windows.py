@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem
+from jumpgym.adapters.recordings import recorded_noise
 
 
 class Windows(NamedTuple):
@@ -23,19 +24,6 @@ class Windows(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.distinct:,} distinct window{'s' * (self.distinct > 1)} ({self.disjoint:,} disjoint)"
-
-
-def recorded_noise(problem: HindsightProblem) -> tuple[str, Any] | None:
-    """The attribute of a problem that holds recorded noise, such as "demand", and its value.
-
-    Returns:
-        the name, which is also that of the parameter, and the ``TraceNoise`` or ``ItemTraces``; None if noise
-        is drawn from distributions.
-    """
-    for name, value in vars(problem).items():
-        if hasattr(value, "first_periods"):
-            return name, value
-    return None
 
 
 def windows_of(problem: HindsightProblem, periods: int) -> Windows | None:

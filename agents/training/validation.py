@@ -20,14 +20,15 @@ def validation_cost(agent: Any, stream: int) -> float:
     With an infinite horizon it is that of ``WINDOWS`` windows from the start on.
 
     Args:
-        agent: gives ``problem``, ``periods``, ``settings``, ``device`` and ``decide``.
+        agent: gives ``problem``, ``periods``, ``settings``, ``device``, ``decide`` and ``training_uniforms``.
         stream: number of a stream of noise; whatever ``agent`` has learnt, it is the same noise.
     """
     problem = agent.problem
     periods = agent.periods * (WINDOWS if problem.horizon is None else 1)
     rng = np.random.default_rng([agent.settings.seed, stream])
-    state = problem.initial_state(rng.random((EPISODES, *problem.start_shape)))
-    noise = problem.noise(rng.random((EPISODES, periods, *problem.noise_shape)))
+    start = rng.random((EPISODES, *problem.start_shape))
+    uniforms = rng.random((EPISODES, periods, *problem.noise_shape))
+    state, noise = problem.begin(start, agent.training_uniforms(uniforms))
     total = 0.0
     for period in range(periods):
         observation = torch.as_tensor(problem.observe(state), dtype=torch.float32, device=agent.device)

@@ -9,9 +9,10 @@ import numpy as np
 
 from jumpgym import as_problem, checks
 from jumpgym.adapters.registry import make_env
+from jumpgym.adapters.recordings import recorded_noise
 from jumpgym.traces import Records
 
-from ..windows import recorded_noise, windows_of
+from ..windows import windows_of
 
 DEFAULT = "0.7"
 """Share of the periods on which methods train."""
