@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from jumpgym import as_problem, checks
-from jumpgym.adapters.registry import make_env
 from jumpgym.adapters.recordings import recorded_noise
+from jumpgym.adapters.registry import make_env
 from jumpgym.traces import Records
 
 from ..windows import windows_of
