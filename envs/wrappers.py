@@ -27,16 +27,15 @@ from numpy.typing import NDArray
 
 from . import checks
 from .adapters.action_spaces import check_space
+from .adapters.boxes import observation_box
 from .adapters.decisions import Decision
-from .adapters.env import observation_box
+from .adapters.grid_views import LevelGridView, QuantityGridView
 from .adapters.registry import wrapped_problem
 from .adapters.scales import ObservationScale, typical_cost
 from .adapters.views import (
     ActionView,
     BoxView,
     DictView,
-    LevelGridView,
-    QuantityGridView,
     QuantityView,
 )
 from .problem import HindsightProblem

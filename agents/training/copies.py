@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem
-from jumpgym.adapters.env import observation_box
+from jumpgym.adapters.boxes import observation_box
 from jumpgym.adapters.views import TupleView
 
 

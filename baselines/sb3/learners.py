@@ -23,14 +23,13 @@ from torch import nn
 
 from jumpgym import HindsightProblem, as_problem, checks
 from jumpgym.adapters.decisions import Decision
+from jumpgym.adapters.grid_views import LevelGridView, QuantityGridView
 from jumpgym.adapters.grids import order_quantities
 from jumpgym.adapters.scales import typical_cost
 from jumpgym.adapters.views import (
     ActionView,
     BoxLevelView,
     BoxView,
-    LevelGridView,
-    QuantityGridView,
     QuantityView,
     float_box,
 )

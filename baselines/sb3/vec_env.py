@@ -13,8 +13,9 @@ from torch import Tensor
 
 from jumpgym import HindsightProblem, NotApplicable, as_problem, checks
 from jumpgym.adapters.action_spaces import check_space
-from jumpgym.adapters.env import draw_uniforms, observation_box
+from jumpgym.adapters.boxes import observation_box
 from jumpgym.adapters.layers import time_limit
+from jumpgym.adapters.noise_blocks import draw_uniforms
 from jumpgym.adapters.options import NOISE_OPTION, check_options
 from jumpgym.agents.networks.features import Features
 

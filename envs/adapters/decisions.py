@@ -60,10 +60,12 @@ def hybrid_decision(layout: ActionLayout, regime: Any, quantity: Any) -> Decisio
         ValueError: naming the field, its value and the environment, if they are no decisions.
     """
     index = checked_indices("regime", regime, layout.gates)
-    asked = checked_quantities(quantity, len(layout.quantity_gate))
-    if len(index) != len(asked):
-        raise ValueError(f"action: {len(index)} regimes and {len(asked)} quantities must be equally many")
-    return index, asked
+    quantities = checked_quantities(quantity, len(layout.quantity_gate))
+    if len(index) != len(quantities):
+        raise ValueError(
+            f"action: {len(index)} regimes and {len(quantities)} quantities must be equally many"
+        )
+    return index, quantities
 
 
 def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
@@ -78,29 +80,29 @@ def _columns(name: str, values: NDArray[Any], width: int) -> NDArray[Any]:
 
 def checked_indices(name: str, values: Any, counts: Sequence[int]) -> NDArray[np.int64]:
     """``values`` of shape (m,) or (m, len(counts)) as indices (m, len(counts)), each below its count."""
-    given = checks.array(f"action: {name}", values)
-    if given.dtype.kind not in "iu":
-        given = checks.real_array(f"action: {name}", given)
-    given = _columns(name, given, len(counts))
-    index = given
-    wrong = (given < 0) | (given >= np.array(counts))
-    if given.dtype.kind == "f":
-        wrong |= given != np.rint(given)  # also NaN
-        index = np.where(wrong, 0, given)
+    given_indices = checks.array(f"action: {name}", values)
+    if given_indices.dtype.kind not in "iu":
+        given_indices = checks.real_array(f"action: {name}", given_indices)
+    given_indices = _columns(name, given_indices, len(counts))
+    index = given_indices
+    wrong = (given_indices < 0) | (given_indices >= np.array(counts))
+    if given_indices.dtype.kind == "f":
+        wrong |= given_indices != np.rint(given_indices)  # also NaN
+        index = np.where(wrong, 0, given_indices)
     if wrong.any():
         row, gate = np.argwhere(wrong)[0].tolist()
         named = name if len(counts) == 1 else f"{name} {gate}"
         raise checks.unknown_index(
-            named, given[row, gate].item(), counts[gate], row if len(given) > 1 else None
+            named, given_indices[row, gate].item(), counts[gate], row if len(given_indices) > 1 else None
         )
     return index.astype(np.int64, copy=False)
 
 
 def checked_quantities(values: Any, count: int) -> NDArray[np.float64]:
     """``values`` of shape (m,) or (m, count) as quantities (m, count), none of them NaN."""
-    asked = _columns("quantity", checks.real_array("action: quantity", values), count)
-    missing = np.isnan(asked)
+    quantities = _columns("quantity", checks.real_array("action: quantity", values), count)
+    missing = np.isnan(quantities)
     if missing.any():
         row, _ = np.argwhere(missing)[0].tolist()
-        raise checks.nan_quantity(row if len(asked) > 1 else None)
-    return asked
+        raise checks.nan_quantity(row if len(quantities) > 1 else None)
+    return quantities

@@ -9,72 +9,23 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from .. import checks
-from ..layout import ActionLayout
-from ..problem import CarriedOut, HindsightProblem
+from ..problem import HindsightProblem
 from .action_spaces import check_space
+from .boxes import observation_box
 from .decisions import Decision
+from .infos import without_single_axes
+from .named_views import make_view
+from .noise_blocks import BLOCK, block_length, draw_noise, draw_uniforms, from_phase
 from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem, warn_without_end
-from .rendering import Trajectory, draw
-from .seasons import block_length, from_phase
-from .views import make_view
+from .rendering import Trajectory, check_render_mode, draw
 
 _total = np.add.reduce  # faster than ``sum`` for few numbers
-
-
-def observation_box(problem: HindsightProblem) -> spaces.Box[np.float32]:
-    """The space of observations, finite float32."""
-    return spaces.Box(
-        problem.observation_low.astype(np.float32),
-        problem.observation_high.astype(np.float32),
-        dtype=np.float32,
-    )
-
-
-def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str | None:
-    """``render_mode``, if it is None or one of those in ``metadata``."""
-    allowed = metadata["render_modes"]
-    if render_mode is not None and render_mode not in allowed:
-        raise ValueError(f"render_mode={render_mode!r} must be one of {allowed}")
-    return render_mode
-
-
-BLOCK = 256
-"""Periods of noise that a stationary problem draws at once."""
-
-
-def draw_uniforms(
-    problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
-) -> NDArray[np.float64]:
-    """The uniforms of ``draw_noise``."""
-    return rng.random((*batch, problem.horizon or periods, *problem.noise_shape))
-
-
-def draw_noise(
-    problem: HindsightProblem, rng: np.random.Generator, *batch: int, periods: int = BLOCK
-) -> NDArray[np.float64]:
-    """Noise (*batch, periods, *noise_shape): of the whole horizon, if there is one."""
-    noise: NDArray[np.float64] = problem.noise(draw_uniforms(problem, rng, *batch, periods=periods))
-    return noise
-
-
-def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:
-    """Regimes and quantities that were carried out, as ``info`` shows them.
-
-    A single gate has no axis, and neither has its quantity if it has only one; where no axis is left they are
-    NumPy scalars.
-    """
-    regime, quantity = result.regime, result.quantity
-    if len(layout.gates) == 1:
-        regime = regime[..., 0]
-        quantity = quantity[..., 0] if len(layout.quantity_gate) == 1 else quantity
-    return regime[()], quantity[()]
 
 
 def _is_masked(value: Any) -> bool:
@@ -153,8 +104,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self._trajectory = Trajectory()
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value}" for name, value in self._given.items())
-        return f"{type(self).__name__}({given})"
+        parameters = ", ".join(f"{name}={value}" for name, value in self._given.items())
+        return f"{type(self).__name__}({parameters})"
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -198,13 +149,13 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
             start = problem.state_at(check_initial_state(problem, checked[STATE_OPTION]))
         super().reset(seed=seed)
         # Both are drawn in any case, so that later episodes do not depend on the options.
-        of_start = np.asarray(self.np_random.random(problem.start_shape))
+        start_uniforms = np.asarray(self.np_random.random(problem.start_shape))
         periods = block_length(problem, BLOCK)
         uniforms = draw_uniforms(problem, self.np_random, periods=periods)
         if trace is None:
-            initial, drawn = problem.begin(of_start, uniforms)
+            initial, drawn = problem.begin(start_uniforms, uniforms)
         else:  # nothing is known of what came before it
-            initial = problem.initial_state(of_start)
+            initial = problem.initial_state(start_uniforms)
         self._state = self._start = initial if start is None else start
         self._noise = from_phase(problem, self._state, drawn) if trace is None else trace
         self._place = 0
@@ -281,8 +232,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
             check_space(action, self.action_space)
         if not self._single:
             batch = self._as_batch(action) if self._pairs else self._view.batch_of_one(action)
-            seen = self.observation[None] if self._view.needs_observation else None
-            regimes, quantities = self._view.decode(seen, batch)
+            observation = self.observation[None] if self._view.needs_observation else None
+            regimes, quantities = self._view.decode(observation, batch)
             result = problem.carry_out(state, regimes[0], quantities[0])
             return (*without_single_axes(problem.layout, result), result.gate, result.columns)
         regime, quantity = self._parse(action)
@@ -298,8 +249,8 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         try:
             regime, quantity = action
             gates, count = len(self.problem.layout.gates), len(self.problem.layout.quantity_gate)
-            regimes, asked = checks.array("regime", regime), checks.array("quantity", quantity)
-            return regimes.reshape(1, gates), asked.reshape(1, count)
+            regimes, quantities = checks.array("regime", regime), checks.array("quantity", quantity)
+            return regimes.reshape(1, gates), quantities.reshape(1, count)
         except (TypeError, ValueError):
             raise ValueError(
                 f"action={action!r} must be a pair (regime, quantity) of {self.action_space}"
@@ -313,17 +264,17 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         count = len(self._low)
         try:
             index = regime if type(regime) is int else np.asarray(regime).item()
-            known = 0 <= index < count and index == int(index)
+            in_range = 0 <= index < count and index == int(index)
             # NumPy would drop the imaginary part, and the mask.
             if np.iscomplexobj(quantity) or _is_masked(quantity) or _is_masked(regime):
                 raise TypeError
-            asked = np.asarray(quantity, dtype=np.float64).item()
+            units = np.asarray(quantity, dtype=np.float64).item()
         except (TypeError, ValueError, ArithmeticError):
             raise ValueError(
                 f"action={action!r} must be one regime index and one quantity of shape (1,)"
             ) from None
-        if not known:
+        if not in_range:
             raise checks.unknown_index("regime", index, count)
-        if asked != asked:
+        if units != units:
             raise checks.nan_quantity()
-        return int(index), asked
+        return int(index), units

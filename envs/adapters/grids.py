@@ -77,10 +77,10 @@ def checked_grids(problem: HindsightProblem, name: str, values: Sequence[Any]) -
         ValueError: if a grid is empty, not ascending or not finite, naming the parameter.
     """
     count = len(problem.layout.quantity_gate)
-    each = [values] if count == 1 else list(values)
-    if len(each) != count:
-        raise ValueError(f"{name}: {len(each)} grids must be {count}, one for each quantity")
-    return [_grid(name, grid) for grid in each]
+    grids = [values] if count == 1 else list(values)
+    if len(grids) != count:
+        raise ValueError(f"{name}: {len(grids)} grids must be {count}, one for each quantity")
+    return [_grid(name, grid) for grid in grids]
 
 
 def _grid(name: str, values: Any) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The infos of a batch, in the form of Gymnasium's vector environments."""
+"""What ``info`` reports, for one environment and, in Gymnasium's form, for a batch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..layout import ActionLayout
+from ..problem import CarriedOut
+
+
+def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:
+    """Regimes and quantities that were carried out, as ``info`` shows them.
+
+    A single gate has no axis, and neither has its quantity if it has only one; where no axis is left they are
+    NumPy scalars.
+    """
+    regime, quantity = result.regime, result.quantity
+    if len(layout.gates) == 1:
+        regime = regime[..., 0]
+        quantity = quantity[..., 0] if len(layout.quantity_gate) == 1 else quantity
+    return regime[()], quantity[()]
 
 
 def with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:

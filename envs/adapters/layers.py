@@ -70,9 +70,9 @@ def check_layers(env: Any, horizon: int | None) -> None:
                 "use the problem itself; give the environment without it"
             )
         if not isinstance(layer, gym.ActionWrapper):
-            what = "changes" if _changes_rewards(layer) else "may change"
+            effect = "changes" if _changes_rewards(layer) else "may change"
             warnings.warn(
-                f"{name} {what} rewards or episodes, which solve, evaluate and the agents ignore: they use "
+                f"{name} {effect} rewards or episodes, which solve, evaluate and the agents ignore: they use "
                 "the problem itself, in its units of cost",
                 stacklevel=user_level(),
             )

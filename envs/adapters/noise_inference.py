@@ -69,9 +69,9 @@ def infer_noise(env: Any, observations: Any, actions: Sequence[Any]) -> NDArray[
     fits = (np.abs(replayed - after) <= TOLERANCE * scale).all(axis=-1)  # NaN compares false
     if not fits.all():
         *episode, period = np.unravel_index(int(fits.argmin()), fits.shape)
-        of = f" of episode {episode[0]}" if episode else ""
+        whose = f" of episode {episode[0]}" if episode else ""
         raise ValueError(
-            f"infer_noise: observations[{period + 1}]{of} does not follow from observations[{period}] and "
+            f"infer_noise: observations[{period + 1}]{whose} does not follow from observations[{period}] and "
             f"actions[{period}], whatever the {problem.noise_name}; give the environment that was logged, "
             "with its parameters, and the actions as given to step, of one episode"
         )

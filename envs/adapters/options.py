@@ -1,4 +1,4 @@
-"""The options of ``reset``: recorded noise, and the initial state that belongs to it."""
+"""The options of ``reset``: recorded noise, the initial state that belongs to it, and a mask of copies."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..problem import HindsightProblem
 
 NOISE_OPTION = "noise"
 STATE_OPTION = "initial_state"
+MASK_OPTION = "reset_mask"
 
 ROUNDING = 1e-6
 """How far beyond its bounds, relative to them, an initial state may lie: observations are float32."""
@@ -54,9 +55,18 @@ def check_initial_state(problem: HindsightProblem, given: Any, *batch: int) -> N
     outside = ~((states >= low - room) & (states <= high + room))  # also NaN
     if outside.any():
         *row, entry = (int(index) for index in np.argwhere(outside)[0])
-        of = f" of environment {row[0]}" if row else ""
+        whose = f" of environment {row[0]}" if row else ""
         raise ValueError(
-            f"{STATE_OPTION}{of}: {problem.observation_names[entry]}={states[(*row, entry)]:g} must be in "
+            f"{STATE_OPTION}{whose}: {problem.observation_names[entry]}={states[(*row, entry)]:g} must be in "
             f"[{low[entry]:g}, {high[entry]:g}]"
         )
     return states
+
+
+def check_mask(mask: Any, num_envs: int) -> NDArray[np.bool_]:
+    """The mask (num_envs,) of the copies to reset; TypeError or ValueError if it is none."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"reset: {MASK_OPTION}={mask!r} must be a NumPy array of bool")
+    if mask.shape != (num_envs,) or not mask.any():
+        raise ValueError(f"reset: {MASK_OPTION}={mask!r} must have shape ({num_envs},) and a True in it")
+    return mask

@@ -56,25 +56,25 @@ def environment_id(name: str) -> str:
         ValueError: if there is no such environment, naming those with similar names; or if the module
             cannot be imported.
     """
-    module, _, rest = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+    module, _, env_name = name.rpartition(":") if isinstance(name, str) else ("", "", "")
     if module:
         try:
             importlib.import_module(module)
         except ImportError as error:
             raise ValueError(f"environment {name!r}: cannot import {module}: {error}") from error
     full_ids = {alias: env_id for env_id in gym.registry for alias in _aliases(env_id)}
-    if rest in full_ids:
-        env_id = full_ids[rest]
+    if env_name in full_ids:
+        env_id = full_ids[env_name]
         return f"{module}:{env_id}" if module not in ("", NAMESPACE) else env_id
     lower = {alias.lower(): env_id for alias, env_id in full_ids.items() if not _is_variant(env_id)}
-    close = difflib.get_close_matches(rest.lower(), lower, n=3)
+    close = difflib.get_close_matches(env_name.lower(), lower, n=3)
     suggestions = list(dict.fromkeys(lower[alias] for alias in close))
     if suggestions:
         advice = f"did you mean {' or '.join(suggestions)}?"
     else:
-        own = [i for i in gym.registry if i.startswith(f"{NAMESPACE}/") and not _is_variant(i)]
+        known_ids = [i for i in gym.registry if i.startswith(f"{NAMESPACE}/") and not _is_variant(i)]
         advice = (
-            f"there are {', '.join(own)}; give those of other packages as package.module:Id-v0, "
+            f"there are {', '.join(known_ids)}; give those of other packages as package.module:Id-v0, "
             "where the module registers the id"
         )
     raise ValueError(f"unknown environment {name!r}: {advice}")

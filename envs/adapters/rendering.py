@@ -40,6 +40,14 @@ class Period(NamedTuple):
     cost: float
 
 
+def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str | None:
+    """``render_mode``, if it is None or one of those in ``metadata``."""
+    allowed = metadata["render_modes"]
+    if render_mode is not None and render_mode not in allowed:
+        raise ValueError(f"render_mode={render_mode!r} must be one of {allowed}")
+    return render_mode
+
+
 class Trajectory:
     """The periods of an episode so far.
 
@@ -90,11 +98,11 @@ def text(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> str:
     """The state, and a table of the latest periods."""
     periods, shown = trajectory.periods, _charted(problem)
     now = np.asarray(problem.observe(state))
-    of = "" if problem.horizon is None else f" of {problem.horizon}"
+    of_horizon = "" if problem.horizon is None else f" of {problem.horizon}"
     entries = len(now) - (problem.horizon is not None)
-    seen = "   ".join(f"{problem.observation_names[i]}: {now[i]:.1f}" for i in range(min(entries, SHOWN)))
+    values = "   ".join(f"{problem.observation_names[i]}: {now[i]:.1f}" for i in range(min(entries, SHOWN)))
     lines = [
-        f"period {len(periods)}{of}   {seen}{_more(SHOWN, entries)}"
+        f"period {len(periods)}{of_horizon}   {values}{_more(SHOWN, entries)}"
         f"   cost so far: {sum(p.cost for p in periods):.1f}"
     ]
     if periods:

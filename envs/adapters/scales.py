@@ -9,7 +9,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..problem import HindsightProblem
-from .env import draw_uniforms, observation_box
+from .boxes import observation_box
+from .noise_blocks import draw_uniforms
 
 
 class ObservationScale:
@@ -39,8 +40,8 @@ class ObservationScale:
 def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
     """Mean absolute cost of a period under random regimes, each with its sensible first quantity."""
     layout, rng = problem.layout, np.random.default_rng(0)
-    of_start = rng.random((episodes, *problem.start_shape))
-    state, noise = problem.begin(of_start, draw_uniforms(problem, rng, episodes))
+    start_uniforms = rng.random((episodes, *problem.start_shape))
+    state, noise = problem.begin(start_uniforms, draw_uniforms(problem, rng, episodes))
     total = 0.0
     for period in range(noise.shape[1]):
         regime = rng.integers(0, layout.gates, (episodes, len(layout.gates)))

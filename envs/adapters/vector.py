@@ -14,23 +14,24 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..problem import HindsightProblem
+from .boxes import observation_box
 from .copies import Copies
-from .env import (
-    BLOCK,
-    HybridEnv,
-    check_render_mode,
-    observation_box,
-    without_single_axes,
+from .decisions import Decision
+from .env import HybridEnv
+from .infos import final_infos, where, with_masks, without_single_axes
+from .named_views import make_view
+from .noise_blocks import BLOCK, block_length, from_phase
+from .options import (
+    MASK_OPTION,
+    NOISE_OPTION,
+    STATE_OPTION,
+    check_initial_state,
+    check_mask,
+    check_options,
 )
-from .infos import final_infos, where, with_masks
-from .options import NOISE_OPTION, STATE_OPTION, check_initial_state, check_options
 from .registry import build_problem
-from .rendering import Trajectory, draw
-from .seasons import block_length, from_phase
+from .rendering import Trajectory, check_render_mode, draw
 from .streams import generators
-from .views import Decision, make_view
-
-MASK_OPTION = "reset_mask"
 
 Step = tuple[
     NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
@@ -126,7 +127,9 @@ class HybridVectorEnv(Copies):
             ValueError, TypeError: for an unknown option, or one of the wrong shape or type; nothing changes.
         """
         checked = check_options(options, (NOISE_OPTION, STATE_OPTION, MASK_OPTION))
-        mask = self._check_mask(checked[MASK_OPTION]) if MASK_OPTION in checked else None
+        mask = check_mask(checked[MASK_OPTION], self.num_envs) if MASK_OPTION in checked else None
+        if self._state is None and mask is not None and not mask.all():
+            raise ResetNeeded("reset: the first reset must be of all environments, without reset_mask")
         noise = None
         if NOISE_OPTION in checked:
             noise = self.problem.check_noise(checked[NOISE_OPTION])
@@ -183,8 +186,8 @@ class HybridVectorEnv(Copies):
                 f"step() after the end of environment {int(over.argmax())}: "
                 'autoreset is disabled, call reset(options={"reset_mask": mask})'
             )
-        seen = self._observe() if self._view.needs_observation else None
-        regime, quantity = self._view.decode(seen, actions)
+        observations = self._observe() if self._view.needs_observation else None
+        regime, quantity = self._view.decode(observations, actions)
         if len(regime) != self.num_envs:
             raise ValueError(f"action: {len(regime)} actions for num_envs={self.num_envs} environments")
 
@@ -205,16 +208,16 @@ class HybridVectorEnv(Copies):
                     problem, _row(before, row), regime[row], quantity[row], noise[row], cost[row]
                 )
         totals = {kind: amount.sum(-1) if amount.ndim > 1 else amount for kind, amount in by_kind.items()}
-        told = {"regime": regime, "quantity": quantity, "noise": noise, "costs": totals}
+        reported = {"regime": regime, "quantity": quantity, "noise": noise, "costs": totals}
         if over.any():  # NEXT_STEP: their episodes begin now, in place of a step
             self._restart(over)
             cost[over] = 0.0
-            told = where(stepped, told)
+            reported = where(stepped, reported)
 
         terminations = self._period >= (problem.horizon or math.inf)
         truncations = self._period >= self._max_episode_steps
         self._over = terminations | truncations
-        infos = with_masks(told, stepped)
+        infos = with_masks(reported, stepped)
         observations = self._observe()
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._over.any():
             infos = final_infos(observations, infos, self._over)
@@ -257,14 +260,14 @@ class HybridVectorEnv(Copies):
             state: the initial states of all copies, (num_envs, n), if they are not to be drawn.
         """
         problem, count, rows = self.problem, int(mask.sum()), np.flatnonzero(mask)
-        of_start = self._uniforms(rows, *problem.start_shape)
+        start_uniforms = self._uniforms(rows, *problem.start_shape)
         if noise is None or self._streams:  # a single environment draws in any case
             periods = BLOCK if count == self.num_envs else len(self._noise)
             uniforms = self._noise_uniforms(rows, periods)
         if noise is None:
-            start, drawn = problem.begin(of_start, uniforms)
+            start, drawn = problem.begin(start_uniforms, uniforms)
         else:  # nothing is known of what came before it
-            start = problem.initial_state(of_start)
+            start = problem.initial_state(start_uniforms)
         if state is not None:
             start = problem.state_at(state[mask])
         drawn = from_phase(problem, start, drawn, periods) if noise is None else noise[mask]
@@ -282,8 +285,8 @@ class HybridVectorEnv(Copies):
             self._period, self._over = np.where(mask, 0, self._period), self._over & ~mask
             self._place = np.where(mask, 0, self._place)
         if self.render_mode is not None:
-            kept = [Trajectory()] * self.num_envs if count == self.num_envs else self._trajectories
-            self._trajectories = [Trajectory() if new else old for new, old in zip(mask, kept, strict=True)]
+            before = [Trajectory()] * self.num_envs if count == self.num_envs else self._trajectories
+            self._trajectories = [Trajectory() if new else old for new, old in zip(mask, before, strict=True)]
 
     def _refill(self) -> None:
         """Draw new noise for the copies of a stationary problem that have used up theirs."""
@@ -301,17 +304,6 @@ class HybridVectorEnv(Copies):
 
     def _observe(self) -> NDArray[np.float32]:
         return self.problem.observe(self._state).astype(np.float32)
-
-    def _check_mask(self, mask: Any) -> NDArray[np.bool_]:
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise TypeError(f"reset: reset_mask={mask!r} must be a NumPy array of bool")
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(
-                f"reset: reset_mask={mask!r} must have shape ({self.num_envs},) and a True in it"
-            )
-        if self._state is None and not mask.all():
-            raise ResetNeeded("reset: the first reset must be of all environments, without reset_mask")
-        return mask
 
 
 def _row(state: Any, row: Any) -> Any:

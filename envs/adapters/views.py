@@ -7,8 +7,7 @@ A view holds a ``space`` for one action and a pure method ``decode`` for a batch
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..problem import HindsightProblem
-from ..problems.single_item import SingleItemInventory
-from .decisions import Decision, UnitScale, checked_indices, checked_quantities, hybrid_decision
-from .grids import OUTPUTS, checked_grids, order_levels, order_quantities
+from .boxes import float_box, gate_space, quantity_space
+from .decisions import Decision, UnitScale, checked_quantities, hybrid_decision
+from .grids import OUTPUTS
 
 
 class ActionView(ABC):
@@ -66,22 +65,6 @@ class ActionView(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.space})"
-
-
-def gate_space(problem: HindsightProblem) -> spaces.Discrete | spaces.MultiDiscrete:
-    """The space of regimes: ``Discrete(K)`` for one gate, ``MultiDiscrete(gates)`` for several."""
-    gates = problem.layout.gates
-    return spaces.Discrete(gates[0]) if len(gates) == 1 else spaces.MultiDiscrete(list(gates))
-
-
-def float_box(low: NDArray[np.float64], high: NDArray[np.float64]) -> spaces.Box:
-    """A float32 ``Box`` between two arrays."""
-    return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
-
-
-def quantity_space(problem: HindsightProblem) -> spaces.Box:
-    """The space of quantities (n,): from the least to the largest that any regime admits."""
-    return float_box(problem.layout.quantity_low, problem.layout.quantity_high)
 
 
 class TupleView(ActionView):
@@ -210,116 +193,7 @@ class QuantityView(ActionView):
 
     def decode(self, observation: Any, action: Any) -> Decision:
         """See ``ActionView.decode``; ``action`` is an array of quantities (m, n)."""
-        asked = checked_quantities(action, len(self.layout.quantity_gate))
+        quantities = checked_quantities(action, len(self.layout.quantity_gate))
         if self._scale:
-            asked = self._scale.restore(asked)
-        return self.problem.membership(asked), asked
-
-
-class GridView(ActionView):
-    """An index of a grid for each quantity: ``Discrete`` for one quantity, ``MultiDiscrete`` for several.
-
-    Args:
-        problem: the problem whose decisions are meant.
-        grids: for each quantity its grid, ascending.
-    """
-
-    def __init__(self, problem: HindsightProblem, grids: list[NDArray[np.float64]]) -> None:
-        super().__init__(problem)
-        problem.membership(np.zeros(len(grids)))  # refuses a problem whose regimes do not follow from it
-        self.grids = grids
-        sizes = [len(grid) for grid in grids]
-        self.space = spaces.Discrete(sizes[0]) if len(sizes) == 1 else spaces.MultiDiscrete(sizes)
-
-    def points(self, action: Any) -> NDArray[np.float64]:
-        """The points of the grids (m, n) that indices (m,) or (m, n) stand for."""
-        index = checked_indices("index", action, [len(grid) for grid in self.grids])
-        return np.stack([grid[index[:, j]] for j, grid in enumerate(self.grids)], axis=-1)
-
-
-class QuantityGridView(GridView):
-    """An index of a grid of each quantity.
-
-    Args:
-        problem: the problem whose decisions are meant.
-        quantities: the grid in units, ascending (with several quantities one for each); None for
-            ``jumpgym.adapters.grids.order_quantities(problem)``.
-
-    Raises:
-        ValueError: if a grid is empty, not ascending, not finite, or leaves the quantity's interval.
-    """
-
-    def __init__(self, problem: HindsightProblem, quantities: Sequence[Any] | None = None) -> None:
-        grids = (
-            order_quantities(problem)
-            if quantities is None
-            else checked_grids(problem, "quantities", quantities)
-        )
-        bounds = zip(problem.layout.quantity_low, problem.layout.quantity_high, strict=True)
-        for grid, (low, high) in zip(grids, bounds, strict=True):
-            if grid[0] < low or grid[-1] > high:
-                raise ValueError(f"quantities={grid.tolist()} must lie in [{low:g}, {high:g}]")
-        super().__init__(problem, grids)
-
-    def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is indices (m,), with several quantities (m, n)."""
-        asked = self.points(action)
-        return self.problem.membership(asked), asked
-
-
-class LevelGridView(GridView):
-    """An index of a grid of levels for each quantity.
-
-    For a single-item inventory these are order-up-to levels in units: ordered is what lifts the inventory
-    position to the level, nothing if it is there already. Elsewhere they are dimensionless, as in
-    ``BoxLevelView``.
-
-    Args:
-        problem: the problem whose decisions are meant.
-        levels: the grid, ascending (with several quantities one for each); None for
-            ``jumpgym.adapters.grids.order_levels(problem)``.
-
-    Raises:
-        ValueError: if a grid is empty, not ascending or not finite.
-    """
-
-    needs_observation = True
-
-    def __init__(self, problem: HindsightProblem, levels: Sequence[Any] | None = None) -> None:
-        super().__init__(
-            problem, order_levels(problem) if levels is None else checked_grids(problem, "levels", levels)
-        )
-
-    def decode(self, observation: Any, action: Any) -> Decision:
-        """See ``ActionView.decode``; ``action`` is as in ``QuantityGridView``."""
-        level, seen = self.points(action), np.asarray(observation, dtype=np.float64)
-        if isinstance(self.problem, SingleItemInventory):
-            asked = level - self.problem.position(seen)[:, None]
-        else:
-            last = np.append(self.layout.quantity_start[1:], len(self.layout.low)) - 1
-            output = np.zeros((len(level), len(self.layout.low)))
-            output[:, last] = level
-            asked = self.problem.quantity_from(seen, output)[:, last]
-        asked = np.maximum(asked, self.layout.quantity_low)
-        return self.problem.membership(asked), asked
-
-
-VIEWS: dict[str, Callable[[HindsightProblem], ActionView]] = {
-    "tuple": TupleView,
-    "dict": DictView,
-    "box": partial(BoxView, normalize=True),
-    "quantity": partial(QuantityView, normalize=True),
-    "grid": QuantityGridView,
-    "levels": LevelGridView,
-}
-"""The views by the names that ``gym.make(id, action=...)`` takes."""
-
-
-def make_view(action: str, problem: HindsightProblem) -> ActionView:
-    """The view of that name, one of ``VIEWS``.
-
-    Raises:
-        ValueError: if there is none of that name.
-        NotApplicable: if the problem's regimes do not follow from the quantities, and the view needs that.
-    """
-    return VIEWS[checks.choice("action", action, tuple(VIEWS))](problem)
+            quantities = self._scale.restore(quantities)
+        return self.problem.membership(quantities), quantities

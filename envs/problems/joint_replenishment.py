@@ -13,7 +13,8 @@ from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
 from ..regimes import truck_names
-from .several_items import MultiItemInventory, economic_cycles
+from .item_parameters import economic_cycles
+from .several_items import MultiItemInventory
 
 
 class JointReplenishment(MultiItemInventory):

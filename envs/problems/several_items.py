@@ -17,16 +17,11 @@ from .. import checks
 from ..checks import MAX_HORIZON
 from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
 from ..layout import ActionLayout
-from ..noise.items import count_items, item_records
+from ..noise.items import item_records
 from ..regimes import MAX_LEAD_TIME
+from .item_parameters import compact, economic_cycles, number_of_items, per_item
 from .memory import Inventory, check_season
 from .starting_stock import stock_ends
-
-ITEMS = 2
-"""Number of items if no parameter or record implies it."""
-
-MAX_ITEMS = 5_000
-"""Most items; which gate enters which component of the cost is a matrix."""
 
 QUANTILES = 20
 """Quantiles of demand in each period of the horizon from which its deviation is computed."""
@@ -129,14 +124,14 @@ class MultiItemInventory(Inventory):
             **more,
         }
         demand = item_records(demand, "demand", low=0.0)
-        self.items = _number_of_items(items, vectors, demand)
+        self.items = number_of_items(items, vectors, demand)
         self.noise_shape = self.start_shape = (self.items,)
         self.item_costs: NDArray[np.float64]
         self.unit_costs: NDArray[np.float64]
         self.holding_cost: NDArray[np.float64]
         self.shortage_cost: NDArray[np.float64]
         for name, value in vectors.items():
-            setattr(self, name, _per_item(name, value, self.items))
+            setattr(self, name, per_item(name, value, self.items))
         self._units_cost = bool(self.unit_costs.any())
         self.item_costs = getattr(self, item_costs[0])
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
@@ -154,9 +149,9 @@ class MultiItemInventory(Inventory):
 
     def __init_subclass__(cls) -> None:
         """Let the signature show the shared keywords in place of ``**shared``."""
-        own = list(inspect.signature(cls.__init__).parameters.values())[1:-1]
+        specific = list(inspect.signature(cls.__init__).parameters.values())[1:-1]
         common = list(inspect.signature(MultiItemInventory.__init__).parameters.values())[4:]
-        cls.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+        cls.__signature__ = inspect.Signature([*specific, *common])  # type: ignore[attr-defined]
 
     @property
     def item_names(self) -> tuple[str, ...]:
@@ -166,7 +161,7 @@ class MultiItemInventory(Inventory):
     def _start(self, initial_inventory: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lowest = 0.0 if self.unmet_demand == "lost" else -checks.LARGEST
         ends = stock_ends(initial_inventory, self.items)
-        low, high = (_per_item("initial_inventory", end, self.items, lowest) for end in ends)
+        low, high = (per_item("initial_inventory", end, self.items, lowest) for end in ends)
         if np.any(low > high):
             raise ValueError(
                 f"initial_inventory={checks.shown(initial_inventory)} must be a pair (low, high), low <= "
@@ -230,11 +225,11 @@ class MultiItemInventory(Inventory):
             {
                 "ones": np.ones(items),
                 "zero": np.zeros(()),
-                "item_costs": _compact(self.item_costs),
-                "unit_costs": _compact(self.unit_costs),
-                "holding_cost": _compact(self.holding_cost),
-                "shortage_cost": _compact(self.shortage_cost),
-                "holding_and_shortage": _compact(self.holding_cost + self.shortage_cost),
+                "item_costs": compact(self.item_costs),
+                "unit_costs": compact(self.unit_costs),
+                "holding_cost": compact(self.holding_cost),
+                "shortage_cost": compact(self.shortage_cost),
+                "holding_and_shortage": compact(self.holding_cost + self.shortage_cost),
                 "start_low": low,
                 "start_width": high - low,
                 "level_scale": self.level_scale[:, None],
@@ -370,11 +365,11 @@ class MultiItemInventory(Inventory):
             pipeline = c.xp.concat([pipeline[..., 1:, :], ordered[..., None, :]], axis=-2)
         net = inventory + arrivals - demand
         on_hand = c.xp.maximum(net, c.zero)
-        left = net if self.unmet_demand == "backlog" else on_hand
+        stock = net if self.unmet_demand == "backlog" else on_hand
         if self.memory is None:
-            return ItemsState(left, pipeline, period + 1), net, on_hand
+            return ItemsState(stock, pipeline, period + 1), net, on_hand
         past = self.memory.after(c, state, demand)
-        return RememberingItemsState(left, pipeline, *past, period + 1), net, on_hand
+        return RememberingItemsState(stock, pipeline, *past, period + 1), net, on_hand
 
     def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
         """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
@@ -428,58 +423,3 @@ class MultiItemInventory(Inventory):
                 f"{self.demand.max_total[item]:g}, the most that the bounds of the observation allow"
             )
         return demand
-
-
-def economic_cycles(
-    shared_cost: float, item_costs: NDArray[np.float64], holding_rate: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Periods between orders of each item, shape (n,), that cost least under constant demand.
-
-    A shared order is placed every T periods, item i takes part every ``t[i] >= T``; the cost per period is
-    ``shared_cost / T + sum(item_costs / t + holding_rate * t / 2)``. That t need not be a multiple of T makes
-    it a lower bound: P. Jackson, W. Maxwell and J. Muckstadt (1985), The joint replenishment problem with a
-    powers-of-two restriction, IIE Transactions 17(1).
-    """
-    # Without holding cost or demand, or next to none: never order.
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        own = np.nan_to_num(np.sqrt(2 * item_costs / holding_rate), nan=np.inf, posinf=np.inf)
-        first = np.argsort(own)
-        shared = np.sqrt(2 * (shared_cost + item_costs[first].cumsum()) / holding_rate[first].cumsum())
-    cycles: NDArray[np.float64] = np.maximum(own, np.nan_to_num(shared, nan=np.inf, posinf=np.inf).min())
-    return cycles
-
-
-def _number_of_items(items: int | None, vectors: Mapping[str, Any], demand: Any) -> int:
-    lengths = {name: len(value) for name, value in vectors.items() if checks.is_vector(value)}
-    from_demand = count_items(demand)
-    if from_demand is not None:
-        lengths["demand"] = from_demand
-    if items is not None:
-        lengths["items"] = checks.integer("items", items, low=1, high=MAX_ITEMS)
-    if len(set(lengths.values())) > 1:
-        given = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise ValueError(f"the number of items must be the same in all parameters, not {given}")
-    count = next(iter(lengths.values()), ITEMS)
-    if count == 0:
-        raise ValueError(f"{next(iter(lengths))} must have an entry for at least one item")
-    if count > MAX_ITEMS:
-        raise ValueError(
-            f"{next(iter(lengths))} has {count:,} entries, at most {MAX_ITEMS:,} items are supported"
-        )
-    return count
-
-
-def _compact(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One number in place of many equal ones: a row of few items is slow to broadcast over a batch."""
-    return values[0] if np.all(values == values[0]) else values
-
-
-def _per_item(name: str, value: Any, items: int, low: float = 0.0) -> NDArray[np.float64]:
-    """A parameter of the items as an array (n,), from a number or a vector; else ValueError or TypeError."""
-    if not checks.is_vector(value):
-        return np.full(items, checks.number(name, value, low=low))
-    if len(value) != items:
-        raise ValueError(
-            f"{name} has {len(value)} entries, it must be a number, or have one for each of {items} items"
-        )
-    return np.array([checks.number(f"{name}[{i}]", entry, low=low) for i, entry in enumerate(value)])

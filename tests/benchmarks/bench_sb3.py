@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from jumpgym import as_problem
-from jumpgym.adapters.views import BoxLevelView, LevelGridView
+from jumpgym.adapters.grid_views import LevelGridView
+from jumpgym.adapters.views import BoxLevelView
 from jumpgym.baselines.ppo import make_ppo
 from jumpgym.baselines.sb3.vec_env import ProblemVecEnv
 

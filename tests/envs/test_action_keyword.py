@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import data_equivalence as equal
 from suite import class_of, every_environment
 
 import jumpgym
-from jumpgym.adapters.views import VIEWS
+from jumpgym.adapters.named_views import VIEWS
 from jumpgym.baselines import evaluate
 from jumpgym.wrappers import BoxAction, BoxQuantity, DictAction, DiscreteLevel, DiscreteQuantity
 

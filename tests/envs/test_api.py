@@ -32,7 +32,7 @@ from suite import (
 )
 
 import jumpgym
-from jumpgym.adapters.env import BLOCK
+from jumpgym.adapters.noise_blocks import BLOCK
 from jumpgym.wrappers import BoxAction
 
 ONE_QUANTITY = [i for i in ENVIRONMENTS if len(jumpgym.as_problem(i).layout.quantity_gate) == 1]

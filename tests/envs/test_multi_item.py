@@ -8,9 +8,9 @@ import scipy.stats
 import torch
 
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
+from jumpgym.problems.item_parameters import economic_cycles
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.setup_cost import setup_cost
-from jumpgym.problems.several_items import economic_cycles
 from jumpgym.problems.truck_capacity import truck_capacity
 
 INF = np.inf

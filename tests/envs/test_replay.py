@@ -9,7 +9,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeAwareObservation
 from suite import STATIONARY, class_of, every_environment, variant
 
-from jumpgym.adapters.env import BLOCK
+from jumpgym.adapters.noise_blocks import BLOCK
 
 NATIVE = {"vectorization_mode": "vector_entry_point"}
 SETUP_COST = "jumpgym/SetupCost-v0"

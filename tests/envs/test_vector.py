@@ -21,7 +21,7 @@ from suite import (
 )
 
 import jumpgym
-from jumpgym.adapters.env import BLOCK
+from jumpgym.adapters.noise_blocks import BLOCK
 
 COPIES, HORIZON = 3, 6
 
