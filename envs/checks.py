@@ -34,12 +34,12 @@ def number(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGES
     if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={shown(value)} must be a number, not {type(value).__name__}")
     try:
-        found = float(value)
+        result = float(value)
     except OverflowError:
-        found = math.inf
-    if not math.isfinite(found) or not low <= found <= high:
-        raise ValueError(f"{name}={found!r} must be a finite number{_range(low, high)}")
-    return found
+        result = math.inf
+    if not math.isfinite(result) or not low <= result <= high:
+        raise ValueError(f"{name}={result!r} must be a finite number{_range(low, high)}")
+    return result
 
 
 def integer(name: str, value: Any, *, low: int, high: float = math.inf) -> int:
@@ -86,11 +86,11 @@ def array(name: str, value: Any) -> NDArray[Any]:
 
 def real_array(name: str, value: Any) -> NDArray[np.float64]:
     """Return ``value`` as an array of real numbers; otherwise raise, naming ``name``."""
-    given = array(name, value)
+    values = array(name, value)
     try:
-        if given.dtype.kind in "cmM":
-            raise TypeError(f"real ones, not {given.dtype}")
-        return given.astype(np.float64)
+        if values.dtype.kind in "cmM":
+            raise TypeError(f"real ones, not {values.dtype}")
+        return values.astype(np.float64)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"{name}={shown(value)} must be numbers: {str(error)[:MOST_SHOWN]}") from None
 
@@ -125,17 +125,17 @@ def _range(low: float, high: float) -> str:
     return f" of at least {low:g}" if math.isfinite(low) else ""
 
 
-def determined(name: str, known: Any, why: str) -> None:
-    """Raise unless all of ``known``, an array of NumPy or torch, are true, naming the first that is not.
+def determined(name: str, is_determined: Any, why: str) -> None:
+    """Raise unless ``is_determined``, an array of NumPy or torch, is True throughout, naming the first False.
 
     Args:
-        name: of the noise that a transition determines, or not.
-        known: whether it does, for each entry of the noise.
-        why: the reason if it does not, and what to do instead.
+        name: name of the noise that is inferred from a transition.
+        is_determined: for each entry of the noise whether the transition determines it.
+        why: why an entry may be undetermined, and what to do instead.
     """
-    if not bool(known.all()):
-        place = int((known.reshape(-1) * 1).argmin())
-        index = ", ".join(str(each) for each in np.unravel_index(place, tuple(known.shape)))
+    if not bool(is_determined.all()):
+        first = int((is_determined.reshape(-1) * 1).argmin())
+        index = ", ".join(str(each) for each in np.unravel_index(first, tuple(is_determined.shape)))
         raise ValueError(f"infer_noise: {name}[{index}] is not determined: {why}")
 
 

@@ -70,7 +70,7 @@ class ActionLayout:
         gates, quantity_gate = tuple(gates), tuple(quantity_gate)
         columns = [gates[gate] for gate in quantity_gate]
         gate_start = np.cumsum([0, *gates[:-1]])
-        own = {
+        attributes = {
             "gates": gates,
             "quantity_gate": quantity_gate,
             "low": np.array(low, dtype=np.float64),
@@ -84,7 +84,7 @@ class ActionLayout:
                 [gate_start[gate] + np.arange(gates[gate]) for gate in quantity_gate]
             ),
         }
-        for name, value in own.items():
+        for name, value in attributes.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_gate_of", np.array(quantity_gate))
         object.__setattr__(self, "_one_hot", np.eye(gates[0]))

@@ -351,16 +351,16 @@ class HindsightProblem(ABC):
         """
         in_numpy = isinstance(like, (np.ndarray, np.generic))  # ``device`` is slow for single numbers
         key = (type(like), like.dtype, "cpu" if in_numpy else device(like))
-        found = self._constants.get(key)
-        if found is None:
+        constants = self._constants.get(key)
+        if constants is None:
             xp = array_namespace(like)
             with untraced(xp):
                 arrays = {
                     name: xp.asarray(np.array(array), dtype=like.dtype, device=device(like))
                     for name, array in {**self._intervals, **self._arrays}.items()
                 }
-            found = self._constants[key] = SimpleNamespace(xp=xp, **arrays)
-        return found
+            constants = self._constants[key] = SimpleNamespace(xp=xp, **arrays)
+        return constants
 
     @property
     def _intervals(self) -> dict[str, NDArray[np.float64]]:

@@ -98,7 +98,7 @@ def check_problem(problem: HindsightProblem) -> None:
 
 
 def _spaces(env: gym.Env[Any, Any]) -> Iterator[str]:
-    action, seen = env.action_space, env.observation_space
+    action, observation = env.action_space, env.observation_space
     if not isinstance(action, spaces.Tuple) or len(action) != 2:
         yield f"action_space={action}: make it Tuple((Discrete or MultiDiscrete, Box))"
         return
@@ -107,7 +107,10 @@ def _spaces(env: gym.Env[Any, Any]) -> Iterator[str]:
         yield f"action_space[0]={regime}: make it Discrete(K) or MultiDiscrete([K, ...]), flat, starting at 0"
     elif isinstance(regime, spaces.MultiDiscrete) and regime.nvec.ndim != 1:
         yield f"action_space[0]={regime}: make it flat"
-    for name, box, shape in (("action_space[1]", quantity, "(n,)"), ("observation_space", seen, "(n,)")):
+    for name, box, shape in (
+        ("action_space[1]", quantity, "(n,)"),
+        ("observation_space", observation, "(n,)"),
+    ):
         if not isinstance(box, spaces.Box) or box.dtype != np.float32 or len(box.shape) != 1:
             yield f"{name}={box}: make it a float32 Box of shape {shape}"
         elif not (np.isfinite(box.low).all() and np.isfinite(box.high).all()):
@@ -281,11 +284,11 @@ def _noise_option(env: gym.Env[Any, Any]) -> Iterator[str]:
     shape = (problem.horizon or STEPS, *problem.noise_shape)
     trace = problem.noise(np.random.default_rng(0).random(shape))
     action = env.action_space.sample()
-    seen = []
+    replayed = []
     for seed in (0, 1):
         env.reset(seed=seed, options={"noise": trace})
-        seen.append(np.asarray(env.step(action)[4].get("noise", np.nan)))
-    if not np.array_equal(seen[0], seen[1]) or not np.allclose(seen[0], trace[0]):
+        replayed.append(np.asarray(env.step(action)[4].get("noise", np.nan)))
+    if not np.array_equal(replayed[0], replayed[1]) or not np.allclose(replayed[0], trace[0]):
         yield 'reset(options={"noise": trace}) does not replay the trace: use it in place of drawn noise'
 
 

@@ -84,8 +84,8 @@ class ViewWrapper(gym.ActionWrapper[NDArray[np.float32], Any, Any], RecordConstr
             ValueError: if the action is NaN, out of range, of the wrong shape or of another space.
         """
         check_space(action, self.action_space)
-        seen = self.unwrapped.observation[None]  # type: ignore[attr-defined]
-        regime, quantity = self.decode(seen, self.view.batch_of_one(action))
+        observation = self.unwrapped.observation[None]  # type: ignore[attr-defined]
+        regime, quantity = self.decode(observation, self.view.batch_of_one(action))
         return regime[0], quantity[0]
 
     def decode(self, observation: Any, action: Any) -> Decision:

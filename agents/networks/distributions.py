@@ -176,10 +176,10 @@ def _exponent(start: Tensor, steps: Tensor) -> Tensor:
 def _normal_mass(start: Tensor, steps: Tensor) -> Tensor:
     """Integral of ``exp(-exponent)`` over steps from the near end; greater than 0 where steps are."""
     outside = start.clamp(min=0.0)
-    rest = outside + steps
+    end = outside + steps
     decay = torch.exp(-0.5 * steps * (steps + 2 * outside))
     root = math.sqrt(0.5)
-    tail = torch.special.erfcx(root * outside) - decay * torch.special.erfcx(root * rest)
+    tail = torch.special.erfcx(root * outside) - decay * torch.special.erfcx(root * end)
     body = torch.erf(root * (start + steps)) - torch.erf(root * start)
     return math.sqrt(math.pi / 2) * torch.where(start > 0, tail, body)
 
@@ -199,8 +199,8 @@ class Kumaraswamy(QuantityDistribution):
     def __init__(self, location: Tensor, deviation: Tensor, low: Tensor, high: Tensor) -> None:
         super().__init__(location, deviation, low, high)
         spread = torch.minimum(self.deviation / self.width, torch.tensor(0.25, dtype=torch.float64))
-        place = (self.location - self.low) / self.width
-        bent = spread * torch.nn.functional.softplus(place / spread)
+        relative = (self.location - self.low) / self.width
+        bent = spread * torch.nn.functional.softplus(relative / spread)
         self.median = 1 - spread * torch.nn.functional.softplus((1 - bent) / spread)
         self.median = self.median.clamp(1e-4, 1 - 1e-4)
         slope = math.sqrt(2 / math.pi) / math.log(2)
@@ -218,9 +218,9 @@ class Kumaraswamy(QuantityDistribution):
     def _log_prob(self, quantity: Tensor) -> Tensor:
         # f = alpha beta x^(alpha - 1) (1 - x^alpha)^(beta - 1)
         log_x = torch.log(((quantity - self.low) / self.width).clamp(SMALLEST, 1 - SMALLEST))
-        rest = torch.log1p(-torch.exp(self.alpha * log_x))
+        log_complement = torch.log1p(-torch.exp(self.alpha * log_x))
         shapes = torch.log(self.alpha) + torch.log(self.beta) - torch.log(self.width)
-        return shapes + (self.alpha - 1) * log_x + (self.beta - 1) * rest
+        return shapes + (self.alpha - 1) * log_x + (self.beta - 1) * log_complement
 
     def _entropy(self) -> Tensor:
         harmonic = torch.special.digamma(self.beta + 1) + 0.5772156649015329

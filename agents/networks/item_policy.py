@@ -64,29 +64,29 @@ class ItemNetwork(nn.Module):
         entries, parameters = check_items(problem)
         items, first_own = len(entries), features + sees_shared
         weights = first_own + np.arange(items * sees_own).reshape(items, sees_own)
-        own = np.concatenate([entries, weights], -1)
+        item_inputs = np.concatenate([entries, weights], -1)
         common = np.setdiff1d(np.arange(first_own), entries)
-        self.register_buffer("own", torch.as_tensor(own), persistent=False)
+        self.register_buffer("own", torch.as_tensor(item_inputs), persistent=False)
         self.register_buffer("common", torch.as_tensor(common), persistent=False)
         self.register_buffer(
             "parameters_of_items", torch.tensor(parameters, dtype=torch.float32), persistent=False
         )
         self.blocks, self.shared_last = list(blocks), shared_last
-        width, *rest = hidden
-        self.of_item = Linear(own.shape[1] + parameters.shape[1], width)
+        width, *further = hidden
+        self.of_item = Linear(item_inputs.shape[1] + parameters.shape[1], width)
         self.of_common = Linear(len(common), width, bias=False)
         self.tanh = Tanh()
-        self.item = mlp(2 * width, rest, sum(blocks)) if blocks else None
-        self.all = mlp(width + len(common), rest, shared) if shared else None
+        self.item = mlp(2 * width, further, sum(blocks)) if blocks else None
+        self.all = mlp(width + len(common), further, shared) if shared else None
 
     def forward(self, inputs: Array) -> Array:
         """Outputs (..., all blocks and shared) of inputs (..., features and weights)."""
         xp = arrays.namespace(inputs)
         common = inputs[..., self.common]
-        own = inputs[..., self.own]
+        item_inputs = inputs[..., self.own]
         parameters = self.parameters_of_items
-        parameters = xp.broadcast_to(parameters, (*own.shape[:-1], parameters.shape[-1]))
-        item = self.of_item(xp.concat([own, parameters], axis=-1))
+        parameters = xp.broadcast_to(parameters, (*item_inputs.shape[:-1], parameters.shape[-1]))
+        item = self.of_item(xp.concat([item_inputs, parameters], axis=-1))
         embedding = self.tanh(item + self.of_common(common)[..., None, :])
         summary = embedding.mean(-2)
         outputs = []

@@ -167,22 +167,22 @@ def _minimize(q: QFunction, observation: Tensor) -> tuple[Tensor, Tensor]:
     low, high = q.actions.interval(observation)
     level = torch.zeros_like(low).clamp(low, high)
     steps = torch.linspace(0, 1, CANDIDATES, device=level.device)
-    left, right = low.clone(), high.clone()
+    lower, upper = low.clone(), high.clone()
     for _ in range(ROUNDS):
         for j, free in enumerate(q.actions.free):
             if not free:
                 continue
-            start, end = left[:, free, j], right[:, free, j]
+            start, end = lower[:, free, j], upper[:, free, j]
             grid = start[..., None] + (end - start)[..., None] * steps  # (m, regimes, candidates)
             trial = level[:, free, None].repeat(1, 1, CANDIDATES, 1)
             trial[..., j] = grid
             gates = q.actions.one_hot[free, None].expand(*grid.shape, -1)
-            seen = observation[:, None, None].expand(*grid.shape, -1)
-            best = q(seen, gates, trial).argmin(-1, keepdim=True)
-            level[:, free, j] = found = grid.gather(-1, best)[..., 0]
+            observations = observation[:, None, None].expand(*grid.shape, -1)
+            best = q(observations, gates, trial).argmin(-1, keepdim=True)
+            level[:, free, j] = best_level = grid.gather(-1, best)[..., 0]
             spacing = (end - start) / (CANDIDATES - 1)
-            left[:, free, j] = torch.maximum(found - spacing, low[:, free, j])
-            right[:, free, j] = torch.minimum(found + spacing, high[:, free, j])
+            lower[:, free, j] = torch.maximum(best_level - spacing, low[:, free, j])
+            upper[:, free, j] = torch.minimum(best_level + spacing, high[:, free, j])
     return q.each(observation, level), level
 
 

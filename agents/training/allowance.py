@@ -41,11 +41,11 @@ def spend(numbers: int, purpose: str) -> None:
     Raises:
         ValueError: if an agent is loaded from a file that does not hold as many.
     """
-    left = _left.get()
-    if left is None:
+    allowed = _left.get()
+    if allowed is None:
         return
-    if numbers > left:
+    if numbers > allowed:
         raise ValueError(
             f"its settings declare {purpose}, which takes more numbers than the arrays in the file hold"
         )
-    _left.set(left - numbers)
+    _left.set(allowed - numbers)

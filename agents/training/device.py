@@ -49,8 +49,8 @@ def usable_device(device: str | torch.device) -> torch.device:
         usable = torch.device(device)
         torch.empty(0, device=usable)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+        devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
         raise ValueError(
-            f"device={device!r} must be a device of PyTorch on this machine, such as {' or '.join(found)}"
+            f"device={device!r} must be a device of PyTorch on this machine, such as {' or '.join(devices)}"
         ) from error
     return usable

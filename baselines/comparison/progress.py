@@ -108,8 +108,8 @@ class Tally:
     def finished(self, run: Run, outcome: str) -> None:
         """Report that a run ended."""
         number = self._total - len(self._left) + 1
-        left = "" if self._console.is_terminal else f"  ({self._time_left()})"  # a bar shows it
-        self._console.print(f"[{number}/{self._total}] {run.name}: {outcome}{left}", markup=False)
+        remaining = "" if self._console.is_terminal else f"  ({self._time_left()})"  # a bar shows it
+        self._console.print(f"[{number}/{self._total}] {run.name}: {outcome}{remaining}", markup=False)
         self._advance([run])
 
     def _advance(self, done: Sequence[Run]) -> None:
@@ -118,11 +118,11 @@ class Tally:
         self._bar.update(self._task, advance=len(done), left=self._time_left())
 
     def _time_left(self) -> str:
-        ahead = planned_seconds(list(self._left), self._workers, self._unsolved)
-        done = self._planned - ahead
+        seconds = planned_seconds(list(self._left), self._workers, self._unsolved)
+        done = self._planned - seconds
         if done > 0:  # the machine may be slower than planned, or busy with other things
-            ahead *= (time.monotonic() - self._start) / (done + START_SECONDS)
-        return f"about {ahead / 60:.1f} minutes left"
+            seconds *= (time.monotonic() - self._start) / (done + START_SECONDS)
+        return f"about {seconds / 60:.1f} minutes left"
 
 
 @contextmanager

@@ -44,18 +44,18 @@ class ConstantFractionPolicy(Policy):
     def __init__(self, problem: Any, fractions: Any = None, thresholds: Any = None) -> None:
         self.problem = problem = require(MinInvestment, problem, "ConstantFractionPolicy")
         needs = problem.min_investment + problem.entry_costs
-        given = {
+        arrays = {
             "fractions": kelly_fractions(problem) if fractions is None else fractions,
             "thresholds": needs if thresholds is None else thresholds,
         }
-        for name, values in given.items():
+        for name, values in arrays.items():
             array = np.asarray(values, dtype=np.float64)
             if array.shape != needs.shape or not np.all(array >= 0):
                 raise ValueError(
                     f"{name}={values!r} must be {len(needs)} numbers of at least 0, one by vehicle"
                 )
-            given[name] = array
-        self.fractions, self.thresholds = given["fractions"], given["thresholds"]
+            arrays[name] = array
+        self.fractions, self.thresholds = arrays["fractions"], arrays["thresholds"]
 
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Regimes and amounts of observations (m, 2); (m,) with one vehicle, else (m, v)."""
@@ -82,7 +82,7 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
         return -float(np.log(growth).mean()), -(excess / growth[:, None]).mean(axis=0)
 
     count = excess.shape[1]
-    found = scipy.optimize.minimize(  # type: ignore[call-overload]
+    result = scipy.optimize.minimize(  # type: ignore[call-overload]
         loss,
         np.full(count, 0.5 / count),
         jac=True,
@@ -90,7 +90,7 @@ def kelly_fractions(problem: Any) -> NDArray[np.float64]:
         bounds=[(0.0, 1.0)] * count,
         constraints={"type": "ineq", "fun": lambda f: 1 - f.sum(), "jac": lambda f: -np.ones(count)},
     )
-    return np.where(found.x > 1e-6, found.x, 0.0)
+    return np.where(result.x > 1e-6, result.x, 0.0)
 
 
 def best_constant_fraction(problem: Any, progress: Progress | None = None) -> ConstantFractionPolicy:

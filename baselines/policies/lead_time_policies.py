@@ -60,13 +60,13 @@ class TwoIndexPolicy(Policy):
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Regime (m,) and quantity (m,), inside its interval, of observations (m, n)."""
         regimes = self.problem.regimes
-        soon = min(int(regimes.lead_time[1]) + 2, self.problem.max_lead_time + 1)
-        urgent = observation[:, :soon].sum(axis=1)
+        entries = min(int(regimes.lead_time[1]) + 2, self.problem.max_lead_time + 1)
+        urgent = observation[:, :entries].sum(axis=1)
         position = self.problem.position(observation)
-        rest = np.maximum(self.S - position, 0.0)
+        shortfall = np.maximum(self.S - position, 0.0)
         small = (urgent <= self.urgent + ROUNDING) & (position > self.low + ROUNDING)
-        large = np.where(position <= self.s + ROUNDING, rest, 0.0)
-        quantity = np.where(small, np.minimum(rest, regimes.high[1]), large)
+        large = np.where(position <= self.s + ROUNDING, shortfall, 0.0)
+        quantity = np.where(small, np.minimum(shortfall, regimes.high[1]), large)
         # Above a breakpoint by less than the rounding of observations is not above it.
         regime = regimes.membership(np.where(quantity > ROUNDING, quantity - ROUNDING, 0.0))
         return regime, regimes.project(regime, quantity)

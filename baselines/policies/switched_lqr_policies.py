@@ -37,12 +37,12 @@ class SequencePolicy(Policy):
     def __init__(self, problem: Any, modes: Any) -> None:
         self.problem = switched_lqr(problem)
         horizon, count = self.problem.horizon, len(self.problem.A)
-        given = np.asarray(modes)
-        if given.shape not in ((), (horizon,)) or not np.all(np.isin(given, np.arange(count))):
+        sequence = np.asarray(modes)
+        if sequence.shape not in ((), (horizon,)) or not np.all(np.isin(sequence, np.arange(count))):
             raise ValueError(
                 f"modes={modes!r} must be a mode in [0, {count - 1}], or one for each of {horizon} periods"
             )
-        self.modes = np.array(np.broadcast_to(given, (horizon,)), dtype=np.int64)
+        self.modes = np.array(np.broadcast_to(sequence, (horizon,)), dtype=np.int64)
         value, gains = terminal(self.problem), []
         for period in reversed(range(horizon)):
             value = prepend(self.problem, self.modes[period], value, period)

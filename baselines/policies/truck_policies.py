@@ -58,11 +58,11 @@ class FullTruckPolicy(StationaryPolicy):
         """Regime (m,), the number of trucks, and quantity (m,) at inventory positions (m,)."""
         gap = np.maximum(self.S - position, 0.0)
         full = np.floor((gap + ROUNDING) / self.capacity)
-        rest = np.maximum(gap - full * self.capacity, 0.0)
-        partial = (rest >= self.tau - ROUNDING) & (rest > ROUNDING)
-        most = len(self.problem.regimes) - 1
-        trucks = np.minimum(full + partial, most).astype(np.int64)
-        return trucks, np.minimum(full * self.capacity + partial * rest, trucks * self.capacity)
+        remainder = np.maximum(gap - full * self.capacity, 0.0)
+        partial = (remainder >= self.tau - ROUNDING) & (remainder > ROUNDING)
+        largest = len(self.problem.regimes) - 1
+        trucks = np.minimum(full + partial, largest).astype(np.int64)
+        return trucks, np.minimum(full * self.capacity + partial * remainder, trucks * self.capacity)
 
 
 def best_full_truck(problem: Any, progress: Progress | None = None) -> FullTruckPolicy:

@@ -40,10 +40,10 @@ def markdown_table(lines: Iterable[Sequence[str]], numeric: Sequence[bool] | Non
         lines: cells of each line.
         numeric: which columns are aligned to the right; by default all but the first.
     """
-    head, *rest = lines
+    head, *rows = lines
     numeric = [i > 0 for i in range(len(head))] if numeric is None else numeric
     rule = ["---:" if right else "---" for right in numeric]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rest))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
 
 
 def markdown_of(table: pd.DataFrame, digits: int = 4) -> str:

@@ -297,8 +297,8 @@ def _share(share: float) -> str:
 
 def _interval(row: Mapping[Any, Any], middle: str, low: str, high: str, form: Callable[[float], str]) -> str:
     """A number, with its interval in brackets where there is one."""
-    known = not (np.isnan(row[low]) or np.isnan(row[high]))
-    return form(row[middle]) + (f" [{form(row[low])}, {form(row[high])}]" if known else "")
+    has_interval = not (np.isnan(row[low]) or np.isnan(row[high]))
+    return form(row[middle]) + (f" [{form(row[low])}, {form(row[high])}]" if has_interval else "")
 
 
 def _with_seeds(name: str, rows: pd.DataFrame) -> str:

@@ -203,15 +203,15 @@ def _curves(curves: pd.DataFrame) -> dict[str, list[Json]]:
 def _gap_by_budget(medians: pd.DataFrame) -> list[Json]:
     """Final gaps against the budget, in the unit that has more budgets; empty if there is only one budget."""
     table = learned(medians)
-    unit, of = max(
+    unit, column = max(
         (("cpu_seconds", "budget_seconds"), ("transitions", "budget_timesteps")),
         key=lambda u: table[u[1]].nunique(),
     )
-    if table[of].nunique() < 2:
+    if table[column].nunique() < 2:
         return []
-    table = table[table[of].notna()].assign(low=table.best, high=table.worst)
+    table = table[table[column].notna()].assign(low=table.best, high=table.worst)
     return [
-        {"method": name, unit: _line(selected.sort_values(of), of, "median")}
+        {"method": name, unit: _line(selected.sort_values(column), column, "median")}
         for name, selected in table.groupby("method", sort=False)
     ]
 
@@ -244,8 +244,8 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
     lines = bool(first.y.isna().all())
     gates = {name: _by_period(selected, "gate").astype(int) for name, selected in by_method.items()}
     every = np.concatenate([gate.swapaxes(1, 2).reshape(-1, gate.shape[1]) for gate in gates.values()])
-    seen = [tuple(point) for point in np.unique(every, axis=0).tolist()]
-    letters = {point: chr(ord("0") + i) for i, point in enumerate(seen)}
+    combinations = [tuple(point) for point in np.unique(every, axis=0).tolist()]
+    letters = {point: chr(ord("0") + i) for i, point in enumerate(combinations)}
     label_of = regime_label_of(policies)
     x, y = first.x.unique().tolist(), [] if lines else first.y.unique().tolist()
     quantities = first[first.kind == "quantity"].drop_duplicates("index")
@@ -258,7 +258,7 @@ def _decisions(policies: pd.DataFrame, facts: pd.Series[Any]) -> Json | None:
         "periods": sorted(first.period.unique().tolist()),
         "horizon": int(facts.horizon),
         "quantities": quantities.name.tolist(),
-        "combinations": [label_of(point) for point in seen],
+        "combinations": [label_of(point) for point in combinations],
         "methods": {
             name: {
                 "about": _about(selected, str(facts.reference)),

@@ -83,8 +83,8 @@ def bootstrap_interval(
 
 def gaps(rows: pd.DataFrame) -> pd.Series[float]:
     """Gaps in per cent, infinite where a run diverged or its costs are not finite."""
-    lost = (rows.status == Status.DIVERGED) | ~np.isfinite(rows.gap_percent)
-    return rows.gap_percent.where(~lost, np.inf)
+    is_lost = (rows.status == Status.DIVERGED) | ~np.isfinite(rows.gap_percent)
+    return rows.gap_percent.where(~is_lost, np.inf)
 
 
 def summary(comparison: pd.DataFrame) -> pd.DataFrame:

@@ -72,10 +72,10 @@ def load(
         raise ValueError(
             f"{path} does not fit the environment, or is damaged: its networks have other shapes"
         ) from error
-    rest = {key.removeprefix(TRAINING): a for key, a in arrays.items() if key.startswith(TRAINING)}
+    training_arrays = {key.removeprefix(TRAINING): a for key, a in arrays.items() if key.startswith(TRAINING)}
     with damage_reported(path):
         model.num_timesteps = checks.integer("num_timesteps", settings["num_timesteps"], low=0)
-        model.saved_training = SavedTraining(os.fspath(path), settings.get("training"), rest)
+        model.saved_training = SavedTraining(os.fspath(path), settings.get("training"), training_arrays)
         if "training" in settings:
             model.clock = CpuClock(checks.number("cpu_seconds", settings["cpu_seconds"], low=0))
             model.clock.stop()

@@ -300,14 +300,14 @@ def _layout(
         )
     if not action_space.is_bounded():
         raise ValueError(f"{action_space} must be bounded")
-    found = (high + 1).astype(int).tolist()
+    shown_gates = (high + 1).astype(int).tolist()
     quantities = action_space.shape[0] - count
     owner = [0] * quantities if quantity_gate is None else list(quantity_gate)
-    if (gates is not None and list(gates) != found) or len(owner) != quantities:
+    if (gates is not None and list(gates) != shown_gates) or len(owner) != quantities:
         raise ValueError(
-            f"{action_space} shows gates {found} and {quantities} quantities, not gates={gates!r} and "
+            f"{action_space} shows gates {shown_gates} and {quantities} quantities, not gates={gates!r} and "
             f"quantity_gate={quantity_gate!r}"
         )
-    regimes = [found[gate] for gate in owner]
+    regimes = [shown_gates[gate] for gate in owner]
     bounds = (np.repeat(end[count:].astype(float), regimes) for end in (action_space.low, action_space.high))
-    return ActionLayout(found, owner, *bounds)
+    return ActionLayout(shown_gates, owner, *bounds)

@@ -236,9 +236,9 @@ def make_learner(
         ValueError: if the learner or a hyperparameter is unknown.
     """
     problem = as_problem(env)
-    given = {**(hyperparameters or {}), **kwargs}
-    settings = {**hyperparameters_of(name, env), **given}
-    if problem.horizon is None and "gamma" not in given:
+    overridden = {**(hyperparameters or {}), **kwargs}
+    settings = {**hyperparameters_of(name, env), **overridden}
+    if problem.horizon is None and "gamma" not in overridden:
         settings["gamma"] = min(settings["gamma"], LARGEST_GAMMA)
     hyperparameters = dict(settings)  # kept for checkpoints
     learner = LEARNERS[name]

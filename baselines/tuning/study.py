@@ -203,8 +203,8 @@ class MethodStudy:
         best = f" (best {min(gaps_so_far):.3g} %)" if gaps_so_far else ""
         pruned = trial.state.name == "PRUNED"
         pruning = f", pruned after {len(gaps)} of {len(self.envs)} environments" if pruned else ""
-        what = "the defaults" if attributes["defaults"] else json.dumps(attributes["hyperparameters"])
-        return f"trial {trial.number}: gap {gap:.3g} %{best}{pruning}, {what}"
+        description = "the defaults" if attributes["defaults"] else json.dumps(attributes["hyperparameters"])
+        return f"trial {trial.number}: gap {gap:.3g} %{best}{pruning}, {description}"
 
 
 def _together(gaps: dict[str, list[float]]) -> list[float]:

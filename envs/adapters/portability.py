@@ -37,23 +37,23 @@ def differences(problem: HindsightProblem) -> Iterator[str]:
     def rollout(start: Any, uniforms: Any, gates: Any, outputs: Any) -> list[Any]:
         """Noise, observations and costs by period, from arrays of one library."""
         state, noise = problem.begin(start, uniforms)
-        seen = [noise]
+        results = [noise]
         for period in range(min(periods, PERIODS)):
             observation = problem.observe(state)
             quantity = problem.quantity_from(observation, outputs[period])
             gate, quantity = problem.admit(state, gates[period], _clip(quantity, layout.low, layout.high))
             state, cost = problem.step(state, gate, quantity, noise[:, period])
-            seen += [observation, cost]
-        return seen
+            results += [observation, cost]
+        return results
 
-    given = start, uniforms, gates, outputs
-    expected = rollout(*given)
+    numpy_arrays = start, uniforms, gates, outputs
+    expected = rollout(*numpy_arrays)
     slopes: dict[str, NDArray[np.float64]] = {}
     for library, run in (("torch", _in_torch), ("jax", _in_jax)):
         if importlib.util.find_spec(library) is None:
             continue
         try:
-            found, slopes[library] = run(rollout, given)
+            library_results, slopes[library] = run(rollout, numpy_arrays)
         except Exception as error:  # whatever a library says about a problem is what the author must know
             text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
             yield f"{library} fails: {text[:200]}"
@@ -62,7 +62,7 @@ def differences(problem: HindsightProblem) -> Iterator[str]:
             "noise",
             *(f"{kind} in period {t}" for t in range(PERIODS) for kind in ("observation", "cost")),
         ]
-        for name, ours, theirs in zip(names, expected, found, strict=False):
+        for name, ours, theirs in zip(names, expected, library_results, strict=False):
             if not _equal(ours, theirs):
                 yield f"{library}: the {name} differs from that of NumPy"
         if not np.isfinite(slopes[library]).all():
@@ -80,34 +80,34 @@ def _clip(values: Any, low: NDArray[np.float64], high: NDArray[np.float64]) -> A
     return values.clip(low, high)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    one, other = np.asarray(one), np.asarray(other)
-    scale = max(1.0, float(np.abs(one).max(initial=0.0)))
-    return one.shape == other.shape and bool(np.all(np.abs(one - other) <= TOLERANCE * scale))
+def _equal(expected: Any, actual: Any) -> bool:
+    expected, actual = np.asarray(expected), np.asarray(actual)
+    scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
+    return expected.shape == actual.shape and bool(np.all(np.abs(expected - actual) <= TOLERANCE * scale))
 
 
-def _in_torch(rollout: Callable[..., list[Any]], given: Any) -> tuple[list[Any], NDArray[np.float64]]:
+def _in_torch(rollout: Callable[..., list[Any]], numpy_arrays: Any) -> tuple[list[Any], NDArray[np.float64]]:
     """What a rollout gives in PyTorch, and the gradient of its cost with respect to the outputs."""
     torch = importlib.import_module("torch")
 
-    start, uniforms, gates, outputs = (torch.tensor(entry, dtype=torch.float64) for entry in given)
+    start, uniforms, gates, outputs = (torch.tensor(entry, dtype=torch.float64) for entry in numpy_arrays)
     outputs.requires_grad_()
-    seen = rollout(start, uniforms, gates, outputs)
-    (slope,) = torch.autograd.grad(sum(cost.sum() for cost in seen[2::2]), outputs)
-    return [entry.detach().numpy() for entry in seen], slope.numpy()
+    results = rollout(start, uniforms, gates, outputs)
+    (slope,) = torch.autograd.grad(sum(cost.sum() for cost in results[2::2]), outputs)
+    return [entry.detach().numpy() for entry in results], slope.numpy()
 
 
-def _in_jax(rollout: Callable[..., list[Any]], given: Any) -> tuple[list[Any], NDArray[np.float64]]:
+def _in_jax(rollout: Callable[..., list[Any]], numpy_arrays: Any) -> tuple[list[Any], NDArray[np.float64]]:
     """The same in JAX, compiled: no data may decide a shape, and constants must outlive a trace."""
     jax = importlib.import_module("jax")
 
     with jax.enable_x64(True):
-        arrays = [jax.numpy.asarray(entry) for entry in given]
+        arrays = [jax.numpy.asarray(entry) for entry in numpy_arrays]
 
         def cost(outputs: Any) -> Any:
-            seen = rollout(*arrays[:3], outputs)
-            return sum(entry.sum() for entry in seen[2::2]), seen
+            results = rollout(*arrays[:3], outputs)
+            return sum(entry.sum() for entry in results[2::2]), results
 
-        slope, seen = jax.jit(jax.grad(cost, has_aux=True))(arrays[3])
+        slope, results = jax.jit(jax.grad(cost, has_aux=True))(arrays[3])
         jax.eval_shape(cost, arrays[3])  # a second trace meets the constants that the first one has kept
-        return [np.asarray(entry) for entry in seen], np.asarray(slope)
+        return [np.asarray(entry) for entry in results], np.asarray(slope)

@@ -186,16 +186,16 @@ def each_noise(
     for key, (label, entry) in zip(keys, entries, strict=True):
         if key in made:
             continue
-        which = name if len(set(keys)) == 1 else label
+        entry_name = name if len(set(keys)) == 1 else label
         if isinstance(entry, DiscreteNoise):
             made[key] = entry
         elif isinstance(entry, ContinuousNoise):
             made[key] = entry if entry.cells == cells else entry.resampled(cells)
         elif is_distribution(entry) or is_constant(entry):
-            made[key] = from_distribution(entry, horizon, which, low, cells)
+            made[key] = from_distribution(entry, horizon, entry_name, low, cells)
         else:
             raise TypeError(
-                f"{which}: {shown(entry)} must be a frozen scipy.stats distribution, as the other entries"
+                f"{entry_name}: {shown(entry)} must be a frozen scipy.stats distribution, as others are"
             )
     noises = iter([made[key] for key in keys])
     return [[next(noises) for _ in one] if isinstance(one, (list, tuple)) else next(noises) for one in given]

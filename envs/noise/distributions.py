@@ -81,10 +81,10 @@ def parse(noise: Any, name: str) -> Any:
     if not isinstance(noise, str) or os.path.exists(noise):
         return noise
     family, bracket, _ = noise.strip().partition("(")
-    known = family.strip() in _families()
-    if known and not bracket:
+    is_family = family.strip() in _families()
+    if is_family and not bracket:
         raise ValueError(f"{name}={noise!r} lacks its parameters: write {_usage(noise)}")
-    if not (known or CALL.fullmatch(noise) or LIST.fullmatch(noise)):
+    if not (is_family or CALL.fullmatch(noise) or LIST.fullmatch(noise)):
         return noise
     try:
         tree = ast.parse(noise.strip(), mode="eval").body

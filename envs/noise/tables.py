@@ -22,8 +22,8 @@ MAX_CELLS = 16384
 
 def cells_for(distributions: int) -> int:
     """Cells of the table of each of so many distributions, a power of two."""
-    each = 1 << (MAX_ENTRIES // distributions).bit_length() - 1
-    return min(max(each, MIN_CELLS), MAX_CELLS)
+    cells = 1 << (MAX_ENTRIES // distributions).bit_length() - 1
+    return min(max(cells, MIN_CELLS), MAX_CELLS)
 
 
 class Tables(ABC):
@@ -45,8 +45,8 @@ class Tables(ABC):
     def arrays(self, like: Any) -> Any:
         """The tables in the library and device of ``like``, those of float64 in its dtype, and ``xp``."""
         key = (type(like), like.dtype, device(like))
-        found = self._converted.get(key)
-        if found is None:
+        converted = self._converted.get(key)
+        if converted is None:
             xp = array_namespace(like)
             with untraced(xp):
                 arrays = {
@@ -55,8 +55,8 @@ class Tables(ABC):
                     )
                     for name, array in self._arrays.items()
                 }
-            found = self._converted[key] = SimpleNamespace(xp=xp, **arrays)
-        return found
+            converted = self._converted[key] = SimpleNamespace(xp=xp, **arrays)
+        return converted
 
     def place(self, cell: Any, offset: Any) -> Any:
         """Flat index of cells (...) in the tables of the distributions of the last axis."""
@@ -118,19 +118,21 @@ class GuideTables(Tables):
         """See ``Tables.sample``."""
         c = self.arrays(uniforms)
         xp = c.xp
-        place = self.place(xp.astype(uniforms * self.cells, index_dtype(xp)), c.offset)
-        wanted = xp.reshape(uniforms, (-1,))
+        index = self.place(xp.astype(uniforms * self.cells, index_dtype(xp)), c.offset)
+        flat_uniforms = xp.reshape(uniforms, (-1,))
         if is_jax_namespace(xp):  # it compiles for fixed shapes, so that all entries are searched
-            return xp.reshape(self._bisected(c, place, wanted), uniforms.shape)
-        sample = xp.astype(xp.take(c.guide, place, axis=0), uniforms.dtype)
-        (unsure,) = xp.nonzero(xp.isnan(sample))
-        sample[unsure] = self._bisected(c, xp.take(place, unsure, axis=0), xp.take(wanted, unsure, axis=0))
+            return xp.reshape(self._bisected(c, index, flat_uniforms), uniforms.shape)
+        sample = xp.astype(xp.take(c.guide, index, axis=0), uniforms.dtype)
+        (undecided,) = xp.nonzero(xp.isnan(sample))
+        sample[undecided] = self._bisected(
+            c, xp.take(index, undecided, axis=0), xp.take(flat_uniforms, undecided, axis=0)
+        )
         return xp.reshape(sample, uniforms.shape)
 
-    def _bisected(self, c: Any, place: Any, uniforms: Any) -> Any:
+    def _bisected(self, c: Any, index: Any, uniforms: Any) -> Any:
         """The values of uniforms (k,) that lie in the cells at places (k,) of the tables ``c``."""
         xp = c.xp
-        low, high = xp.take(c.first, place, axis=0), xp.take(c.first, place + 1, axis=0)
+        low, high = xp.take(c.first, index, axis=0), xp.take(c.first, index + 1, axis=0)
         for _ in range(self.bisections):
             middle = (low + high) // 2
             above = xp.take(c.steps, middle, axis=0) <= uniforms
@@ -163,7 +165,7 @@ class LogitTables(Tables):
         position = (logits + self.reach) * (self.cells / (2 * self.reach))
         position = xp.clip(position, min=0.0, max=float(self.cells))
         cell = xp.astype(position, index_dtype(xp))
-        place = self.place(cell, c.offset)
-        base, above = xp.take(c.quantiles, place, axis=0), xp.take(c.quantiles, place + 1, axis=0)
+        index = self.place(cell, c.offset)
+        base, above = xp.take(c.quantiles, index, axis=0), xp.take(c.quantiles, index + 1, axis=0)
         within = xp.reshape(position - xp.astype(cell, uniforms.dtype), (-1,))
         return xp.reshape(base + (above - base) * within, uniforms.shape)

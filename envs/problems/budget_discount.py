@@ -181,16 +181,17 @@ class BudgetDiscount(Inventory):
         xp, money = c.xp, state.money[..., None]
         paid_for = xp.astype(money >= c.least_payment, quantity.dtype)
         most = xp.maximum(xp.minimum(c.high, money * c.units_per_money), c.low)
-        own = xp.minimum(quantity, most)
+        affordable = xp.minimum(quantity, most)
         falling, weights, orders = 0.0 * gate[..., 0], [], []
         for k in reversed(range(len(self.brackets))):
             weight = gate[..., k] * paid_for[..., k]
             fallen = falling * paid_for[..., k]
             falling = falling - fallen + gate[..., k] - weight
             total = weight + fallen
-            mean = (weight * own[..., k] + fallen * most[..., k]) / xp.where(total > 0, total, total + 1)
+            divisor = xp.where(total > 0, total, total + 1)
+            mean = (weight * affordable[..., k] + fallen * most[..., k]) / divisor
             weights.append(total)
-            orders.append(xp.where(fallen > 0, mean, own[..., k]))
+            orders.append(xp.where(fallen > 0, mean, affordable[..., k]))
         return xp.stack(weights[::-1], axis=-1), xp.stack(orders[::-1], axis=-1)
 
     def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:

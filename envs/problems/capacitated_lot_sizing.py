@@ -39,8 +39,8 @@ class CapacitatedLotSizing(MultiItemInventory):
         self.setup_costs: NDArray[np.float64]
         self.setup_times: NDArray[np.float64]
         self.unit_times: NDArray[np.float64]
-        own = {"setup_times": setup_times, "unit_times": unit_times}
-        super().__init__(items, ("setup_costs", setup_costs), own, **shared)
+        vectors = {"setup_times": setup_times, "unit_times": unit_times}
+        super().__init__(items, ("setup_costs", setup_costs), vectors, **shared)
         self.capacity = checks.number("capacity", capacity, low=0)
         if np.any(self.unit_times == 0):
             raise ValueError(f"unit_times={self.unit_times.tolist()} must be greater than 0")

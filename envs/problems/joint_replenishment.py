@@ -68,11 +68,11 @@ class JointReplenishment(MultiItemInventory):
         loads = 0 * trucks if unlimited else self.truck_capacity * trucks
         # A total between two loads belongs to the larger one; if only full trucks go, to the nearer one.
         ends = loads[:-1] + 0.5 * loads[1] * self.full_trucks
-        own = np.eye(self.items + 1, dtype=bool)
+        identity = np.eye(self.items + 1, dtype=bool)
         mean = self.demand.mean
         self._arrange(
             largest,
-            np.vstack([np.ones(self.items + 1), own[:-1] + own[-1]]),
+            np.vstack([np.ones(self.items + 1), identity[:-1] + identity[-1]]),
             {
                 "truck_costs": self.truck_cost * trucks,
                 "loads": loads,

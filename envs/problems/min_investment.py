@@ -146,16 +146,16 @@ class MinInvestment(HindsightProblem):
         xp, wealth = c.xp, state.wealth[..., None]
         off, on = gate[..., 0::2], gate[..., 1::2]
         alone = on * xp.astype(c.needs <= wealth, on.dtype)
-        kept = alone * xp.astype(xp.cumulative_sum(alone * c.needs, axis=-1) <= wealth, on.dtype)
+        entered = alone * xp.astype(xp.cumulative_sum(alone * c.needs, axis=-1) <= wealth, on.dtype)
         beyond = quantity[..., 1::2] - c.min_investment
-        free = xp.maximum(state.wealth - kept @ c.needs, c.zero)
-        wanted = xp.sum(kept * beyond, axis=-1)
-        factor = free / xp.maximum(xp.maximum(wanted, free), c.least)
-        share = xp.where(wanted <= free, c.one, factor)[..., None]
+        free = xp.maximum(state.wealth - entered @ c.needs, c.zero)
+        total = xp.sum(entered * beyond, axis=-1)
+        factor = free / xp.maximum(xp.maximum(total, free), c.least)
+        share = xp.where(total <= free, c.one, factor)[..., None]
         # A vehicle that is not kept keeps its quantity, which has no weight, except for a hard decision.
-        amount = xp.where(kept > 0, c.min_investment + share * beyond, c.zero)
+        amount = xp.where(entered > 0, c.min_investment + share * beyond, c.zero)
         flat = quantity.shape
-        gates = xp.reshape(xp.stack([off + on - kept, kept], axis=-1), flat)
+        gates = xp.reshape(xp.stack([off + on - entered, entered], axis=-1), flat)
         return gates, xp.reshape(xp.stack([quantity[..., 0::2], amount], axis=-1), flat)
 
     def step(

@@ -313,14 +313,14 @@ def single_item(
     ]
 
     def decorate(make_regimes: Callable[..., RegimeTable]) -> Callable[..., SingleItemInventory]:
-        own = inspect.signature(make_regimes).parameters
+        specific = inspect.signature(make_regimes).parameters
 
         @functools.wraps(make_regimes)
         def make_problem(**parameters: Any) -> SingleItemInventory:
-            regimes = make_regimes(**{name: parameters.pop(name) for name in own if name in parameters})
+            regimes = make_regimes(**{name: parameters.pop(name) for name in specific if name in parameters})
             return SingleItemInventory(regimes, **{**defaults, **parameters})
 
-        signature = inspect.Signature([*own.values(), *shared], return_annotation=SingleItemInventory)
+        signature = inspect.Signature([*specific.values(), *shared], return_annotation=SingleItemInventory)
         make_problem.__signature__ = signature  # type: ignore[attr-defined]
         return make_problem
 

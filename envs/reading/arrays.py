@@ -55,6 +55,6 @@ def check_values(values: NDArray[np.float64], name: str, low: float, axes: tuple
     below = "is negative" if low == 0 else f"is less than {low:g}"
     for problem, wrong in (("is missing or not finite", ~np.isfinite(values)), (below, values < low)):
         if wrong.any():
-            place = np.argwhere(wrong)[0]
-            named = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=False))
-            raise fault(name, f"{named} {problem}: {values[tuple(place)]}")
+            first = np.argwhere(wrong)[0]
+            location = ", ".join(f"{axis} {index}" for axis, index in zip(axes, first, strict=False))
+            raise fault(name, f"{location} {problem}: {values[tuple(first)]}")

@@ -122,12 +122,12 @@ def _objects(entries: Sequence[Any]) -> list[Any]:
 
 def _parse(tokens: list[Any], date_format: str | None) -> pd.DatetimeIndex | None:
     """Different entries as dates, NaT for those that are none; None if most are none."""
-    given = [token for token in tokens if not is_missing(token)]
-    texts = [token for token in given if isinstance(token, str)]
+    entries = [token for token in tokens if not is_missing(token)]
+    texts = [token for token in entries if isinstance(token, str)]
     readings: list[pd.DatetimeIndex]
-    if not given:
+    if not entries:
         return None
-    if len(texts) < len(given):
+    if len(texts) < len(entries):
         readings = [_from_objects(tokens)]
     elif date_format is not None:
         readings = [_strict(tokens, date_format)]
@@ -143,7 +143,7 @@ def _parse(tokens: list[Any], date_format: str | None) -> pd.DatetimeIndex | Non
         if not readings:
             return None
     counts = [np.count_nonzero(reading.notna()) for reading in readings]
-    if 2 * max(counts) < len(given):
+    if 2 * max(counts) < len(entries):
         return None
     best = readings[int(np.argmax(counts))]
     for reading, count in zip(readings, counts, strict=True):

@@ -113,11 +113,11 @@ def _from_rows(
         lines = lines[start + 1 :]
         labels = [pd.Timestamp(cell) if hasattr(cell, "year") else cell for cell in rows[start]]
         empty = [is_missing(label) for label in labels]
-        kept = [
+        used = [
             j for j, column in enumerate(columns) if not (empty[j] and all(map(is_missing, column.tolist())))
         ]
-        labels = ["" if empty[j] and j == 0 else f"column {j + 1}" if empty[j] else labels[j] for j in kept]
-        columns = [columns[j] for j in kept]
+        labels = ["" if empty[j] and j == 0 else f"column {j + 1}" if empty[j] else labels[j] for j in used]
+        columns = [columns[j] for j in used]
     else:  # empty lines before the first are gaps
         columns = [pd.Series(list(column), dtype=object) for column in zip(*rows, strict=True)]
         labels = [f"column {j + 1}" for j in range(len(columns))]

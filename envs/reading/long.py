@@ -87,9 +87,9 @@ def _by_period(
     table: Table, date: int, codes: np.ndarray, values: np.ndarray, items: tuple[str, ...]
 ) -> Records:
     periods: Axis = periods_of(table, date)
-    columns, which = np.unique(np.asarray(periods), return_inverse=True)
+    columns, period_of_row = np.unique(np.asarray(periods), return_inverse=True)
     unique: Axis = pd.DatetimeIndex(columns) if isinstance(periods, pd.DatetimeIndex) else columns
-    cells = which * len(items) + codes
+    cells = period_of_row * len(items) + codes
     repeated = pd.Series(cells).duplicated()
     if repeated.any():
         row = int(repeated.argmax())
@@ -100,7 +100,7 @@ def _by_period(
             date,
         )
     by_item = np.argsort(codes, kind="stable")
-    falls = (np.diff(codes[by_item]) == 0) & (np.diff(which[by_item]) < 0)
+    falls = (np.diff(codes[by_item]) == 0) & (np.diff(period_of_row[by_item]) < 0)
     if falls.any() and not table.options.sort:
         row = int(by_item[1:][falls].min())
         raise table.fault(
@@ -111,7 +111,7 @@ def _by_period(
     grid = full_grid(table, unique)
     filled = np.full((len(grid), len(items)), np.nan)
     rows = pd.Index(grid).get_indexer(pd.Index(unique))
-    filled[rows[which], codes] = values
+    filled[rows[period_of_row], codes] = values
     missing = np.isnan(filled)
     if missing.any() and table.options.fill is None:
         row, item = (int(index) for index in np.argwhere(missing)[0])

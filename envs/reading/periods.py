@@ -137,8 +137,8 @@ def _month_offset(periods: pd.DatetimeIndex) -> Callable[[int, int], Any] | None
 
 def _irregular(periods: pd.DatetimeIndex) -> str:
     steps = np.diff(periods)
-    other = int((steps != steps[0]).argmax())
+    change = int((steps != steps[0]).argmax())
     return (
-        f"dates have no single frequency: {day(periods[other])} is followed by {day(periods[other + 1])}; "
+        f"dates have no single frequency: {day(periods[change])} is followed by {day(periods[change + 1])}; "
         "give freq=, such as freq='D'"
     )

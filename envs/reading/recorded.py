@@ -65,8 +65,8 @@ def _check_records(records: Records, name: str, low: float) -> None:
     ):
         if wrong.any():
             row, item = (int(index) for index in np.argwhere(wrong)[0])
-            place = f"{records.period_name(row)}, item {records.items[item]!r}"
-            raise fault(name, f"{place} is {problem}: {records.values[row, item]}")
+            location = f"{records.period_name(row)}, item {records.items[item]!r}"
+            raise fault(name, f"{location} is {problem}: {records.values[row, item]}")
 
 
 def _episodes_in(table: Table) -> NDArray[np.float64] | None:

@@ -92,8 +92,8 @@ class Table:
         where = [] if row is None else [f"row {row}"]
         if column is not None:
             where.append(f"column {self.title(column)!r}")
-        found = "" if row is None else self.place(row)
-        words = [", ".join(where), message, f"({found})" if found else ""]
+        position = "" if row is None else self.place(row)
+        words = [", ".join(where), message, f"({position})" if position else ""]
         return fault(self.name, " ".join(filter(None, words)))
 
     def title(self, column: int) -> str:
@@ -105,12 +105,12 @@ class Table:
 
     def find(self, name: str, parameter: str) -> int:
         """The one column of a name."""
-        places = [j for j in range(len(self.labels)) if self.title(j) == str(name)]
-        if len(places) != 1:
-            known = shortened([self.title(j) for j in range(len(self.labels))])
-            there = f"{len(places)} columns have" if places else "no column has"
-            raise self.fault(f"{parameter}={name!r}: {there} this name; the columns are {known}")
-        return places[0]
+        matches = [j for j in range(len(self.labels)) if self.title(j) == str(name)]
+        if len(matches) != 1:
+            titles = shortened([self.title(j) for j in range(len(self.labels))])
+            problem = f"{len(matches)} columns have" if matches else "no column has"
+            raise self.fault(f"{parameter}={name!r}: {problem} this name; the columns are {titles}")
+        return matches[0]
 
     def kind(self, column: int) -> str:
         """What a column holds by most of its entries: "numbers", "dates", "text" or "nothing"."""

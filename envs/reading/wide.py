@@ -98,9 +98,9 @@ def read_transposed(table: Table, columns: list[int], periods: Axis) -> Records:
 
 
 def _names_of_rows(table: Table, others: list[int]) -> list[str]:
-    given = table.options.item
-    if given is not None:
-        chosen = [table.find(name, "item") for name in as_list(given)]
+    named_columns = table.options.item
+    if named_columns is not None:
+        chosen = [table.find(name, "item") for name in as_list(named_columns)]
     elif len(others) > 1:
         titles = [table.title(j) for j in others]
         raise table.fault(
@@ -198,9 +198,9 @@ def _without_totals(table: Table, date: int | None, others: Sequence[int]) -> Ta
 
 def _item_columns(table: Table, others: list[int]) -> list[int]:
     """The columns of demand: those that are named, or else all, if their names do not speak against it."""
-    given = table.options.value
-    if given is not None:
-        return [table.find(name, "value") for name in as_list(given)]
+    named_columns = table.options.value
+    if named_columns is not None:
+        return [table.find(name, "value") for name in as_list(named_columns)]
     for column in others:
         if table.kind(column) == "text":
             entry = next(text for text in table.texts(column) if text)

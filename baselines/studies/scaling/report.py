@@ -106,7 +106,7 @@ def _picture(rows: pd.DataFrame, points: pd.DataFrame) -> bytes:
     numbers = np.sort(rows["items"].unique())
     shown = numbers[np.abs(numbers - CURVES_AT).argmin()]
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    left_axes, right_axes = figure.subplots(1, 2)
     lines: dict[str, Any] = {}
     for i, name in enumerate(METHODS):
         gaps = rows[rows.method == name].groupby("items").gap_percent
@@ -114,15 +114,15 @@ def _picture(rows: pd.DataFrame, points: pd.DataFrame) -> bytes:
             continue
         middle, low, high = (values.clip(lower=FLOOR) for values in (gaps.median(), gaps.min(), gaps.max()))
         bars = [middle - low, high - middle]
-        lines[name] = left.errorbar(middle.index, middle, bars, capsize=3, linewidth=1.5, **style(i, i))
+        lines[name] = left_axes.errorbar(middle.index, middle, bars, capsize=3, linewidth=1.5, **style(i, i))
         of_method = points[(points.method == name) & (points["items"] == shown)]
         for _, curve in of_method.groupby("seed"):
             gap = curve.gap_percent.clip(lower=FLOOR)
-            right.plot(curve.cpu_seconds, gap, markersize=4, linewidth=1, **style(i, i))
-    left.set_title(f"after {budget:g} CPU seconds")
-    right.set_title(f"{shown} items, each seed")
-    log_log(left, "items", f"gap, %, at least {FLOOR:g}")
-    log_log(right, "CPU seconds of training", "")
-    left.set_xticks(numbers, [str(number) for number in numbers])
+            right_axes.plot(curve.cpu_seconds, gap, markersize=4, linewidth=1, **style(i, i))
+    left_axes.set_title(f"after {budget:g} CPU seconds")
+    right_axes.set_title(f"{shown} items, each seed")
+    log_log(left_axes, "items", f"gap, %, at least {FLOOR:g}")
+    log_log(right_axes, "CPU seconds of training", "")
+    left_axes.set_xticks(numbers, [str(number) for number in numbers])
     figure.legend(list(lines.values()), list(lines), loc="outside right center", frameon=False)
     return png(figure)
