@@ -9,6 +9,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .. import checks
+from ..demand import from_stocks
 from ..noise.periods import PeriodNoise
 from ..problem import HindsightProblem
 from ..tracing import index_dtype
@@ -115,7 +116,7 @@ class DemandMemory:
         return state._replace(history=xp.reshape(past, (*row.shape, *items)))
 
     def flat(self, observation: NDArray[np.float64], tail: int) -> NDArray[np.float64]:
-        """Observations (..., m) with the phase itself in place of what shows it.
+        """Observations (..., m) with the phase in place of the two entries that encode it.
 
         Args:
             observation: see ``HindsightProblem.state_at``.
@@ -152,16 +153,18 @@ class Inventory(HindsightProblem):
 
     Attributes:
         demand: the demand.
+        unmet_demand: "backlog" or "lost".
         demand_history: number of past demands in the state.
         memory: of the demand, or None if neither ``demand_history`` nor ``season`` was given.
     """
 
     demand: Any
+    unmet_demand: str
     demand_history: int
     memory: DemandMemory | None
 
     def remember(self, demand_history: int, season: int | None) -> None:
-        """Set ``memory``; ``demand`` and a ``season`` that was checked must be there.
+        """Set ``memory``. The attribute ``demand`` must be set before, and ``season`` checked.
 
         Raises:
             ValueError, TypeError: see ``DemandMemory``.
@@ -177,10 +180,10 @@ class Inventory(HindsightProblem):
         return {} if self.memory is None else self.memory.arrays
 
     def observe_memory(self, at: int, items: tuple[str, ...] | None = None) -> None:
-        """Insert what the memory shows into what is known of an observation, and of a state.
+        """Insert the entries of the memory into bounds, scales and names of an observation, and of a state.
 
         Args:
-            at: index in an observation before which it is inserted.
+            at: index of the first of these entries in an observation.
             items: names of the items, if there are several.
         """
         if self.memory is None:
@@ -191,6 +194,11 @@ class Inventory(HindsightProblem):
         names = self.observation_names
         self.observation_names = (*names[:at], *self.memory.names(items), *names[at:])
         self.state_scale = (*self.state_scale[:-1], None, None, self.state_scale[-1])
+
+    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
+        """Demand in units; see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
+        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
+        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def with_past(self, state: Any, uniforms: Any) -> Any:
         """See ``HindsightProblem.with_past``: windows of records know the demands before them."""

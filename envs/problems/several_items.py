@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import checks
 from ..checks import MAX_HORIZON
-from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand, from_stocks
+from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand
 from ..layout import ActionLayout
 from ..noise.items import item_records
 from ..regimes import MAX_LEAD_TIME
@@ -370,11 +370,6 @@ class MultiItemInventory(Inventory):
             return ItemsState(stock, pipeline, period + 1), net, on_hand
         past = self.memory.after(c, state, demand)
         return RememberingItemsState(stock, pipeline, *past, period + 1), net, on_hand
-
-    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
-        """Demand in units (..., n); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
-        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
-        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: Any) -> Any:
         """Observation (..., n * (L + 1) + 1): net stocks, outstanding orders by arrival, elapsed periods.

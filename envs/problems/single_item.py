@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from .. import checks
-from ..demand import ROUNDING, STATIONARY_PERIODS, Demand, as_demand, from_stocks
+from ..demand import ROUNDING, STATIONARY_PERIODS, Demand, as_demand
 from ..layout import ActionLayout
 from ..regimes import RegimeTable
 from .memory import Inventory, check_season
@@ -208,17 +208,12 @@ class SingleItemInventory(Inventory):
             arrivals, pipeline = under_way[..., 0], under_way[..., 1:]
         net = inventory + arrivals - noise
         on_hand = c.xp.maximum(net, c.zero)
-        left = net if self.unmet_demand == "backlog" else on_hand
+        stock = net if self.unmet_demand == "backlog" else on_hand
         if self.memory is None:
-            following: Any = InventoryState(left, pipeline, period + 1)
+            following: Any = InventoryState(stock, pipeline, period + 1)
         else:
-            following = RememberingState(left, pipeline, *self.memory.after(c, state, noise), period + 1)
+            following = RememberingState(stock, pipeline, *self.memory.after(c, state, noise), period + 1)
         return following, gate @ c.fixed_cost, ordered @ c.unit_cost, net, on_hand
-
-    def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
-        """Demand in units (...,); see ``HindsightProblem.infer_noise``, and ``demand.from_stocks``."""
-        at_hand = self.step(state, gate, quantity, 0.0 * state.inventory)[0].inventory
-        return from_stocks(at_hand, following.inventory, self.unmet_demand == "lost")
 
     def observe(self, state: Any) -> Any:
         """Observation (..., L + 2): net stock, outstanding orders by arrival, elapsed periods.
