@@ -107,14 +107,24 @@ def draw(
     return problem.begin(of_start, rng.random((episodes, length, *problem.noise_shape)))
 
 
-def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -> Decision:
+Decoder = Callable[[Any, Any], Decision]
+"""Turns observations (m, d) and a batch of m actions into regimes (m, G) and quantities (m, n)."""
+
+
+def decoder(env: Any) -> Decoder:
+    """How an environment, under any wrappers, or a problem reads actions."""
+    decode: Decoder = (decoding_layer(env) or TupleView(wrapped_problem(env))).decode
+    return decode
+
+
+def requested(policy: BatchPolicy, decode: Decoder, observation: NDArray[np.float32]) -> Decision:
     """The regimes (m, G) and quantities (m, n) that a policy asks for at observations (m, d).
 
     ``HindsightProblem.carry_out`` says what the environment makes of them.
 
     Args:
         policy: see ``BatchPolicy``.
-        env: environment or problem; an environment under one of ``jumpgym.wrappers`` decodes the actions.
+        decode: the ``decoder`` of the environment or problem.
         observation: shape (m, d).
 
     Raises:
@@ -130,7 +140,6 @@ def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -
     answer = policy.predict(observation, deterministic=True)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise TypeError(f"{name}.predict must return a pair (action, state), not {_summary(answer)}")
-    decode = _decoder(env)
     try:
         regime, quantity = decode(observation, answer[0])
     except (TypeError, ValueError) as error:
@@ -144,12 +153,6 @@ def requested(policy: BatchPolicy, env: Any, observation: NDArray[np.float32]) -
             f"{len(regime)}: it returned {_summary(answer[0])}"
         )
     return regime, quantity
-
-
-def _decoder(env: Any) -> Callable[[Any, Any], Decision]:
-    """How an environment, under any wrappers, or a problem reads actions."""
-    decode: Callable[[Any, Any], Decision] = (decoding_layer(env) or TupleView(wrapped_problem(env))).decode
-    return decode
 
 
 def _summary(answer: Any) -> str:
@@ -201,9 +204,10 @@ def simulated_periods(
     env = problem if isinstance(env, str) else env
     takes = TupleView(problem).space if env is problem else acting_space(env)
     check_same_actions(type(policy).__name__, getattr(policy, "action_space", None), takes)
+    decode = decoder(env)
     for period in range(noise.shape[1]):
         observation = problem.observe(state).astype(np.float32)
-        decision = problem.carry_out(state, *requested(policy, env, observation))
+        decision = problem.carry_out(state, *requested(policy, decode, observation))
         before, faced = state, noise[:, period]
         state, costs, by_kind = problem.itemised_step(before, decision.gate, decision.columns, faced)
         yield Period(before, decision, faced, costs.sum(-1), by_kind)

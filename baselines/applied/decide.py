@@ -13,7 +13,7 @@ from jumpgym import HindsightProblem, as_problem
 from jumpgym.problem import CarriedOut
 from jumpgym.problems.several_items import MultiItemInventory
 
-from ..evaluation import requested
+from ..evaluation import decoder, requested
 from .naming import item_regime_labels, regime_labels, state_names
 from .policies import named_policy
 from .state import state_from
@@ -75,9 +75,8 @@ def decide(policy: Any, env: Any, *, period: int | None = None, **state: Any) ->
     problem = as_problem(env)
     rows, items = state_from(problem, state, period)
     observation = problem.observe(rows).astype(np.float32)
-    decision = problem.carry_out(
-        rows, *requested(chosen, problem if isinstance(env, str) else env, observation)
-    )
+    decode = decoder(problem if isinstance(env, str) else env)
+    decision = problem.carry_out(rows, *requested(chosen, decode, observation))
     regime = tuple(regime_labels(problem, decision.regime))
     return Recommendation(_table(problem, rows, items, decision, regime), regime, decision.quantity)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem
 
-from ..evaluation import evaluate, requested
+from ..evaluation import decoder, evaluate, requested
 
 Chart = dict[str, Any]
 """The grid on which decisions are sampled.
@@ -82,9 +82,10 @@ def sample_decisions(chart: Chart, policy: Any, env: Any) -> Sampled:
     observation = np.tile(np.clip(0.0, low, high), (len(grid), 1))
     observation[:, chart["entries"]] = grid
     sampled: Sampled = {"regime": [], "quantity": []}
+    decode = decoder(env)
     for period in chart["periods"]:
         observation[:, -1] = period
-        decision = requested(policy, env, observation.astype(np.float32))
+        decision = requested(policy, decode, observation.astype(np.float32))
         carried_out = problem.carry_out_at(observation, *decision)
         sampled["regime"].append(carried_out.regime.T.tolist())
         if len(chart["axes"]) == 1:

@@ -9,7 +9,7 @@ import pytest
 import jumpgym
 from jumpgym import as_problem
 from jumpgym.baselines import Evaluation, best_classical, evaluate, solve
-from jumpgym.baselines.evaluation import draw, requested
+from jumpgym.baselines.evaluation import decoder, draw, requested
 from jumpgym.baselines.ppo import make_ppo
 from jumpgym.baselines.runs.measure import Reference
 from jumpgym.wrappers import BoxAction
@@ -91,7 +91,7 @@ def test_actions_of_a_wrapper_are_decoded():
             return np.stack([np.ones(len(observation)), 30 - observation[:, 0]], -1), None
 
     env = BoxAction(gym.make(SETUP_COST), normalize=False)
-    regime, quantity = requested(Box(), env, np.array([[10.0, 0.0], [40.0, 0.0]], dtype=np.float32))
+    regime, quantity = requested(Box(), decoder(env), np.array([[10.0, 0.0], [40.0, 0.0]], dtype=np.float32))
     assert regime.tolist() == [[1], [1]]
     assert quantity.tolist() == [[20.0], [-10.0]]  # nothing is ordered: see HindsightProblem.carry_out
 

@@ -6,10 +6,18 @@ import scipy.stats
 
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.exact.loans import solve_loans
+from jumpgym.baselines.policies import loan_policies
 from jumpgym.baselines.policies.loan_policies import LoanPolicy, best_loan_policy
 from jumpgym.problems.loan_brackets import LoanBrackets
 
 NEEDS, PROBABILITIES = [-2.0, 1.0, 5.0], [0.3, 0.4, 0.3]
+DEFAULTS = LoanBrackets()
+
+
+@pytest.fixture(scope="module")
+def optimum():
+    """The optimum of ``DEFAULTS``."""
+    return solve_loans(DEFAULTS)
 
 
 def tiny(**parameters):
@@ -60,36 +68,30 @@ def test_without_the_wholesale_bracket_it_costs_more():
     assert solve_loans(small).expected_cost > solve_loans(tiny(initial_cash=-6.0)).expected_cost + 0.1
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {},
-        {
-            "initial_cash": (-2e5, 1e5),
-            "cash_need": scipy.stats.gamma(2, scale=3e4),
-            "horizon": 6,
-            "discount": 0.95,
-        },
-    ],
-)
-def test_policy_costs_what_solve_expects(parameters):
-    problem = LoanBrackets(**parameters)
-    optimum = solve_loans(problem)
-    result = evaluate(optimum, problem, seed=1)
+def check_simulated_cost(optimum):
+    result = evaluate(optimum, optimum.problem, seed=1)
     slack = 4 * result.standard_error + optimum.discretisation_error
     assert abs(result.mean - optimum.expected_cost) < slack
     assert optimum.discretisation_error < 0.005 * abs(optimum.expected_cost)
 
 
-def test_optimum_uses_all_regimes():
-    problem = LoanBrackets()
-    optimum = solve_loans(problem)
+def test_policy_costs_what_solve_expects(optimum):
+    check_simulated_cost(optimum)
+
+
+def test_policy_costs_what_solve_expects_with_other_parameters():
+    need = scipy.stats.gamma(2, scale=3e4)
+    problem = LoanBrackets(initial_cash=(-2e5, 1e5), cash_need=need, horizon=6, discount=0.95)
+    check_simulated_cost(solve_loans(problem))
+
+
+def test_optimum_uses_all_regimes(optimum):
     cash = np.array([3e5, 0.0, -6e4, -4e5])
     observation = np.stack([cash, 0 * cash, 0 * cash, 0 * cash + 5], axis=-1)
     regime, amount = optimum.decide(observation)
     assert regime[0] == 0
     assert set(regime.tolist()) == {0, 1, 2}
-    assert np.all(problem.loans.project(regime, amount) == amount)
+    assert np.all(DEFAULTS.loans.project(regime, amount) == amount)
     # What matters now is cash less what is due, however it is made up.
     shifted = observation + np.array([1e5, 1e5, 0, 0])
     np.testing.assert_array_equal(optimum.decide(shifted)[1], amount)
@@ -104,10 +106,10 @@ def test_loan_policy():
     assert amount.tolist() == [0, 50_000, 100_000, 100_000, 500_000, 950_000]
 
 
-def test_classical_lies_above_the_optimum():
-    problem = LoanBrackets()
-    optimum, policy = solve_loans(problem), best_loan_policy(problem)
-    best, found = (evaluate(p, problem, seed=3) for p in (optimum, policy))
+def test_classical_lies_above_the_optimum(optimum, monkeypatch):
+    monkeypatch.setattr(loan_policies, "EPISODES", 256)
+    policy = best_loan_policy(DEFAULTS)
+    best, found = (evaluate(p, DEFAULTS, seed=3) for p in (optimum, policy))
     gaps = found.costs - best.costs
     assert gaps.mean() > 4 * gaps.std() / np.sqrt(len(gaps))
     assert found.mean < 1.15 * best.mean

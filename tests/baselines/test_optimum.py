@@ -17,10 +17,9 @@ from jumpgym.problems.min_order import min_order
 from jumpgym.problems.setup_cost import setup_cost
 from jumpgym.problems.truck_capacity import truck_capacity
 
-ZHENG_FEDERGRUEN = {
-    10: 35.022, 15: 42.698, 20: 49.173, 25: 54.262, 30: 57.819, 35: 61.215, 40: 64.512, 45: 67.776,
-    50: 70.975, 55: 74.149, 60: 77.306, 65: 78.518, 70: 79.037, 75: 79.554,
-}  # fmt: skip
+ZHENG_FEDERGRUEN = {10: 35.022, 20: 49.173, 40: 64.512, 60: 77.306, 65: 78.518}
+"""Some of the published figures; the tests of infinite horizons have them all."""
+
 ZIPKIN = {
     (1, 4): 4.04, (1, 9): 5.44, (1, 19): 6.68, (1, 39): 7.84,
     (2, 4): 4.40, (2, 9): 6.09, (2, 19): 7.66, (2, 39): 9.11,
@@ -63,10 +62,14 @@ def test_lost_sales_with_a_fixed_cost_of_bijvank():
 def brute_force(problem, quantities, demands, probabilities):
     """Least expected cost over all decisions (regime, quantity), by enumeration through ``problem.step``."""
     one_hot = np.eye(len(problem.regimes))
+    known = {}
 
     def cost_to_go(state, period):
         if period == problem.horizon:
             return 0.0
+        key = (period, *(np.asarray(entry).tobytes() for entry in state))
+        if key in known:
+            return known[key]
         costs = []
         for regime, quantity in itertools.product(range(len(problem.regimes)), quantities):
             if not problem.regimes.low[regime] <= quantity <= problem.regimes.high[regime]:
@@ -77,7 +80,8 @@ def brute_force(problem, quantities, demands, probabilities):
                 after, cost = problem.step(state, gate, quantity * gate, np.float64(demand))
                 expected += probability * (cost.sum() + problem.discount * cost_to_go(after, period + 1))
             costs.append(expected)
-        return min(costs)
+        known[key] = min(costs)
+        return known[key]
 
     return cost_to_go(problem.initial_state(np.asarray(0.5)), 0)
 
@@ -105,7 +109,7 @@ def test_lattice_holds_half_integer_trucks():
     assert optimum.discretisation_error == 0
     # A further value of demand, of probability 0, asks for a finer lattice.
     values, probabilities = problem.demand.values, problem.demand.probabilities
-    finer = scipy.stats.rv_discrete(values=(np.append(values, 1000.125), np.append(probabilities, 0.0)))
+    finer = scipy.stats.rv_discrete(values=(np.append(values, 10.125), np.append(probabilities, 0.0)))
     refined = solve(truck_capacity(truck_capacity=14.5, demand=finer))
     assert refined.rule.step == 0.125
     assert refined.expected_cost == pytest.approx(optimum.expected_cost, rel=1e-9)
@@ -154,8 +158,8 @@ def test_large_numbers_and_long_horizons():
     assert 0.7 * 246_314 < scaled.expected_cost < 246_314
     deterministic = scipy.stats.rv_discrete(values=([1], [1.0]))
     # Order 8 every 8 periods, at a fixed cost of 28 and a holding cost of 7 + 6 + ... + 0 = 28.
-    long = solve(setup_cost(demand=deterministic, shortage_cost=1e6, fixed_cost=28, horizon=2000))
-    assert long.expected_cost == pytest.approx(2000 / 8 * (28 + 28), rel=2e-3)
+    long = solve(setup_cost(demand=deterministic, shortage_cost=1e6, fixed_cost=28, horizon=1000))
+    assert long.expected_cost == pytest.approx(1000 / 8 * (28 + 28), rel=2e-3)
 
 
 def test_predict_shapes():
