@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .problems.multiples import to_multiples
+
 
 @dataclass(frozen=True)
 class Group:
@@ -38,6 +40,8 @@ class ActionLayout:
         low, high: ends of the interval of each quantity in each regime of its gate, shape (columns,).
         credit: which gate enters which component of the cost, shape (G, components); by default all enter
             all of a single component.
+        multiple: order multiples: quantities are multiples of them, as are the ends of their intervals; shape
+            (columns,), the same in all regimes. None if quantities need not be multiples of anything.
 
     Raises:
         ValueError: if the shapes do not fit, or an interval is empty or not finite.
@@ -48,6 +52,7 @@ class ActionLayout:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     credit: NDArray[np.bool_]
+    multiple: NDArray[np.float64] | None
     gate_groups: tuple[Group, ...] = field(init=False)
     quantity_groups: tuple[Group, ...] = field(init=False)
     gate_start: NDArray[np.int64] = field(init=False)
@@ -66,6 +71,7 @@ class ActionLayout:
         low: Any,
         high: Any,
         credit: Any = None,
+        multiple: Any = None,
     ) -> None:
         gates, quantity_gate = tuple(gates), tuple(quantity_gate)
         columns = [gates[gate] for gate in quantity_gate]
@@ -76,6 +82,7 @@ class ActionLayout:
             "low": np.array(low, dtype=np.float64),
             "high": np.array(high, dtype=np.float64),
             "credit": np.ones((len(gates), 1), bool) if credit is None else np.array(credit, bool),
+            "multiple": None if multiple is None else np.array(multiple, dtype=np.float64),
             "gate_groups": _groups(gates),
             "quantity_groups": _groups(columns),
             "gate_start": gate_start,
@@ -123,9 +130,23 @@ class ActionLayout:
         return self.quantity_start + regime.take(self._gate_of, axis=-1)
 
     def project(self, regime: NDArray[np.int64], quantity: Any) -> NDArray[np.float64]:
-        """Quantities (..., n) projected on their intervals in the regimes (..., G) chosen."""
+        """The nearest quantities (..., n) that are admitted in the regimes (..., G) chosen.
+
+        They are projected on their intervals, and with order multiples rounded to them.
+        """
         column = self.columns(regime)
-        return np.minimum(np.maximum(quantity, self.low.take(column)), self.high.take(column))
+        inside = np.minimum(np.maximum(quantity, self.low.take(column)), self.high.take(column))
+        if self.multiple is None:
+            return inside
+        rounded: NDArray[np.float64] = to_multiples(inside, self.multiple.take(column))
+        return rounded
+
+    def rounded(self, quantity: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantities (..., n) rounded to their order multiples, if there are any, whatever their regimes."""
+        if self.multiple is None:
+            return quantity
+        nearest: NDArray[np.float64] = to_multiples(quantity, self.multiple.take(self.quantity_start))
+        return nearest
 
     def flat(
         self, regime: NDArray[np.int64], quantity: NDArray[np.float64]

@@ -268,6 +268,8 @@ class HindsightProblem(ABC):
     def carry_out(self, state: Any, regime: NDArray[np.int64], quantity: NDArray[np.float64]) -> CarriedOut:
         """What becomes of a hard decision: quantities are projected on their intervals, then admitted.
 
+        With order multiples they are also rounded to them.
+
         Args:
             state: NumPy arrays with the batch axes of the decision.
             regime: of each gate, shape (..., G).
@@ -320,12 +322,15 @@ class HindsightProblem(ABC):
         return quantity
 
     def membership(self, quantity: Any) -> NDArray[np.int64]:
-        """Regime (..., G) of each gate to which undecomposed quantities (..., n) belong."""
+        """Regime (..., G) of each gate to which undecomposed quantities (..., n) belong.
+
+        With order multiples it is that of the nearest multiples.
+        """
         if self.boundaries is None:
             raise NotApplicable(
                 f"{type(self).__name__}: the regime does not follow from the quantity; actions need both"
             )
-        drivers = self.drivers(np.asarray(quantity, dtype=np.float64))
+        drivers = self.drivers(self.layout.rounded(np.asarray(quantity, dtype=np.float64)))
         return np.stack(
             [np.searchsorted(ends, drivers[..., g], side="left") for g, ends in enumerate(self.boundaries)],
             -1,

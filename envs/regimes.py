@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks
+from .problems.multiples import check_multiple, to_multiples, whole_ends
 
 Column = Sequence[float] | NDArray[Any]
 
@@ -36,6 +38,11 @@ class RegimeTable:
         paid_for_units: the part of the fixed cost that is paid for the units ordered, since the first of
             them are dearer, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
 
+    Attributes:
+        order_multiple: quantities are multiples of it, see ``in_multiples``; None without.
+        least, largest: the least and the largest quantity that can be ordered in each regime, in units; shape
+            (K,). They are ``low`` and ``high``, or with an order multiple the multiples next to them inside.
+
     Raises:
         ValueError, TypeError: if columns differ in length, an entry is negative or no finite number, an
             interval is empty, or intervals overlap.
@@ -49,6 +56,9 @@ class RegimeTable:
     names: tuple[str, ...]
     fixed_kind: str
     paid_for_units: NDArray[np.float64]
+    order_multiple: float | None
+    least: NDArray[np.float64]
+    largest: NDArray[np.float64]
     boundaries: NDArray[np.float64] = field(init=False)
     """Where membership changes from one regime to the next, shape (K - 1,)."""
 
@@ -101,6 +111,27 @@ class RegimeTable:
         # Between neighbouring floats the middle rounds, so that it may be the upper regime's low end.
         middle = np.minimum((self.high[:-1] + self.low[1:]) / 2, np.nextafter(self.low[1:], -np.inf))
         object.__setattr__(self, "boundaries", np.maximum(middle, self.high[:-1]))
+        object.__setattr__(self, "order_multiple", None)
+        object.__setattr__(self, "least", self.low)
+        object.__setattr__(self, "largest", self.high)
+
+    def in_multiples(self, multiple: Any) -> RegimeTable:
+        """The same regimes with orders in multiples of a case pack or a pallet.
+
+        Args:
+            multiple: in units; None for the table as it is.
+
+        Raises:
+            ValueError, TypeError: if it is no number greater than 0, or a regime holds none of its multiples.
+        """
+        checked = check_multiple("order_multiple", multiple, float(self.high.max()))
+        if checked is None:
+            return self
+        table = copy.copy(self)
+        least, largest = whole_ends(self.low, self.high, checked, self.names)
+        for name, value in (("order_multiple", checked), ("least", least), ("largest", largest)):
+            object.__setattr__(table, name, value)
+        return table
 
     def __len__(self) -> int:
         return len(self.low)
@@ -109,13 +140,18 @@ class RegimeTable:
         """Regime of each quantity, shape (...,): every quantity belongs to exactly one.
 
         An end that two regimes share belongs to the lower one; a quantity in a gap between two regimes
-        belongs to the nearer one (the lower one when they are equally near).
+        belongs to the nearer one (the lower one when they are equally near). With an order multiple it is
+        the regime of the nearest multiple.
         """
-        return np.searchsorted(self.boundaries, quantity, side="left")
+        return np.searchsorted(self.boundaries, self.rounded(np.asarray(quantity)), side="left")
 
     def project(self, regime: Any, quantity: Any) -> NDArray[np.float64]:
-        """The point of the regime's interval nearest to the quantity, shape (...,)."""
-        return np.minimum(np.maximum(quantity, self.low[regime]), self.high[regime])
+        """The quantity that can be ordered in the regime nearest to the one given, shape (...,)."""
+        return self.rounded(np.minimum(np.maximum(quantity, self.least[regime]), self.largest[regime]))
+
+    def rounded(self, quantity: Any) -> Any:
+        """The nearest multiple of the order multiple, with the gradient of the quantity; itself without."""
+        return quantity if self.order_multiple is None else to_multiples(quantity, self.order_multiple)
 
 
 def brackets(

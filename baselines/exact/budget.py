@@ -103,17 +103,24 @@ class BudgetProcess:
             + [
                 (k, units)
                 for k in range(1, len(brackets))
-                for units in range(
-                    max(ceil(brackets.low[k] / step - ROUNDING), 1),
-                    # The upper end of a bracket is left to the next bracket, where it is cheaper.
-                    min(floor(brackets.high[k] / step * (1 - ROUNDING) + ROUNDING), high - low) + 1,
-                )
+                for units in self._units(k, high - low)
                 if k == len(brackets) - 1 or units * step < brackets.low[k + 1] * (1 - ROUNDING)
             ]
         )
         self.payments = [_grid_point(step * u * brackets.unit_cost[k] / money_step) for k, u in self.orders]
         self.income = _grid_point(problem.income / money_step)
         self.idle = np.zeros((self.stock_points, self.money_points))
+
+    def _units(self, bracket: int, most: int) -> range:
+        """Orders of a bracket in steps, at most ``most``."""
+        brackets, step = self.problem.brackets, self.step
+        if brackets.order_multiple is not None:
+            multiple = round(brackets.order_multiple / step)
+            first, last = (round(ends[bracket] / step) for ends in (brackets.least, brackets.largest))
+            return range(max(first, multiple), min(last, most) + 1, multiple)
+        # The upper end of a bracket is left to the next bracket, where it is cheaper.
+        last = floor(brackets.high[bracket] / step * (1 - ROUNDING) + ROUNDING)
+        return range(max(ceil(brackets.low[bracket] / step - ROUNDING), 1), min(last, most) + 1)
 
     def _transition(self, weights: Weights) -> NDArray[np.float64]:
         # Lost sales are cut at the lowest point, 0; a backlog goes on along a line below it.
@@ -248,7 +255,9 @@ def _grid_point(multiple: float) -> tuple[int, float]:
 def _steps(problem: BudgetDiscount) -> list[float]:
     """The step of stock on which the problem is exact; else two steps, the second half the first."""
     stock, brackets = problem.stock, problem.brackets
-    ends = np.append(brackets.low[2:], brackets.high[-1])
+    ends, grid_ends = np.append(brackets.low[2:], brackets.high[-1]), brackets.low
+    if brackets.order_multiple is not None:
+        ends = grid_ends = np.array([brackets.order_multiple])
     low, high = _extent(problem, 1.0)
     coarsest = 2 * (high - low) / STOCK_POINTS
     fixed = stock.initial_inventory[0] == stock.initial_inventory[1]
@@ -258,7 +267,7 @@ def _steps(problem: BudgetDiscount) -> list[float]:
         if step is not None and step >= coarsest:
             exact = fixed and len(brackets) == 2 and _on_lattice(problem, step)
             return [step] if exact else [step, step / 2]
-    step = grid_step(max(standard_deviation(stock.demand) / 8, coarsest), brackets.low)
+    step = grid_step(max(standard_deviation(stock.demand) / 8, coarsest), grid_ends)
     return [step, step / 2]
 
 
@@ -288,6 +297,7 @@ def _extent(problem: BudgetDiscount, margin: float) -> tuple[float, float]:
     most = np.inf if periods is None else periods * float(problem.brackets.high[-1])
     waiting = stock.max_lead_time + 1
     level = waiting * mean + 6 * deviation * waiting**0.5 + 1.5 * float(problem.brackets.low[-1])
+    level += 2 * (problem.order_multiple or 0.0)
     return low, max(start_high, 0.0) + min(margin * level, most)
 
 

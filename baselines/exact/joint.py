@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jumpgym import NotApplicable
+from jumpgym.demand import discrete_values
 
 from ..policy import FloatArray
 from .bellman import (
@@ -22,7 +23,7 @@ from .demand_by_period import largest_mean
 from .item_lattice import ItemLattice
 from .joint_lattice import Decision, JointProcess
 from .joint_orders import JointProblem, choices, largest_demand, lattice_orders, lattice_steps
-from .lattice import ROUNDING, nearest_index, refuse_traces, standard_deviation
+from .lattice import ROUNDING, nearest_index, refuse_remainders, refuse_traces, standard_deviation
 from .result import Optimum
 
 GROWTH = 1.3
@@ -97,6 +98,8 @@ def solve_joint(problem: JointProblem) -> Optimum:
     are on the lattice, so are all of these points. Without a limit on the trucks' capacity the items' steps
     need not match. With three items the argument about the lines fails, and with it this proof.
 
+    With order multiples only finitely many orders are possible, and capacities need not be on the lattice.
+
     Otherwise (continuous demand, no common step, or a lattice too fine to compute) demand is spread over a
     grid by hat functions, and orders are rounded down to it. Then ``discretisation_error`` is the difference
     to the solution at twice the steps: an estimate, not a bound. The mean over a uniform initial inventory is
@@ -139,6 +142,10 @@ def _check_supported(problem: JointProblem) -> None:
             "are part of the state; set lead_time=0 or unmet_demand='backlog'"
         )
     if problem.horizon is None and problem.unmet_demand == "backlog":
+        for item, demand in enumerate(problem.demand.items):
+            multiple = None if problem.order_multiple is None else float(problem.order_multiple[item])
+            start = float(problem.initial_inventory[0][item]), float(problem.initial_inventory[1][item])
+            refuse_remainders(discrete_values(demand), multiple, start, f" of item {item}")
         options, sizes = choices(problem)
         load = float(sizes[: problem.items] @ problem.demand.mean)
         room = max(option.room for option in options[1:])
@@ -160,6 +167,8 @@ def extent(problem: JointProblem, margin: float) -> Ends:
     mean = np.array([largest_mean(demand) for demand in demands])
     order = problem.level_scale - periods * problem.demand.mean
     above = margin * (periods * mean + 6 * np.sqrt(periods) * deviation + 2 * order + 1)
+    if problem.order_multiple is not None:
+        above += margin * 2 * problem.order_multiple
     high = np.maximum(start_high, 0) + np.minimum(above, horizon * problem.max_order)
     if problem.unmet_demand == "lost":
         return np.zeros(problem.items), high
@@ -212,7 +221,8 @@ def _process(problem: JointProblem, steps: FloatArray, ends: Ends) -> JointProce
         items.append(ItemLattice(None, 0.0, 0.0, steps[1], 0, 0, *common, start=(0.0, 0.0)))
     options, sizes = choices(problem)
     largest = np.resize(problem.max_order, 2)
-    orders = [lattice_orders(option, sizes, largest, steps) for option in options]
+    multiples = None if problem.order_multiple is None else np.resize(problem.order_multiple, 2)
+    orders = [lattice_orders(option, sizes, largest, steps, multiples) for option in options]
     return JointProcess((items[0], items[1]), orders, np.resize(problem.unit_costs, 2), problem.discount)
 
 

@@ -27,12 +27,14 @@ class Orders(NamedTuple):
         fixed_cost: cost of the orders, whatever their quantities.
         most: for each quantity of item 1 the largest quantity of item 2, not increasing, shape (m,).
         fill: whether item 2 must be ordered in exactly that quantity.
+        strides: the order multiples of the two items, in steps; 1 without.
     """
 
     regime: tuple[int, ...]
     fixed_cost: float
     most: NDArray[np.int64]
     fill: bool
+    strides: tuple[int, int] = (1, 1)
 
 
 class Decision(NamedTuple):
@@ -147,7 +149,7 @@ class JointProcess:
 
         def options() -> Iterator[tuple[FloatArray, NDArray[np.int32]]]:
             for option in self.orders:
-                least, target = least_in_reach(paid, option.most, option.fill)
+                least, target = least_in_reach(paid, option.most, option.fill, option.strides)
                 yield least + option.fixed_cost, target
 
         value, chosen, target = cheapest(options(), paid.shape)
@@ -173,7 +175,7 @@ class JointProcess:
 
 
 def least_in_reach(
-    values: FloatArray, most: NDArray[np.int64], fill: bool
+    values: FloatArray, most: NDArray[np.int64], fill: bool, strides: tuple[int, int] = (1, 1)
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """The least of ``values`` that orders reach from each point, and the flat index of the point it is at.
 
@@ -183,7 +185,7 @@ def least_in_reach(
     Args:
         values: shape (2, n1, n2).
         most: shape (m,), not increasing.
-        fill: see ``Orders``.
+        fill, strides: see ``Orders``; a and b are multiples of the strides.
     """
     size, width = values.shape[1:]
     here = np.broadcast_to(np.arange(size * width, dtype=np.int32).reshape(size, width), values.shape)
@@ -192,13 +194,13 @@ def least_in_reach(
     # As the quantity of the first item falls, the window of the second item grows step by step.
     ahead, ahead_target = values.copy(), np.array(here)
     reach = 0
-    for a in reversed(range(min(len(most), size))):
+    for a in reversed(range(0, min(len(most), size), strides[0])):
         if fill:
             if most[a] < width:
                 source = (slice(None), slice(a, None), slice(int(most[a]), None))
                 _improve(least, target, values[source], here[source])
             continue
-        for b in range(reach + 1, min(int(most[a]), width - 1) + 1):
+        for b in range(reach + strides[1], min(int(most[a]), width - 1) + 1, strides[1]):
             _improve(ahead, ahead_target, values[:, :, b:], here[:, :, b:])
             reach = b
         _improve(least, target, ahead[:, a:], ahead_target[:, a:])

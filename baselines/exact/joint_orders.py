@@ -74,7 +74,11 @@ def choices(problem: JointProblem) -> tuple[list[Choice], NDArray[np.float64]]:
 
 
 def lattice_orders(
-    choice: Choice, sizes: NDArray[np.float64], largest: NDArray[np.float64], steps: NDArray[np.float64]
+    choice: Choice,
+    sizes: NDArray[np.float64],
+    largest: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    multiples: NDArray[np.float64] | None,
 ) -> Orders:
     """The orders of a choice in steps of the two lattices, to which quantities are rounded down.
 
@@ -83,6 +87,7 @@ def lattice_orders(
         sizes: capacity that a unit of each item needs, shape (2,).
         largest: the largest order of each item, in units, shape (2,).
         steps: steps of the lattices, in units, shape (2,).
+        multiples: order multiples of the items, which are multiples of the steps, shape (2,); None without.
     """
     limit = [
         np.floor(most / step + ROUNDING) if may else 0.0
@@ -97,8 +102,9 @@ def lattice_orders(
         left = np.floor((choice.room - taken[0] * first) / taken[1] + ROUNDING)
     # If item 2 cannot fill what item 1 leaves, there is no such order; mark it by a quantity off any lattice.
     beyond = 2.0**31 if choice.fill else limit[1]
-    most = np.where(left <= limit[1], left, beyond)
-    return Orders(choice.regime, choice.fixed_cost, most.astype(np.int64), choice.fill)
+    most = np.where(left <= limit[1], left, beyond).astype(np.int64)
+    strides = np.ones(2) if multiples is None else np.maximum(np.round(multiples / steps), 1)
+    return Orders(choice.regime, choice.fixed_cost, most, choice.fill, (int(strides[0]), int(strides[1])))
 
 
 def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -112,13 +118,16 @@ def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[N
     rooms = np.array([option.room for option in options if np.isfinite(option.room)])
     low, high = problem.initial_inventory
     fixed_start = np.array_equal(low, high)
+    multiples = problem.order_multiple
+    largest = problem.max_order if multiples is None else multiples
     numbers = [
-        np.concatenate([values, [problem.max_order[item]], low[[item]] if fixed_start else []])
+        np.concatenate([values, [largest[item]], low[[item]] if fixed_start else []])
         for item, demand in enumerate(problem.demand.items)
         if (values := discrete_values(demand)) is not None
     ]
     if len(numbers) == problem.items:
-        steps = _common_steps(numbers, sizes, rooms)
+        # Where orders are multiples, the capacity need not be on the lattice.
+        steps = _common_steps(numbers, *((sizes, rooms) if multiples is None else (0 * sizes, rooms[:0])))
         if steps is not None:
             # A uniform start needs a finer lattice, since the value may be concave between points.
             pair = [steps] if fixed_start else [steps, steps / 2]
@@ -127,9 +136,11 @@ def lattice_steps(problem: JointProblem, extents: NDArray[np.float64]) -> list[N
     coarse = np.ones(2)
     for item, demand in enumerate(problem.demand.items):
         at_most = max(standard_deviation(demand) / 16, 2 * extents[item] / GRID_POINTS)
-        ends = rooms / sizes[item] if sizes[item] > 0 else problem.max_order[[item]]
+        limited = multiples is None and sizes[item] > 0
+        ends = rooms / sizes[item] if limited else largest[[item]]
         coarse[item] = grid_step(at_most, ends)
-    if np.all(sizes > 0):  # equal steps of capacity, so that orders can add up to the rooms
+    if multiples is None and np.all(sizes > 0):
+        # Equal steps of capacity, so that orders can add up to the rooms.
         coarse = float((sizes * coarse).min()) / sizes
     return [coarse, coarse / 2]
 

@@ -75,6 +75,30 @@ def refuse_traces(*noises: Any, name: str = "demand") -> None:
         )
 
 
+def refuse_remainders(
+    values: NDArray[np.float64] | None, multiple: float | None, start: tuple[float, float], name: str = ""
+) -> None:
+    """Raise NotApplicable if the stock's remainder by a step of demand and of orders can never change.
+
+    Then the average cost over an infinite horizon depends on where the stock starts.
+
+    Args:
+        values: the values of demand, in units; None if it is continuous.
+        multiple: order multiple, in units; None if there is none.
+        start: interval of the initial stock, in units.
+        name: of the item, for errors.
+    """
+    if multiple is None or values is None:
+        return
+    step = common_step([*values, multiple])
+    if step is not None and any(abs(end / step - round(end / step)) > ROUNDING for end in start):
+        raise NotApplicable(
+            f"initial_inventory={start}{name} with horizon=None is not supported: demand and order_multiple="
+            f"{multiple:g} are multiples of {step:g}, so the average cost depends on the start; give a "
+            f"multiple of {step:g}, or a horizon"
+        )
+
+
 def common_step(numbers: Any) -> float | None:
     """The largest step of which all numbers are multiples; None if there is none, or only a tiny one."""
     values = np.unique(np.asarray(numbers, dtype=float))
@@ -270,6 +294,19 @@ class Expectation:
         windows = sliding_window_view(padded, self.BLOCK + self._span, axis=-1)[..., :: self.BLOCK, :]
         rows = windows.reshape(-1, windows.shape[-1]) @ self._toeplitz
         return rows.reshape(*f.shape[:-1], -1)[..., :size]
+
+
+def stride_argmin(values: NDArray[np.float64], width: int, stride: int) -> NDArray[np.int64]:
+    """As ``window_argmin``, of ``values[..., i : i + width + 1 : stride]``."""
+    if stride == 1:
+        return window_argmin(values, width)
+    size = values.shape[-1]
+    blocks = -(-size // stride)
+    padded = np.full((*values.shape[:-1], blocks * stride), np.inf)
+    padded[..., :size] = values
+    by_residue = np.swapaxes(padded.reshape(*values.shape[:-1], blocks, stride), -1, -2)
+    target = window_argmin(by_residue, width // stride) * stride + np.arange(stride)[:, None]
+    return np.swapaxes(target, -1, -2).reshape(padded.shape)[..., :size]
 
 
 def window_argmin(values: NDArray[np.float64], width: int) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from .demand_by_period import largest_mean
 from .lattice import common_step, grid_step, refuse_traces, standard_deviation
 from .lead_times_lattice import LeadTimeProcess
 from .result import Optimum
-from .single_item_lattice import LatticeRule, refuse_forced_orders
-from .single_item_position import Decision
+from .single_item_lattice import LatticeRule, order_ends, refuse_forced_orders
+from .single_item_position import Decision, stride_of
 
 GROWTH = 1.4
 """Factor by which the lattice is enlarged."""
@@ -86,7 +86,10 @@ def _solve_at(problem: SingleItemInventory, step: float) -> Optimum:
 
 
 def _size(problem: SingleItemInventory, step: float, margin: float) -> tuple[int, int, int]:
-    """Ends of the lattice and the largest order, in steps; of all states for an infinite margin."""
+    """Ends of the lattice in steps, and the largest order in order multiples or steps.
+
+    For an infinite margin they are those of all states.
+    """
     regimes, demand, horizon = problem.regimes, problem.demand, problem.horizon
     assert horizon is not None
     start_low, start_high = problem.initial_inventory
@@ -101,10 +104,12 @@ def _size(problem: SingleItemInventory, step: float, margin: float) -> tuple[int
     )
     above_mean = periods * (largest_mean(demand) - demand.mean)
     level = problem.level_scale + above_mean + 3 * np.sqrt(periods) * deviation
-    largest = float(regimes.high.max())
-    order = min(margin * max(level, float(regimes.low.max())), largest)
-    high = max(start_high, 0.0) + min(margin * (level + float(regimes.low.max())), horizon * largest)
-    return floor(low / step), ceil(high / step) + 1, ceil(order / step - 1e-9)
+    level += 2 * (problem.order_multiple or 0.0)
+    largest = float(regimes.largest.max())
+    order = min(margin * max(level, float(regimes.least.max())), largest)
+    high = max(start_high, 0.0) + min(margin * (level + float(regimes.least.max())), horizon * largest)
+    multiple = step * stride_of(problem, step)
+    return floor(low / step), ceil(high / step) + 1, ceil(order / multiple - 1e-9)
 
 
 def _choices(problem: SingleItemInventory, step: float) -> float:
@@ -117,7 +122,7 @@ def _steps(problem: SingleItemInventory) -> list[float]:
     """The step of the lattice on which the problem is exact; else two steps, the second half the first."""
     regimes, demand = problem.regimes, problem.demand
     start_low, start_high = problem.initial_inventory
-    ends = np.concatenate([regimes.low, regimes.high])
+    ends = order_ends(regimes)
     values = discrete_values(demand)
     if values is not None:
         step = common_step(np.concatenate([ends, [start_low, start_high], values]))
@@ -125,6 +130,7 @@ def _steps(problem: SingleItemInventory) -> list[float]:
         exact = len(different) == 1 or (
             len(different) == 2 and (problem.unmet_demand == "backlog" or different[0] == 0)
         )
+        exact = exact or problem.order_multiple is not None  # then all that can be ordered is on the lattice
         if step is not None:
             whole = exact and start_low == start_high
             steps = [step] if whole else [step, step / 2]

@@ -18,9 +18,9 @@ from .lattice import (
     demand_matrix,
     start_weights,
     stock_costs,
-    window_argmin,
+    stride_argmin,
 )
-from .single_item_position import Decision
+from .single_item_position import Decision, stride_of
 
 NEVER = 1e100
 """Cost of what lies outside the lattice; finite, since it is multiplied by probabilities of 0."""
@@ -37,19 +37,24 @@ class LeadTimeProcess:
     order. With u for the new entry 0, the stock cost is that of u, and the next state is
     (u - demand + z_1, z_2, ..., z_D).
 
-    Orders have at most ``most`` steps and must leave ``y + z_1 + ... + z_D`` on the lattice. Below the
-    lattice nothing is ordered ever again, at a cost bounded from above. So every cost is an upper bound on
-    the cost of a policy, and it falls to the optimum as the lattice grows.
+    Orders are multiples of ``stride`` steps, and z counts these. They are at most ``most`` multiples and must
+    leave what ``y``, z_1, ..., z_D are together on the lattice. Below the lattice nothing is ordered ever
+    again, at a cost bounded from above. So every cost is an upper bound on the cost of a policy, and it falls
+    to the optimum as the lattice grows.
 
     Args:
         problem: the problem. Its first regime may order nothing.
         step: distance of lattice points, in units.
         low, high: ends of the lattice for y, in steps.
-        most: largest order, in steps.
+        most: largest order, in multiples of ``stride``.
+
+    Attributes:
+        stride: the order multiple, in steps; 1 without.
     """
 
     def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int, most: int) -> None:
         self.problem, self.step, self.low, self.most = problem, step, low, most
+        self.stride = stride_of(problem, step)
         assert problem.horizon is not None
         self.horizon = problem.horizon
         self.lost = problem.unmet_demand == "lost"
@@ -63,11 +68,12 @@ class LeadTimeProcess:
         self.start = start_weights(self.points, step, problem.initial_inventory)
         self._first_costs = self._stock_costs(0)
         # (u, z_1) -> u + z_1, as indices. What would lie outside is never ordered.
-        arrived = np.arange(len(self.points))[:, None] + np.arange(most + 1)
+        orders = self.stride * np.arange(most + 1)
+        arrived = np.arange(len(self.points))[:, None] + orders
         self.arrived = np.minimum(arrived, len(self.points) - 1)
         total = np.arange(len(self.points)).reshape(-1, *[1] * self.entries)
         for entry in range(1, self.entries + 1):
-            total = total + _along(np.arange(most + 1), entry, self.entries + 1)
+            total = total + _along(orders, entry, self.entries + 1)
         self.outside = total >= len(self.points)
 
     def _stock_costs(self, period: int) -> list[NDArray[np.float64]]:
@@ -120,7 +126,8 @@ class LeadTimeProcess:
         backlog = late.sum() * depth + late @ mean_demand
         under_way = np.zeros([1] * self.entries)
         for entry in range(self.entries - 1):
-            under_way = under_way + self.step * _along(np.arange(self.most + 1), entry, self.entries)
+            orders = self.step * self.stride * np.arange(self.most + 1)
+            under_way = under_way + _along(orders, entry, self.entries)
         idle = weights.sum() * problem.regimes.fixed_cost[0]
         bound = idle + problem.shortage_cost * backlog + problem.holding_cost * late.sum() * under_way
         return np.broadcast_to(bound, (*self.shape[1:], len(depth)))
@@ -128,23 +135,27 @@ class LeadTimeProcess:
     def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
         """Value of the best order in each state, and its regime and quantity in steps."""
         regimes = self.problem.regimes
-        fewest = np.round(regimes.low / self.step).astype(int)
-        most = np.minimum(np.round(regimes.high / self.step).astype(int), self.most)
+        multiple = self.step * self.stride
+        fewest = np.round(regimes.least / multiple).astype(int)
+        most = np.minimum(np.round(regimes.largest / multiple).astype(int), self.most)
 
         def orders() -> Iterator[tuple[Any, Any]]:
             for r in range(len(regimes)):
                 if fewest[r] > self.most:
                     yield np.inf, 0
                     continue
-                entry, price = int(self.delay[r]), self.step * regimes.unit_cost[r]
+                entry, price = int(self.delay[r]), multiple * regimes.unit_cost[r]
                 if entry == self.entries:
                     cost = after[..., fewest[r] : most[r] + 1] + price * np.arange(fewest[r], most[r] + 1)
                     choice = cost.argmin(axis=-1)
                     least = np.take_along_axis(cost, choice[..., None], -1)[..., 0]
                     quantity = choice + fewest[r]
                 else:
-                    least, quantity = _least_in_window(after[..., 0], entry, price, fewest[r], most[r])
-                yield least + regimes.fixed_cost[r], quantity
+                    stride = self.stride if entry == 0 else 1  # y is in steps, z in multiples
+                    least, quantity = _least_in_window(
+                        after[..., 0], entry, price, fewest[r], most[r], stride
+                    )
+                yield least + regimes.fixed_cost[r], self.stride * quantity
 
         value, regime, quantity = cheapest(orders(), self.shape)
         return value, (regime, quantity)
@@ -161,10 +172,12 @@ class LeadTimeProcess:
         stocks = observation[:, : self.problem.max_lead_time + 1]
         lumped = stocks[:, : self.base + 2].sum(axis=1, keepdims=True)
         state = np.concatenate([lumped, stocks[:, self.base + 2 :]], axis=1) / self.step
+        state[:, 1:] /= self.stride
         nearest = np.round(state)
         offset = nearest - np.array([self.low, *[0] * (self.entries - 1)])
         index = np.clip(offset, 0, np.array(self.shape) - 1).astype(int)
-        return tuple(index.T), self.step * (nearest - state).sum(axis=1)
+        above = (nearest - state) * np.array([1, *[self.stride] * (self.entries - 1)])
+        return tuple(index.T), self.step * above.sum(axis=1)
 
 
 def _along(values: NDArray[Any], axis: int, axes: int) -> NDArray[Any]:
@@ -172,13 +185,17 @@ def _along(values: NDArray[Any], axis: int, axes: int) -> NDArray[Any]:
 
 
 def _least_in_window(
-    after: NDArray[np.float64], axis: int, price: float, fewest: int, most: int
+    after: NDArray[np.float64], axis: int, price: float, fewest: int, most: int, stride: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Least of price plus ``after`` over quantities in [fewest, most] along ``axis``, and its quantity."""
+    """Least of price plus ``after`` over quantities in [fewest, most] along ``axis``, and its quantity.
+
+    Quantities are in multiples of ``stride`` points along the axis.
+    """
     here = np.arange(after.shape[axis])
-    paid = np.moveaxis(after, axis, -1) + price * here
-    first = np.minimum(here + fewest, here[-1])
-    target = window_argmin(paid, most - fewest)[..., first]
-    least = np.take_along_axis(paid, target, -1) - price * here
-    least = np.where(here + fewest > here[-1], NEVER, least)
-    return np.moveaxis(least, -1, axis), np.moveaxis(target - here, -1, axis)
+    paid = np.moveaxis(after, axis, -1) + price / stride * here
+    beyond = here + stride * fewest > here[-1]
+    first = np.minimum(here + stride * fewest, here[-1])
+    target = stride_argmin(paid, stride * (most - fewest), stride)[..., first]
+    least = np.take_along_axis(paid, target, -1) - price / stride * here
+    least = np.where(beyond, NEVER, least)
+    return np.moveaxis(least, -1, axis), np.moveaxis((target - here) // stride, -1, axis)

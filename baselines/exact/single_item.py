@@ -33,6 +33,9 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
     minimum over all quantities. For lost sales with a lead time the kinks lie where sums of neighbouring
     entries of (stock, pipeline) are on the lattice, and the same argument holds.
 
+    With an order multiple only finitely many orders are possible. The recursion is exact on a lattice of
+    which demand, the multiple and the initial stock are multiples.
+
     Otherwise (continuous demand, no common step, or a lattice too fine to compute) demand is spread over a
     grid by hat functions, which preserves its mean and has an error of second order in the step. Ends of
     regimes off the grid, which only occur if they have no common step, are rounded to it. Then
@@ -92,5 +95,7 @@ def _rises_outwards(process: StockProcess, value: NDArray[np.float64]) -> bool:
     slack = TOLERANCE * max(1.0, float(value.max()))
     above = bool(np.all(value[-1] >= value[-2] - slack))
     if isinstance(process, PositionProcess) and process.problem.unmet_demand == "backlog":
-        return above and bool(value[0] >= value[1] - slack)
+        stride = process.stride
+        lowest, following = value[:stride], value[stride : 2 * stride]
+        return above and bool(np.all(lowest[: len(following)] >= following - slack))
     return above

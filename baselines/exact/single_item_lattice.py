@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jumpgym import NotApplicable, SingleItemInventory, as_problem
+from jumpgym import NotApplicable, RegimeTable, SingleItemInventory, as_problem
 from jumpgym.demand import discrete_values
 
 from .bellman import enlarge, is_tight, rows_by_period
@@ -90,13 +90,13 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
 
     Args:
         problem: a supported problem.
-        levels: further quantities that must lie on the lattice, in units.
+        levels: further quantities that must lie on the lattice, in units, unless all orders are multiples.
     """
     dimensions = pipeline_dimensions(problem)
     low, high = extent(problem, FIRST_MARGIN[dimensions])
-    ends = np.concatenate(
-        [problem.regimes.low, problem.regimes.high, np.abs(np.asarray(levels, dtype=float))]
-    )
+    ends = order_ends(problem.regimes)
+    if problem.order_multiple is None:
+        ends = np.concatenate([ends, np.abs(np.asarray(levels, dtype=float))])
     fixed_start = problem.initial_inventory[0] == problem.initial_inventory[1]
     values = discrete_values(problem.demand)
     if values is not None:
@@ -117,6 +117,13 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
     )
     step = grid_step(at_most, ends)
     return [step, step / 2]
+
+
+def order_ends(regimes: RegimeTable) -> NDArray[np.float64]:
+    """Quantities, in units, of which a lattice must hold all multiples for all orders to be on it."""
+    if regimes.order_multiple is not None:
+        return np.array([regimes.order_multiple])
+    return np.concatenate([regimes.low, regimes.high])
 
 
 def certified(
@@ -158,11 +165,14 @@ def extent(problem: SingleItemInventory, margin: float, highest: float | None = 
     """Lowest and highest position of a lattice, in units; of all states for an infinite margin."""
     start_low, start_high = problem.initial_inventory
     periods = problem.max_lead_time + 1
+    multiple = problem.order_multiple or 0.0
     if problem.horizon is None:  # in the long run the position falls by one demand before the next order
-        horizon, deep = np.inf, margin * 2 * problem.demand.max
+        horizon, deep = np.inf, margin * (2 * problem.demand.max + multiple)
     else:
         horizon = problem.horizon
         deep = min(margin * 2 * periods, horizon) * problem.demand.max
+        if multiple > 0:
+            deep = min(deep + margin * multiple, horizon * problem.demand.max)
     low = 0.0 if problem.unmet_demand == "lost" else min(start_low, 0.0) - deep
     if highest is not None:
         return low, max(start_high, highest, 0.0)
@@ -170,7 +180,7 @@ def extent(problem: SingleItemInventory, margin: float, highest: float | None = 
     most = horizon * largest if largest > 0 else 0.0
     demand = problem.demand
     level = periods * largest_mean(demand) + 6 * np.sqrt(periods) * standard_deviation(demand)
-    above = margin * (level + 2 * (problem.level_scale - periods * demand.mean) + 1.0)
+    above = margin * (level + 2 * (problem.level_scale - periods * demand.mean) + 1.0 + 2 * multiple)
     return low, max(start_high, 0.0) + min(above, most)
 
 

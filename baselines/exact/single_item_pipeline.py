@@ -34,7 +34,7 @@ class PipelineProcess(StockProcess):
     ) -> None:
         super().__init__(problem, step, low, high)
         size = len(self.points)
-        self.quantities = np.arange(min(int(self.most.max()), size - 1, largest or size) + 1)
+        self.quantities = np.arange(0, min(int(self.most.max()), size - 1, largest or size) + 1, self.stride)
         self.shape = (size, *[len(self.quantities)] * (self.lead_time - 1))
         arrival = np.arange(size)[:, None] + self.quantities
         self.next_index = np.minimum(arrival, size - 1)
@@ -79,13 +79,14 @@ class PipelineProcess(StockProcess):
 
         def orders() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
             for r in range(len(regimes)):
-                fewest = min(int(self.fewest[r]), len(self.quantities) - 1)
-                paid = (after + self.price[r] * self.quantities)[..., fewest : self.most[r] + 1]
+                fewest = min(self.fewest[r] // self.stride, len(self.quantities) - 1)
+                most = self.most[r] // self.stride
+                paid = (after + self.price[r] * self.quantities)[..., fewest : most + 1]
                 choice = paid.argmin(axis=-1)
                 cost = regimes.fixed_cost[r] + np.take_along_axis(paid, choice[..., None], -1)[..., 0]
-                if self.fewest[r] >= len(self.quantities):
+                if self.fewest[r] > self.quantities[-1]:
                     cost[UPPER] = np.inf
-                yield cost, choice + fewest
+                yield cost, self.stride * (choice + fewest)
 
         value, regime, quantity = cheapest(orders(), after.shape[:-1])
         return value, (regime[UPPER], quantity[UPPER])
@@ -112,8 +113,10 @@ class PipelineProcess(StockProcess):
         stock, *pipeline = np.indices(self.shape).reshape(len(self.shape), -1)
         first, probabilities = self.weights[period]
         left = np.maximum(stock[:, None] - (first + np.arange(len(probabilities))), 0)
-        arriving, *rest = (*pipeline, np.minimum(quantity.ravel(), self.quantities[-1]))
-        following = (np.minimum(left + arriving[:, None], len(self.points) - 1), *(q[:, None] for q in rest))
+        ordered = np.minimum(quantity.ravel(), self.quantities[-1]) // self.stride
+        arriving, *rest = (*pipeline, ordered)
+        arrived = left + self.stride * arriving[:, None]
+        following = (np.minimum(arrived, len(self.points) - 1), *(q[:, None] for q in rest))
         columns = np.ravel_multi_index(np.broadcast_arrays(*following), self.shape)
         return transition_matrix(columns, probabilities)
 
@@ -143,12 +146,12 @@ class PipelineProcess(StockProcess):
         stock, *pipeline = np.indices(self.shape).reshape(len(self.shape), -1)
         observation[:, 0] = self.points[stock]
         for delay, orders in enumerate(pipeline, start=1):
-            observation[:, 1 + delay] = self.step * orders
+            observation[:, 1 + delay] = self.step * self.stride * orders
         return observation
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
         """Index of the state nearest to each observation (m, n), and zeros: orders are not adjusted."""
         stock = self.nearest(observation[:, 0] + observation[:, 1])
-        orders = np.round(observation[:, 2 : self.lead_time + 1] / self.step)
+        orders = np.round(observation[:, 2 : self.lead_time + 1] / (self.step * self.stride))
         pipeline = np.clip(orders, 0, len(self.quantities) - 1).astype(int)
         return (stock, *pipeline.T), np.zeros(len(observation))

@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from jumpgym import SingleItemInventory
 
-from .bellman import UPPER, cheapest
+from .bellman import LOWER, UPPER, cheapest
 from .demand_by_period import WeightsByPeriod, mean_ahead
 from .lattice import (
     Expectation,
@@ -28,7 +28,7 @@ from .lattice import (
     nearest_index,
     start_weights,
     stock_costs,
-    window_argmin,
+    stride_argmin,
 )
 from .markov_chain import PolicyChain, transition_matrix
 
@@ -38,6 +38,11 @@ Decision = tuple[NDArray[Any], NDArray[Any]]
 
 TYPICAL_ITERATIONS = 200
 """Applications of the Bellman operator that an infinite-horizon problem takes, roughly."""
+
+
+def stride_of(problem: SingleItemInventory, step: float) -> int:
+    """The order multiple in steps of a lattice; 1 without."""
+    return 1 if problem.order_multiple is None else round(problem.order_multiple / step)
 
 
 class StockProcess(ABC):
@@ -51,6 +56,9 @@ class StockProcess(ABC):
         problem: the problem. Its regimes have the same lead time, and the first one may order nothing.
         step: distance of lattice points, in units.
         low, high: ends of the lattice, in steps.
+
+    Attributes:
+        stride: the order multiple, in steps; 1 without.
     """
 
     def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
@@ -62,8 +70,9 @@ class StockProcess(ABC):
         self.weights = WeightsByPeriod(problem.demand, step, self.derive)
         self.start = start_weights(self.points, step, problem.initial_inventory)
         regimes = problem.regimes
-        self.fewest = np.round(regimes.low / step).astype(int)
-        self.most = np.round(regimes.high / step).astype(int)
+        self.fewest = np.round(regimes.least / step).astype(int)
+        self.most = np.round(regimes.largest / step).astype(int)
+        self.stride = stride_of(problem, step)
         self.price = regimes.unit_cost * step
 
     def _linear(self, per_period: float, slope: float) -> NDArray[np.float64]:
@@ -181,6 +190,16 @@ class PositionProcess(StockProcess):
         """The expectation over the demand of a period."""
         return Expectation(weights)
 
+    def _like(self, reach: int) -> NDArray[np.int64]:
+        """Index of the point (reach,) that stands for each of the points below the lattice.
+
+        With lost sales it is the lowest one. With backlog it is the lowest one from which orders lead to the
+        same positions, since a larger backlog of whole order multiples never costs less, while one of another
+        size may fit the multiples better.
+        """
+        stride = self.stride if self.problem.unmet_demand == "backlog" else 1
+        return np.arange(-reach, 0) % stride
+
     def order_cost(self, period: int) -> NDArray[np.float64]:
         """Expected stock cost (n,), by position after ordering, that an order of this period decides on."""
         return (self._first_costs if self.weights.alike else self._stock_costs(period))[-1]
@@ -212,7 +231,7 @@ class PositionProcess(StockProcess):
             any_policy: whether row 1 must bound the cost of any policy, instead of one that is free to idle.
         """
         expectation = self.weights.derived(period)
-        below = np.repeat(value[..., :1], expectation.reach, axis=-1)
+        below = value[..., self._like(expectation.reach)]
         if self.problem.unmet_demand == "backlog" and self.problem.horizon is not None:
             a, b = (self.any_below if any_policy else self.idle_below)[period + 1]
             depth = -self.step * np.arange(self.low - expectation.reach, self.low)
@@ -230,8 +249,14 @@ class PositionProcess(StockProcess):
                 self.price, self.problem.regimes.fixed_cost, self.fewest, self.most, strict=True
             ):
                 paid = after + price * here
-                target = window_argmin(paid, most - fewest)[..., np.minimum(here + fewest, here[-1])]
+                first = np.minimum(here + fewest, here[-1])
+                target = stride_argmin(paid, most - fewest, self.stride)[..., first]
                 cost = fixed_cost + np.take_along_axis(paid, target, -1) - price * here
+                if self.stride > 1 and self.rows > 1:
+                    # What no multiple on the lattice reaches costs at least as much as its upper end.
+                    beyond = fixed_cost + paid[LOWER, -1] - price * here
+                    beyond[here + most < here[-1]] = np.inf
+                    cost[LOWER] = np.minimum(cost[LOWER], beyond)
                 cost[UPPER, here + fewest > here[-1]] = np.inf
                 yield cost, target - here
 
@@ -246,7 +271,7 @@ class PositionProcess(StockProcess):
 
         def expect(value: NDArray[np.float64]) -> NDArray[np.float64]:
             flat = value.ravel()
-            return expectation(np.repeat(flat[:1], expectation.reach), flat)[target]
+            return expectation(flat[self._like(expectation.reach)], flat)[target]
 
         return LinearOperator((size, size), matvec=expect, dtype=float)
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from jumpgym import NotApplicable, SingleItemInventory
+from jumpgym.demand import discrete_values
 
 from .bellman import TOLERANCE, refine, span_bounds
-from .lattice import standard_deviation
+from .lattice import refuse_remainders, standard_deviation
 from .result import Optimum
 from .single_item_lattice import (
     FIRST_MARGIN,
@@ -71,6 +72,9 @@ def solve_stationary(problem: SingleItemInventory) -> Optimum:
         - M. L. Puterman (1994), Markov Decision Processes, sections 6.6 and 8.5.
     """
     _check_finite(problem)
+    if problem.unmet_demand == "backlog":
+        values = discrete_values(problem.demand)
+        refuse_remainders(values, problem.order_multiple, problem.initial_inventory)
 
     def solve_at(step: float) -> Optimum:
         process, solution, bound = _enlarged(problem, step)
@@ -116,11 +120,12 @@ def _enlarged(problem: SingleItemInventory, step: float) -> tuple[StockProcess, 
 def _process(problem: SingleItemInventory, step: float, margin: float) -> StockProcess:
     low, high = extent(problem, margin)
     regimes = problem.regimes
-    first, last = floor(low / step), ceil(max(high, float(regimes.low.max())) / step) + 1
+    first, last = floor(low / step), ceil(max(high, float(regimes.least.max())) / step) + 1
     dimensions = pipeline_dimensions(problem)
     # Sensible orders are those for a constant demand, with an allowance for its variation.
     usual = 2 * problem.economic_order_quantity + 4 * standard_deviation(problem.demand)
-    largest = min(max(margin * usual, float(regimes.low.max())), float(regimes.high.max()))
+    usual += 2 * (problem.order_multiple or 0.0)
+    largest = min(max(margin * usual, float(regimes.least.max())), float(regimes.largest.max()))
     most = min(ceil(largest / step) + 1, last - first)
     choices = (last - first + 1) * (most + 1) ** dimensions
     if choices > MOST_CHOICES:
@@ -198,7 +203,7 @@ def _extend(values: NDArray[np.float64], process: StockProcess, larger: StockPro
 
 
 def _check_finite(problem: SingleItemInventory) -> None:
-    most, mean = float(problem.regimes.high.max()), problem.demand.mean
+    most, mean = float(problem.regimes.largest.max()), problem.demand.mean
     keeps_up = most > mean or (most == mean and standard_deviation(problem.demand) == 0)
     must = problem.unmet_demand == "backlog" and problem.shortage_cost > 0 and problem.discount == 1
     if must and not keeps_up:

@@ -16,6 +16,7 @@ from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.several_items import MultiItemInventory
 
+from .lots import counts_lots, lots
 from .program import Decisions, Program
 
 
@@ -23,6 +24,8 @@ def single_item(
     problem: SingleItemInventory, demand: NDArray[np.float64], state: Any, gap: float
 ) -> Decisions:
     """The best decisions for a trace (periods,) from a state without batch axes."""
+    if counts_lots(problem):
+        return lots(problem, demand, state)
     program = Program()
     gate, order = _orders(program, problem, problem.regimes, demand, state)
     cost, x = program.minimise(gap)
@@ -108,7 +111,9 @@ def regime_variables(
     quantity = program.variables(shape, cost=weight[:, None] * regimes.unit_cost, high=high)
     one_regime = program.rows(np.ones(len(weight)), 1.0)
     program.put(one_regime[:, None], gate, 1.0)
-    program.switch(quantity, gate, regimes.low, high)
+    program.switch(quantity, gate, regimes.least, high)
+    if regimes.order_multiple is not None:
+        program.in_multiples(quantity, regimes.order_multiple)
     return gate, quantity
 
 
@@ -122,8 +127,8 @@ def _orders(
     """Add gates and orders (periods, K), the stock that results from them, and all costs."""
     periods = len(demand)
     # No order needs to exceed all demand, unless the regime's minimum does.
-    total_demand = demand.sum() + max(-float(state.inventory), 0.0)
-    high = np.minimum(regimes.high, np.maximum(regimes.low, total_demand))
+    total_demand = demand.sum() + max(-float(state.inventory), 0.0) + (regimes.order_multiple or 0.0)
+    high = np.minimum(regimes.largest, np.maximum(regimes.least, total_demand))
     gate, order = regime_variables(program, regimes, _weights(problem, periods)[:, 0], high)
     balance = _stock(program, problem, demand[:, None], state.inventory, state.pipeline[:, None])[:, 0]
     for k, lead_time in enumerate(regimes.lead_time):
@@ -138,9 +143,12 @@ def _item_orders(
     weight = _weights(problem, len(demand))
     gate = program.variables(demand.shape, cost=weight * problem.item_costs, high=1.0, integer=True)
     order = program.variables(demand.shape, cost=weight * problem.unit_costs)
-    largest = problem.max_order
+    largest, multiple = problem.max_order, problem.order_multiple
     if not getattr(problem, "full_trucks", False):  # to fill trucks, orders may have to exceed all demand
-        largest = np.minimum(largest, demand.sum(axis=0) + np.maximum(-state.inventory, 0.0))
+        total_demand = demand.sum(axis=0) + np.maximum(-state.inventory, 0.0)
+        largest = np.minimum(largest, total_demand if multiple is None else total_demand + multiple)
+    if multiple is not None:
+        program.in_multiples(order, multiple)
     rows = program.rows(np.full(demand.shape, -np.inf), 0.0)
     program.put(rows, order, 1.0)
     program.put(rows, gate, -largest)

@@ -75,6 +75,13 @@ class Program:
             self.put(rows, quantity, 1.0)
             self.put(rows, gate, -end)
 
+    def in_multiples(self, quantity: NDArray[np.int64], multiple: Any) -> None:
+        """Keep each quantity at a multiple of ``multiple``, which is broadcast to their shape."""
+        count = self.variables(quantity.shape, integer=True)
+        rows = self.rows(np.zeros(quantity.shape), 0.0)
+        self.put(rows, quantity, 1.0)
+        self.put(rows, count, -np.asarray(multiple, dtype=float))
+
     def minimise(self, gap: float) -> tuple[float, NDArray[np.float64]]:
         """A proven lower bound on the cost, and a solution that exceeds it by at most the gap.
 

@@ -12,8 +12,9 @@ def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: Inven
     """Whether ``wagner_whitin`` applies.
 
     It requires two regimes: "nothing" at no cost, and orders from 0 up to a maximum that never binds. It also
-    requires that nothing is on order at the start. In an optimal plan an order never meets the demand of a
-    period for which a separate order would be cheaper; this bounds the size of orders.
+    requires that there is no order multiple, and that nothing is on order at the start. In an optimal plan an
+    order never meets the demand of a period for which a separate order would be cheaper; this bounds the size
+    of orders.
 
     Args:
         problem: a single-item inventory.
@@ -21,7 +22,9 @@ def fits(problem: SingleItemInventory, demand: NDArray[np.float64], state: Inven
         state: initial states, with an axis of episodes.
     """
     regimes = problem.regimes
-    if len(regimes) != 2 or regimes.high[0] > 0 or regimes.fixed_cost[0] > 0 or regimes.low[1] > 0:
+    if problem.order_multiple is not None or len(regimes) != 2:
+        return False
+    if regimes.high[0] > 0 or regimes.fixed_cost[0] > 0 or regimes.low[1] > 0:
         return False
     unmet, _ = _net(problem, demand, state)
     unit_costs, fixed_cost = _costs(problem, demand.shape[1])

@@ -22,6 +22,8 @@ from .investment_policies import best_constant_fraction
 from .joint_search import best_joint
 from .lead_time_policies import best_two_index
 from .loan_policies import best_loan_policy
+from .lot_policies import best_snq
+from .stationary import stationary_costs
 from .switched_lqr_policies import RecedingHorizonPolicy
 from .truck_policies import best_full_truck, has_trucks
 from .two_level_policies import best_min_order, best_ss, has_one_order_size_range
@@ -57,9 +59,13 @@ def best_single_item(problem: Any, progress: Progress | None = None) -> Policy:
     are means over ``stationary.EPISODES`` episodes on common random numbers. The search is a coarse grid,
     then descent (``descent.descend``).
 
+    Where orders are multiples, every policy orders the nearest one, and (s, nQ) policies are searched beside
+    the (s, S) policies; the cheaper one is returned.
+
     Returns:
-        An ``SSPolicy``, ``MinOrderPolicy`` or ``FullTruckPolicy``; a ``DiscountPolicy`` for discounts;
-        a ``TwoIndexPolicy`` if lead times differ. ``stationary_cost`` computes the cost of all but the last.
+        An ``SSPolicy``, ``SnQPolicy``, ``MinOrderPolicy`` or ``FullTruckPolicy``; a ``DiscountPolicy`` for
+        discounts; a ``TwoIndexPolicy`` if lead times differ. ``stationary_cost`` computes the cost of all but
+        the last.
 
     Raises:
         NotApplicable: if none matches.
@@ -71,8 +77,12 @@ def best_single_item(problem: Any, progress: Progress | None = None) -> Policy:
     if has_trucks(inventory) and len(regimes) > 2:
         return best_full_truck(inventory, progress)
     if has_one_order_size_range(inventory):
-        search = best_ss if regimes.low[1] == 0 else best_min_order
-        return search(inventory, progress)
+        if regimes.low[1] > 0:
+            return best_min_order(inventory, progress)
+        if inventory.order_multiple is None:
+            return best_ss(inventory, progress)
+        policies = [best_ss(inventory, progress), best_snq(inventory, progress)]
+        return policies[int(stationary_costs(policies).argmin())]
     if len(regimes) > 2 and has_adjoining_brackets(inventory):
         return best_discount_policy(inventory, progress)
     raise NotApplicable(

@@ -91,6 +91,14 @@ class ItemsPolicy(Policy):
         """
 
     def decide(self, observation: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
-        """Regimes (m, G) and quantities (m, n), inside their intervals, of observations (m, d)."""
+        """Regimes (m, G) and quantities (m, n), inside their intervals, of observations (m, d).
+
+        With order multiples they are the nearest ones; an order of which nothing is left is not placed.
+        """
         regime, quantity = self.act(self.problem.position(observation), observation[..., -1])
-        return regime, self.problem.layout.project(regime, quantity)
+        ordered = self.problem.layout.project(regime, quantity)
+        if self.problem.order_multiple is not None:
+            shared = len(self.problem.layout.gates) - self.problem.items
+            items = regime[..., shared:] * (ordered > 0)
+            regime = np.concatenate([regime[..., :shared], items], axis=-1)
+        return regime, ordered

@@ -49,7 +49,7 @@ class TruckPolicy(ItemsPolicy):
     def act(self, position: FloatArray, period: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
         """Return the number of trucks and the gates of the items (..., n + 1), and quantities (..., n)."""
         orders = self.orders(position, period)
-        orders = np.where(orders > ROUNDING, orders, 0.0)
+        orders = self.problem.layout.rounded(np.where(orders > ROUNDING, orders, 0.0))
         total = np.minimum(orders, self.problem.max_order).sum(-1)
         capacity = self.problem.truck_capacity
         if capacity == np.inf:

@@ -16,7 +16,7 @@ from ..evaluation import draw
 from ..exact.bellman import UPPER
 from ..exact.lattice import grid_step, standard_deviation
 from ..exact.markov_chain import long_run_cost
-from ..exact.single_item_lattice import certified, lattice_steps, supported
+from ..exact.single_item_lattice import certified, lattice_steps, order_ends, supported
 from ..exact.single_item_position import StockProcess
 from ..policy import Policy
 from .descent import Point, Progress, descend, mean_costs
@@ -57,9 +57,16 @@ class StationaryPolicy(Policy):
         """Regime (m,) and quantity (m,) at inventory positions (m,), in units."""
 
     def decide(self, observation: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Regime (m,) and quantity (m,), inside its interval, of observations (m, n)."""
+        """Regime (m,) and quantity (m,), inside its interval, of observations (m, n).
+
+        With an order multiple it is the nearest one; an order of which nothing is left is not placed.
+        """
         regime, quantity = self.order(self.problem.position(observation))
-        return regime, self.problem.regimes.project(regime, quantity)
+        regimes = self.problem.regimes
+        ordered = regimes.project(regime, quantity)
+        if regimes.order_multiple is None:
+            return regime, ordered
+        return np.where(ordered > 0, regime, 0), ordered
 
 
 def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = None) -> NDArray[np.float64]:
@@ -100,7 +107,9 @@ def stationary_costs(policies: Sequence[StationaryPolicy], step: float | None = 
             return np.stack([costs, costs], axis=-1), max(cuts) < NEVER, None
         return process.policy_costs(np.stack(regime), quantity), True, None
 
-    bounds, _ = certified(problem, width, run, max(policy.highest_position for policy in policies))
+    # The nearest multiple may go above the level that a policy orders up to.
+    highest = max(policy.highest_position for policy in policies) + (problem.order_multiple or 0.0)
+    bounds, _ = certified(problem, width, run, highest)
     return bounds[:, UPPER]
 
 
@@ -117,7 +126,7 @@ def search_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
         return None, mean / 40
     if len(steps) == 1 and mean <= 100 * steps[0]:
         return steps[0], steps[0]
-    step = max(steps[0], grid_step(mean / 160, np.append(problem.regimes.low, problem.regimes.high)))
+    step = max(steps[0], grid_step(mean / 160, order_ends(problem.regimes)))
     return step, step * max(1, round(mean / 40 / step))
 
 
@@ -128,7 +137,7 @@ def fine_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
     except NotImplementedError:
         return None, demand_deviation(problem) / 8 or demand_scale(problem) / 40
     at_most = max(demand_deviation(problem) / 8, steps[0])
-    step = max(steps[0], grid_step(at_most, np.append(problem.regimes.low, problem.regimes.high)))
+    step = max(steps[0], grid_step(at_most, order_ends(problem.regimes)))
     return step, step
 
 

@@ -94,6 +94,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
         self.action_space = self._view.space
         layout = problem.layout
         self._pairs = action == "tuple"
+        self._only_projects = problem.admits_all and layout.multiple is None
         self._single = self._pairs and len(layout.gates) == len(layout.quantity_gate) == 1
         self._low, self._high = layout.low.tolist(), layout.high.tolist()
         self._one_hot, self._indices = np.eye(layout.gates[0]), np.arange(layout.gates[0])
@@ -237,7 +238,7 @@ class HybridEnv(gym.Env[NDArray[np.float32], Any]):
             result = problem.carry_out(state, regimes[0], quantities[0])
             return (*without_single_axes(problem.layout, result), result.gate, result.columns)
         regime, quantity = self._parse(action)
-        if not problem.admits_all:
+        if not self._only_projects:
             result = problem.carry_out(state, np.array([regime]), np.array([quantity]))
             return result.regime[0], result.quantity[0], result.gate, result.columns
         # As ``carry_out`` does, without arrays, which are slow for single numbers.

@@ -16,6 +16,7 @@ from ..adapters.vector import HybridVectorEnv
 from ..demand import STATIONARY_PERIODS, Demand, as_demand
 from ..layout import ActionLayout
 from ..regimes import RegimeTable, brackets, per_bracket
+from ..tracing import straight_through
 from .memory import Inventory, check_season
 from .single_item import InventoryState, SingleItemInventory
 
@@ -96,8 +97,10 @@ class BudgetDiscount(Inventory):
         max_order: float = 80.0,
         demand_history: int = 0,
         season: int | None = None,
+        order_multiple: float | None = None,
     ) -> None:
-        self.brackets = _brackets(breakpoints, unit_costs, lead_time, max_order)
+        self.brackets = _brackets(breakpoints, unit_costs, lead_time, max_order).in_multiples(order_multiple)
+        self.order_multiple = self.brackets.order_multiple
         self.budget = checks.number("budget", budget, low=0)
         self.income = checks.number("income", income, low=0)
         self.leftover_value = checks.number("leftover_value", leftover_value, low=0)
@@ -113,6 +116,7 @@ class BudgetDiscount(Inventory):
             "initial_inventory": initial_inventory,
             "horizon": horizon,
             "discount": discount,
+            "order_multiple": order_multiple,
         }
         self.stock = SingleItemInventory(_priced(self.brackets, 0 * prices), **inventory)
         self.horizon, self.discount = self.stock.horizon, self.stock.discount
@@ -132,7 +136,8 @@ class BudgetDiscount(Inventory):
         self.observation_high = np.insert(self.stock.observation_high, at_stock, richest)
         names = self.stock.observation_names
         self.observation_names = (*names[:at_stock], "money", *names[at_stock:])
-        self.layout = ActionLayout((len(prices),), (0,), self.brackets.low, self.brackets.high)
+        least, largest = self.brackets.least, self.brackets.largest
+        self.layout = ActionLayout((len(prices),), (0,), least, largest, multiple=self.stock.layout.multiple)
         self.boundaries = (self.brackets.boundaries,)
         self.regime_names = (self.brackets.names,)
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
@@ -143,11 +148,11 @@ class BudgetDiscount(Inventory):
         super().__init__(
             {
                 **self.memory_arrays,
-                "low": self.brackets.low,
-                "high": self.brackets.high,
+                "low": least,
+                "high": largest,
                 "unit_cost": prices,
                 "units_per_money": 1 / np.where(prices > 0, prices, 1.0),
-                "least_payment": self.brackets.low * prices * (1 - ROUNDING),
+                "least_payment": least * prices * (1 - ROUNDING),
                 "zero": np.zeros(()),
             }
         )
@@ -175,13 +180,14 @@ class BudgetDiscount(Inventory):
         An order is cut to what the money buys at its bracket's price. If that is less than the bracket's
         least order, the order falls to the next lower bracket whose least order can be paid, and there takes
         all that the money buys, at that bracket's price. With relaxed gates the weight falls, and the
-        quantity of the bracket becomes the mean, by weight, of its own and what fell to it.
+        quantity of the bracket becomes the mean, by weight, of its own and what fell to it. With an order
+        multiple "all that the money buys" are whole multiples.
         """
         c = self.constants(quantity)
         xp, money = c.xp, state.money[..., None]
         paid_for = xp.astype(money >= c.least_payment, quantity.dtype)
-        most = xp.maximum(xp.minimum(c.high, money * c.units_per_money), c.low)
-        affordable = xp.minimum(quantity, most)
+        most = xp.maximum(xp.minimum(c.high, self._payable(xp, money * c.units_per_money)), c.low)
+        affordable = xp.minimum(self.brackets.rounded(quantity), most)
         falling, weights, orders = 0.0 * gate[..., 0], [], []
         for k in reversed(range(len(self.brackets))):
             weight = gate[..., k] * paid_for[..., k]
@@ -193,6 +199,13 @@ class BudgetDiscount(Inventory):
             weights.append(total)
             orders.append(xp.where(fallen > 0, mean, affordable[..., k]))
         return xp.stack(weights[::-1], axis=-1), xp.stack(orders[::-1], axis=-1)
+
+    def _payable(self, xp: Any, units: Any) -> Any:
+        """What can be ordered of units that the money pays for: with an order multiple whole multiples."""
+        if self.order_multiple is None:
+            return units
+        whole = self.order_multiple * xp.floor(units / self.order_multiple * (1 + ROUNDING))
+        return straight_through(whole, units)
 
     def step(self, state: Any, gate: Any, quantity: Any, noise: Any) -> tuple[Any, Any]:
         """One period; see ``HindsightProblem.step``. ``noise`` is the demand in units."""
@@ -316,9 +329,10 @@ class BudgetDiscountEnv(HybridEnv):
     The first bracket begins at 0, the last ends with `max_order`; an order of exactly a breakpoint has the
     better price. An order that the money does not pay for is cut to what it buys at the bracket's price. If
     that is below the bracket's least order, the order falls to the next lower bracket whose least order can
-    be paid, and takes all that the money buys there. A regime index out of range, a NaN or a wrong shape is
-    a `ValueError`. `info["quantity"]` is the quantity that was applied, `info["regime"]` the regime,
-    `info["noise"]` the demand.
+    be paid, and takes all that the money buys there. With `order_multiple` it buys whole multiples.
+
+    A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the quantity
+    that was applied, `info["regime"]` the regime, `info["noise"]` the demand.
 
     ## Observation Space
     `Box(float32, (3 + lead_time,))`
@@ -364,6 +378,7 @@ class BudgetDiscountEnv(HybridEnv):
     | `initial_inventory` | 0.0 | units in stock before the first period: a number, or a pair (low, high) |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
+    | `order_multiple` | None | orders are multiples of it, in units, the nearest in their regime; None: any |
     | `max_order` | 80.0 | largest order, in units |
     | `demand_history` | 0 | number of past demands in the observation, the latest first |
     | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |

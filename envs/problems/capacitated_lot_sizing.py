@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
+from .multiples import packed
 from .several_items import MultiItemInventory
 
 
@@ -89,7 +90,10 @@ class CapacitatedLotSizing(MultiItemInventory):
         c = self.constants(quantity)
         left = c.xp.maximum(c.capacity - setup @ c.setup_times, c.zero)
         needed = (setup * quantity) @ c.unit_times
-        return quantity * self.cut(left, needed)[..., None]
+        made = quantity * self.cut(left, needed)[..., None]
+        if self.order_multiple is None:
+            return made
+        return packed(setup, quantity, made, c.multiples, c.unit_times, left)
 
 
 class CapacitatedLotSizingEnv(HybridEnv):
@@ -115,7 +119,9 @@ class CapacitatedLotSizingEnv(HybridEnv):
 
     An item that is made takes `setup_times + unit_times * quantity` of the machine's time. What does not fit
     the time left after all setups is cut: all lots are multiplied by `time left / time needed`. If the setups
-    alone exceed the capacity nothing is made, but they are paid.
+    alone exceed the capacity nothing is made, but they are paid. With `order_multiple` the nearest multiples
+    are made if they fit; else what is cut is rounded down, and the time that this leaves is filled with
+    multiples of the items that lost most.
 
     A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the lots
     that were made, `info["regime"]` the setups, `info["noise"]` the demand.
@@ -168,6 +174,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
     | `demand_history` | 0 | number of past demands in the observation, the latest first |
     | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
+    | `order_multiple` | None | orders are multiples of it, in units, such as a case pack; None: any |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default capacity is for two items; it does
     not grow with `items`.

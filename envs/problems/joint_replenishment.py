@@ -14,6 +14,7 @@ from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
 from ..regimes import truck_names
 from .item_parameters import economic_cycles
+from .multiples import largest_multiples, packed, to_multiples
 from .several_items import MultiItemInventory
 
 
@@ -62,6 +63,7 @@ class JointReplenishment(MultiItemInventory):
                 f"truck_capacity=inf: one truck carries everything, so max_trucks={max_trucks} must be 1 and "
                 f"full_trucks={full_trucks} False"
             )
+        self._check_multiples()
         checks.number("max_trucks * truck_cost", self.max_trucks * self.truck_cost)
         largest = self._largest_order(max_order is not None)
         trucks = np.arange(self.max_trucks + 1, dtype=np.float64)
@@ -81,6 +83,24 @@ class JointReplenishment(MultiItemInventory):
             shared_gate=(len(trucks), ends),
         )
         self.regime_names = (tuple(truck_names(self.max_trucks)), *self.regime_names)
+
+    def _check_multiples(self) -> None:
+        """Raise ValueError unless every number of trucks can carry multiples of every item."""
+        multiples = self.order_multiple
+        if multiples is None or self.truck_capacity == np.inf:
+            return
+        if np.any(multiples > self.truck_capacity):
+            raise ValueError(
+                f"order_multiple={checks.shown(multiples.tolist())} must be at most "
+                f"truck_capacity={self.truck_capacity:g}: a truck must hold one of each item"
+            )
+        fills = largest_multiples(np.full(self.items, self.truck_capacity), multiples)
+        if self.full_trucks and (np.ptp(multiples) > 0 or fills[0] != self.truck_capacity):
+            raise ValueError(
+                f"order_multiple={checks.shown(multiples.tolist())} with full_trucks must be one number for "
+                f"all items, of which truck_capacity={self.truck_capacity:g} is a multiple, so that they can "
+                "fill a truck"
+            )
 
     def _largest_order(self, given: bool) -> NDArray[np.float64]:
         if self.truck_capacity == np.inf:
@@ -145,7 +165,8 @@ class JointReplenishment(MultiItemInventory):
     def _loaded(self, trucks: Any, active: Any, quantity: Any) -> Any:
         """Orders (..., n), of the weights (..., n) of the items, cut or filled to fit the trucks chosen."""
         if self.truck_capacity == np.inf:
-            return quantity
+            multiples = self.constants(quantity).multiples
+            return quantity if self.order_multiple is None else to_multiples(quantity, multiples)
         c = self.constants(quantity)
         capacity = trucks @ c.loads
         total = (active * quantity) @ c.ones
@@ -155,7 +176,9 @@ class JointReplenishment(MultiItemInventory):
             demand = active @ c.fill
             periods = c.xp.where(demand > 0, rest, c.zero) / self.divisor(demand)
             loaded = loaded + c.fill * periods[..., None]
-        return loaded
+        if self.order_multiple is None:
+            return loaded
+        return packed(active, quantity, loaded, c.multiples, c.ones, capacity, self.full_trucks)
 
     def drivers(self, quantity: Any) -> Any:
         """The total, then the quantity of each item: (..., n + 1) of (..., n); see ``HindsightProblem``."""
@@ -190,6 +213,8 @@ class JointReplenishmentEnv(HybridEnv):
     What does not fit the trucks chosen is cut: all quantities are multiplied by `k * truck_capacity / total`.
     With `full_trucks` quantities that leave room are raised, by an equal number of periods of mean demand of
     the items ordered, until the trucks are full; if no item is ordered the trucks travel empty, and are paid.
+    With `order_multiple` the nearest multiples are ordered if they fit the trucks; else what is cut is
+    rounded down, and the room that this leaves is filled with multiples of the items that lost most.
 
     A regime index out of range, a NaN or a wrong shape is a `ValueError`. `info["quantity"]` is the
     quantities that were applied, `info["regime"]` the regimes, `info["noise"]` the demand.
@@ -245,6 +270,7 @@ class JointReplenishmentEnv(HybridEnv):
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
     | `demand_history` | 0 | number of past demands in the observation, the latest first |
     | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
+    | `order_multiple` | None | orders are multiples of it, in units, such as a case pack; None: any |
 
     The default demand is Poisson with means 6, 3, 6, 3, ... The default largest order is the load of all
     trucks; without a limit on trucks, the mean demand of 10 periods and two economic order cycles.

@@ -100,6 +100,7 @@ class MinOrderEnv(HybridEnv):
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |
     | `demand_history` | 0 | number of past demands in the observation, the latest first |
     | `season` | None | periods of the season, whose phase the observation shows as sine and cosine |
+    | `order_multiple` | None | orders are multiples of it, in units, the nearest in their regime; None: any |
     | `max_order` | 200.0 | largest order, in units |
 
     Traces are an array, a pandas DataFrame, or the path of a CSV file with a header line.

@@ -21,6 +21,7 @@ from ..noise.items import item_records
 from ..regimes import MAX_LEAD_TIME
 from .item_parameters import compact, economic_cycles, number_of_items, per_item
 from .memory import Inventory, check_season
+from .multiples import check_multiple, largest_multiples
 from .starting_stock import stock_ends
 
 QUANTILES = 20
@@ -90,6 +91,9 @@ class MultiItemInventory(Inventory):
         demand_history: number of past demands in the state and the observation, see ``DemandMemory``.
         season: periods of the season, whose phase is then in the state and the observation; a list of so many
             distributions for an item repeats. None for no season.
+        order_multiple: orders are multiples of it, such as a case pack, in units: the nearest ones are
+            ordered, and gradients pass through the rounding; what does not fit is rounded down, see
+            ``jumpgym.problems.multiples.packed``. A number or one for each item. None: any quantity.
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -115,6 +119,7 @@ class MultiItemInventory(Inventory):
         discount: float = 1.0,
         demand_history: int = 0,
         season: int | None = None,
+        order_multiple: float | Sequence[float] | None = None,
     ) -> None:
         vectors = {
             item_costs[0]: item_costs[1],
@@ -123,6 +128,8 @@ class MultiItemInventory(Inventory):
             "shortage_cost": shortage_cost,
             **more,
         }
+        if order_multiple is not None:
+            vectors["order_multiple"] = order_multiple
         demand = item_records(demand, "demand", low=0.0)
         self.items = number_of_items(items, vectors, demand)
         self.noise_shape = self.start_shape = (self.items,)
@@ -130,8 +137,11 @@ class MultiItemInventory(Inventory):
         self.unit_costs: NDArray[np.float64]
         self.holding_cost: NDArray[np.float64]
         self.shortage_cost: NDArray[np.float64]
+        self.order_multiple: NDArray[np.float64] | None = None
         for name, value in vectors.items():
             setattr(self, name, per_item(name, value, self.items))
+        if self.order_multiple is not None and np.any(self.order_multiple == 0):
+            raise ValueError(f"order_multiple={checks.shown(order_multiple)} must be greater than 0")
         self._units_cost = bool(self.unit_costs.any())
         self.item_costs = getattr(self, item_costs[0])
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
@@ -186,6 +196,11 @@ class MultiItemInventory(Inventory):
             shared_gate: number of regimes of a gate before those of the items, and its boundaries.
         """
         items, low, high = self.items, *self.initial_inventory
+        multiples = self.order_multiple
+        if multiples is not None:
+            for item, pair in enumerate(zip(multiples, max_order, strict=True)):
+                check_multiple(f"order_multiple[{item}]", *pair)
+            max_order = largest_multiples(max_order, multiples)
         self.max_order = max_order
         mean = self.demand.mean
         order = np.clip(mean * np.minimum(self.cycles, self.horizon or MAX_HORIZON), mean, max_order)
@@ -219,6 +234,7 @@ class MultiItemInventory(Inventory):
             np.zeros(2 * items),
             np.stack([0 * max_order, max_order], -1).ravel(),
             credit,
+            None if multiples is None else np.repeat(multiples, 2),
         )
         self.boundaries = (*(ends for _, ends in before), *(np.zeros(1),) * items)
         super().__init__(
@@ -234,6 +250,7 @@ class MultiItemInventory(Inventory):
                 "start_width": high - low,
                 "level_scale": self.level_scale[:, None],
                 "is_order": np.array([0.0, 1.0]),
+                "multiples": np.ones(items) if multiples is None else multiples,
                 **self.memory_arrays,
                 **arrays,
             }

@@ -71,6 +71,8 @@ class SingleItemInventory(Inventory):
         demand_history: number of past demands in the state and the observation, see ``DemandMemory``.
         season: periods of the season, whose phase is then in the state and the observation; a list of so many
             distributions repeats. None for no season.
+        order_multiple: orders are multiples of it, such as a case pack, in units: the nearest one in the
+            regime is ordered, and gradients pass through the rounding. None: any quantity.
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -93,8 +95,10 @@ class SingleItemInventory(Inventory):
         discount: float = 1.0,
         demand_history: int = 0,
         season: int | None = None,
+        order_multiple: float | None = None,
     ) -> None:
-        self.regimes = regimes
+        self.regimes = regimes = regimes.in_multiples(order_multiple)
+        self.order_multiple = regimes.order_multiple
         self._fixed_pays_for_units = bool(regimes.paid_for_units.any())
         self.holding_cost = checks.number("holding_cost", holding_cost, low=0)
         self.shortage_cost = checks.number("shortage_cost", shortage_cost, low=0)
@@ -129,7 +133,8 @@ class SingleItemInventory(Inventory):
             *(f"arrives in {delay}" for delay in range(self.max_lead_time)),
             *("period" for _ in period),
         )
-        self.layout = ActionLayout((len(regimes),), (0,), regimes.low, regimes.high)
+        multiple = None if self.order_multiple is None else np.full(len(regimes), self.order_multiple)
+        self.layout = ActionLayout((len(regimes),), (0,), regimes.least, regimes.largest, multiple=multiple)
         self.boundaries = (regimes.boundaries,)
         self.regime_names = (regimes.names,)
         self.cost_kinds = (regimes.fixed_kind, "purchase", "holding", "shortage")
@@ -199,7 +204,7 @@ class SingleItemInventory(Inventory):
         """The next state, fixed cost, cost of the units, and net stock and stock on hand after demand."""
         c = self.constants(quantity)
         inventory, pipeline, *_, period = state
-        ordered = gate * quantity
+        ordered = gate * (quantity if self.order_multiple is None else self.regimes.rounded(quantity))
         if self.max_lead_time == 0:
             arrivals = ordered @ c.every_regime
         else:

@@ -57,8 +57,8 @@ def fixed_noise(monkeypatch):
     return start
 
 
-def problem_of(name, horizon):
-    return gym.make(f"jumpgym/{name}-v0", horizon=horizon).unwrapped.problem
+def problem_of(name, horizon, **parameters):
+    return gym.make(f"jumpgym/{name}-v0", horizon=horizon, **parameters).unwrapped.problem
 
 
 def differences(
@@ -120,6 +120,15 @@ def test_gradients_of_several_gates_are_right_as_they_are_compiled_for_training(
     found = differences(MixedGradient, problem, fixed_noise, dtype=np.float32, options=OPTIONS, **sizes)
     assert found.pop("weights") < 1e-2, found
     assert max(found.values()) < 1e-5, found
+
+
+def test_an_agent_decides_on_multiples():
+    agent = MixedGradient(problem_of("CapacitatedLotSizing", 4, order_multiple=3), seed=0, **TINY)
+    agent.learn(2 * TRANSITIONS)
+    observation = np.random.default_rng(0).uniform(-9, 9, (50, 3)) * [1, 1, 0]
+    quantity = agent.predict(observation)[0][1]
+    assert np.any(quantity > 0)
+    np.testing.assert_array_equal(quantity % 3, 0)
 
 
 ENDLESS = {"horizon": None, "max_episode_steps": 10}
