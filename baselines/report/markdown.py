@@ -207,8 +207,7 @@ The columns after them compare a method with {BASELINE} on the environments and 
 difference of the gaps in percentage points, and the share of these pairs in which the method is better. The
 intervals in brackets come from resampling the seeds within each environment. Runs of a method that does not
 apply are left out, as the column "environments" shows, and rank behind the others. A run that diverged has an
-infinite
-gap."""
+infinite gap."""
     count = len(rows[PROBLEM].drop_duplicates())
     heading = f"## Over {count} environments after {_with_seeds(name, rows)}"
     return "\n\n".join([heading, explanation.strip(), markdown_table(lines)]) + "\n"

@@ -113,9 +113,13 @@ def _split(agents: Mapping[str, MixedGradient]) -> dict[str, Tensor]:
     score = _products(detached, parameters, weights)
     return {
         name: torch.stack(
-            [pathwise, own, all_paths - own if each.settings.cross_term == "full" else torch.zeros_like(own)]
+            [
+                pathwise,
+                of_gates,
+                total - of_gates if agent.settings.cross_term == "full" else torch.zeros_like(of_gates),
+            ]
         )
-        for (name, each), own, all_paths in zip(agents.items(), score, through_states, strict=True)
+        for (name, agent), of_gates, total in zip(agents.items(), score, through_states, strict=True)
     }
 
 

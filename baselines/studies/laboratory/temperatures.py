@@ -93,7 +93,7 @@ def score_function(problem: HindsightProblem) -> Estimator:
 
 def gradient(loss: Tensor, policy: HybridPolicy) -> Tensor:
     """Gradient (parameters,) of a loss with respect to all parameters of the policy."""
-    return torch.cat([each.flatten() for each in torch.autograd.grad(loss, list(policy.parameters()))])
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(policy.parameters()))])
 
 
 def measure(

@@ -22,12 +22,12 @@ Name = Hashable
 def downstream_costs(
     edges: Mapping[Any, Iterable[Name]], nodes: Iterable[Name], costs: Iterable[Name]
 ) -> dict[Name, frozenset[Name]]:
-    """For each stochastic node ``z`` the costs that it influences, that is, those with a path from z to them.
+    """The costs that each stochastic node influences, that is, those to which a path leads from the node.
 
     Args:
-        edges: from a node of any kind (stochastic, deterministic, parameter, cost) to those that are
-            computed from it, or sampled from a distribution that is.
-        nodes: the stochastic ones.
+        edges: for a node of any kind (stochastic, deterministic, parameter, cost) the nodes that are computed
+            from it, or sampled from a distribution that is computed from it.
+        nodes: the stochastic nodes.
         costs: the costs.
 
     Raises:
@@ -74,8 +74,7 @@ def surrogate_loss(
 
     Args:
         log_probs: log-probability of the sample of each stochastic node, given the inputs of its
-        distribution;
-            all of one batch shape (...,), connected to the parameters.
+            distribution; all of one batch shape (...,), connected to the parameters.
         costs: cost of each cost node, of the batch shape or broadcast to it, connected to the parameters if
             they influence it other than through probabilities.
         downstream: for each stochastic node the costs that it influences, see ``downstream_costs``.
@@ -88,16 +87,16 @@ def surrogate_loss(
         ValueError: if a name is unknown, a shape does not fit, or a log-probability has no gradient.
     """
     baselines = baselines or {}
-    nothing = _nothing(log_probs, costs, downstream, baselines)
-    loss = sum(costs.values(), start=nothing)
+    zeros = _zeros(log_probs, costs, downstream, baselines)
+    loss = sum(costs.values(), start=zeros)
     for node, log_prob in log_probs.items():
-        influenced = sum((costs[cost].detach() for cost in downstream[node]), start=nothing)
-        baseline = baselines[node].detach() if node in baselines else nothing
+        influenced = sum((costs[cost].detach() for cost in downstream[node]), start=zeros)
+        baseline = baselines[node].detach() if node in baselines else zeros
         loss = loss + log_prob * (influenced - baseline)
     return loss
 
 
-def _nothing(
+def _zeros(
     log_probs: Mapping[Any, Tensor],
     costs: Mapping[Any, Tensor],
     downstream: Mapping[Any, Collection[Name]],
@@ -110,25 +109,25 @@ def _nothing(
         _checked("downstream", node, log_probs)
     for node in baselines:
         _checked("baselines", node, log_probs)
-    nothing = torch.zeros_like(next(iter(log_probs.values())), requires_grad=False)
+    zeros = torch.zeros_like(next(iter(log_probs.values())), requires_grad=False)
     for node, log_prob in log_probs.items():
         if not log_prob.requires_grad:
             raise ValueError(
                 f"log_probs: that of node {node!r} has no gradient; compute it from the parameters outside "
                 "of torch.no_grad() and do not detach it, or leave the node out"
             )
-        if log_prob.shape != nothing.shape:
+        if log_prob.shape != zeros.shape:
             first = next(iter(log_probs))
             raise ValueError(
                 f"log_probs: that of node {node!r} has shape {tuple(log_prob.shape)}, that of {first!r} "
-                f"{tuple(nothing.shape)}; all must have one batch shape: sum over the other axes"
+                f"{tuple(zeros.shape)}; all must have one batch shape: sum over the other axes"
             )
         for cost in downstream[_checked("log_probs", node, downstream)]:
             _checked(f"downstream of {node!r}", cost, costs)
     for kind, tensors in (("costs", costs), ("baselines", baselines)):
         for name, tensor in tensors.items():
-            _check_shape(kind, name, tensor, nothing.shape)
-    return nothing
+            _check_shape(kind, name, tensor, zeros.shape)
+    return zeros
 
 
 def _check_shape(kind: str, name: Name, tensor: Tensor, batch: torch.Size) -> None:
