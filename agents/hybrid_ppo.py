@@ -252,6 +252,6 @@ class HybridPPO(WindowedAgent):
         return most_probable(weights, groups), quantity
 
     def _step(self, batch: Decisions) -> bool:
-        """Take a step on a minibatch; return that the next one follows."""
+        """Take a step on a minibatch; return True, since the next one always follows."""
         self.descend(lambda: (self.decision_loss(batch), None))
         return True

@@ -117,7 +117,7 @@ class WindowedAgent(ValidatedAgent):
 
     Attributes:
         value: the learned value of states, or None.
-        windows: where the windows go on, or None with a finite horizon.
+        windows: the states from which the windows continue, or None with a finite horizon.
     """
 
     WINDOW = 50

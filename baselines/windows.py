@@ -46,10 +46,10 @@ def standard_error(values: NDArray[np.float64], windows: Windows | None = None) 
         windows: the windows that episodes replay; None for independent episodes.
 
     Returns:
-        The standard error; NaN for a single episode, or fewer than two disjoint windows. Episodes that replay
-        windows are as good as independent only where the windows do not overlap. Their error is that of the
-        block bootstrap (Künsch 1989, Ann. Statist. 17, 1217): of the mean of as many windows as are disjoint,
-        drawn with replacement, with the correction for small samples. The error of drawing episodes is added.
+        The standard error; NaN for a single episode, or fewer than two disjoint windows. Windows that overlap
+        are not independent. So the error is that of the block bootstrap (Künsch 1989, Ann. Statist. 17,
+        1217): that of the mean of as many independent windows as there are disjoint ones, corrected for small
+        samples. The error from drawing episodes among the windows is added.
     """
     if len(values) < 2:
         return float("nan")

@@ -43,13 +43,13 @@ ROUNDING = 1e-6
 
 
 def from_stocks(at_hand: Any, left: Any, lost: bool) -> Any:
-    """Demand (...,) in units that took the stock from ``at_hand`` to what is ``left``, of those shapes.
+    """The demand of a period, in units, from the stock before and after it; all of one shape.
 
     Args:
         at_hand: stock after arrivals.
         left: stock at the end of the period.
-        lost: whether unmet demand is lost; then a stock that ran out tells only that demand was at least what
-            was at hand.
+        lost: True if unmet demand is lost. If the stock has run out, demand is then only known to have been
+            at least ``at_hand``.
 
     Raises:
         ValueError: if demand is censored, naming the first entry.

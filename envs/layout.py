@@ -15,7 +15,7 @@ from .problems.multiples import to_multiples
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbours with equally many options: ``x[..., columns]`` reshapes to (..., count, options)."""
+    """Neighbouring gates with as many options: ``x[..., columns]`` reshapes to (..., count, options)."""
 
     columns: slice
     count: int

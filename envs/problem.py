@@ -211,7 +211,7 @@ class HindsightProblem(ABC):
     def itemised_step(
         self, state: Any, gate: Any, quantity: Any, noise: Any
     ) -> tuple[Any, Any, dict[str, Any]]:
-        """``step``, and beside the cost by component the cost by kind, such as setup or holding.
+        """Simulate one period as ``step`` does, and also return the cost by kind, such as setup or holding.
 
         By default there is one kind, "cost". A problem that distinguishes kinds overrides this method and
         ``cost_kinds``.
@@ -222,7 +222,7 @@ class HindsightProblem(ABC):
         Returns:
             The next state and the cost by component, as ``step`` returns them; and for each of
             ``cost_kinds`` the cost of that kind: shape (..., items) if it arises for each item, otherwise
-            shape (...,). The kinds add up to the cost. What is earned is negative.
+            shape (...,). The kinds add up to the cost. Income is a negative cost.
         """
         following, cost = self.step(state, gate, quantity, noise)
         return following, cost, {"cost": cost.sum(-1)}
@@ -241,8 +241,9 @@ class HindsightProblem(ABC):
     def infer_noise(self, state: Any, gate: Any, quantity: Any, following: Any) -> Any:
         """The noise (..., *noise_shape) under which a hard decision led from a state to the following one.
 
-        The inverse of ``step`` in the noise; what rounding left outside of what can occur is put back inside.
-        ``jumpgym.infer_noise`` applies it to logged episodes, and checks that they fit the problem.
+        It is the inverse of ``step`` with respect to the noise. Values that are impossible by a rounding
+        error are moved to the nearest possible ones. ``jumpgym.infer_noise`` applies it to logged episodes,
+        and checks that they fit the problem.
 
         Raises:
             ValueError: if a transition does not determine its noise, naming the first one.
@@ -286,7 +287,7 @@ class HindsightProblem(ABC):
     def carry_out_at(
         self, observation: NDArray[np.float64], regime: NDArray[np.int64], quantity: NDArray[np.float64]
     ) -> CarriedOut:
-        """``carry_out`` in the state of an observation (..., n), as policies see it."""
+        """``carry_out`` in the state that an observation (..., n) shows."""
         return self.carry_out(None if self.admits_all else self.state_at(observation), regime, quantity)
 
     def state_at(self, observation: NDArray[np.float64]) -> Any:

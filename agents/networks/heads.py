@@ -121,6 +121,6 @@ class SeveralHeads(HindsightProblem):
         return sum(part[..., self.column_of] * own for part, own in zip(parts, c.own, strict=True))
 
     def regimes(self, options: Tensor) -> Tensor:
-        """Regimes (..., G) of the problem, of the options (..., G) chosen of each gate."""
+        """Regimes (..., G) of the problem that the chosen options (..., G) of the gates belong to."""
         start = torch.as_tensor(self.layout.gate_start, device=options.device)
         return torch.as_tensor(self.regime_of, device=options.device)[start + options]

@@ -93,7 +93,7 @@ class Quantities(nn.Module):
         return arrays.namespace(quantity).clip(quantity, self.low, self.high)
 
     def columns(self, regime: Array) -> Array:
-        """The column of each quantity in the regimes chosen: (..., n) of (..., G)."""
+        """The column of each quantity (..., n) in the chosen regimes (..., G)."""
         return self.start + regime[..., self.gate]
 
 

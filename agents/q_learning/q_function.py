@@ -22,10 +22,10 @@ LARGEST_LEVEL = 8.0
 class JointRegimes(nn.Module):
     """Hybrid actions as a joint regime, one of R combinations of the gates' regimes, and n levels.
 
-    A level is a quantity without its dimension: the output of which ``problem.quantity_from`` makes the
-    quantity, for an inventory the stock ordered up to. The quantity must be a straight line in its output,
-    rising with a slope that may depend on the observation, as all problems of jumpgym have it; where the
-    slope is 0 (a regime that admits nothing), the level is the quantity in multiples of its scale.
+    A level is a dimensionless quantity: the output that ``problem.quantity_from`` turns into the quantity.
+    For an inventory it stands for an order-up-to level. The quantity must be a linear, increasing function of
+    the output, as in all problems of jumpgym; its slope may depend on the observation. Where the slope is 0,
+    in a regime that admits nothing, the level is the quantity in units of its scale.
 
     Args:
         problem: whose actions are meant.

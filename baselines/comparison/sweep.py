@@ -115,7 +115,7 @@ def _unsolved(runs: Sequence[Run], folder: Path) -> list[Problem]:
 
 
 def _remember(runs: Sequence[Run], failure: str, folder: Path) -> dict[Run, str]:
-    """Write a traceback for the runs that failed with it, so that later calls do not repeat them."""
+    """Write the traceback of runs that failed, so that later calls do not repeat them; return it by run."""
     for run in runs:
         keep_failure(run, folder, failure)
     return dict.fromkeys(runs, failure)

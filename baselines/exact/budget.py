@@ -207,11 +207,11 @@ class BudgetProcess:
 def solve_budget(problem: BudgetDiscount) -> Optimum:
     """Solve a ``BudgetDiscount`` problem.
 
-    The state is the inventory position (with backlog, or for lost sales without a lead time; see
-    ``solve_single_item``) and the money. Stock lies on a lattice of which all demands, breakpoints and the
-    initial stock are multiples, if there is one, and on half that step; else on a grid over which demand is
-    spread by hat functions. Money lies on a lattice of which all payments, the budget and the income are
-    multiples, unless that is too fine; then values are interpolated linearly between its points.
+    The state is the inventory position and the money; see ``solve_single_item`` for when the position is
+    enough. If all demands, breakpoints and the initial stock are multiples of a step, stock lies on the
+    lattice of that step, and of half of it; otherwise on a grid over which demand is spread by hat functions.
+    Money lies on a lattice of which all payments, the budget and the income are multiples. If that is too
+    fine, values are interpolated linearly between points of money.
 
     With one price the recursion on the lattice is exact. With several prices the optimal order may lie
     between lattice points even if all data are on them, since an order may spend all money at any of the

@@ -210,7 +210,10 @@ def least_in_reach(
 def _improve(
     least: FloatArray, target: NDArray[np.int32], values: FloatArray, points: NDArray[np.int32]
 ) -> None:
-    """Lower the first rows and columns of ``least`` to ``values`` where these are less; note their points."""
+    """Where ``values`` are less than the first rows and columns of ``least``, take them and their points.
+
+    ``least`` and ``target``, the points, are changed in place.
+    """
     rows, columns = values.shape[1:]
     best, best_points = least[:, :rows, :columns], target[:, :rows, :columns]
     better = values < best

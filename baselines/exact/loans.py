@@ -135,7 +135,7 @@ class LoanRule:
         return best, loan
 
     def _interpolated(self, values: NDArray[np.float64], cash: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``values`` of the grid at ``cash``, linear between the points and beyond the ends."""
+        """``values`` on the grid, interpolated linearly at ``cash``, and extrapolated beyond the ends."""
         position = cash / self.step - self._low
         below = np.clip(position, 0, len(values) - 2).astype(int)
         result: NDArray[np.float64] = values[below] + (position - below) * np.diff(values)[below]

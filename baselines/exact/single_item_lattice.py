@@ -120,7 +120,7 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
 
 
 def order_ends(regimes: RegimeTable) -> NDArray[np.float64]:
-    """Quantities, in units, of which a lattice must hold all multiples for all orders to be on it."""
+    """Quantities, in units, that must be multiples of the lattice's step, so that all orders lie on it."""
     if regimes.order_multiple is not None:
         return np.array([regimes.order_multiple])
     return np.concatenate([regimes.low, regimes.high])

@@ -66,10 +66,10 @@ class ConstantFractionPolicy(Policy):
 
 
 def kelly_fractions(problem: Any) -> NDArray[np.float64]:
-    """Fractions of wealth (v,) of the fastest growth, as if there were neither minima nor entry costs.
+    """Fractions of wealth (v,) with the fastest growth if there were neither minima nor entry costs.
 
     They maximise the mean of ``log(1 + risk_free + fractions @ (return - risk_free))`` over returns that the
-    problem draws; at least 0, with a sum of at most 1.
+    problem draws. Each is at least 0, and their sum is at most 1.
     """
     problem = require(MinInvestment, problem, "ConstantFractionPolicy")
     uniforms = np.random.default_rng(0).random(

@@ -80,7 +80,7 @@ class RecedingHorizonPolicy(Policy):
         return self.sequences.decide(observation)
 
     def best_sequence(self) -> SequencePolicy:
-        """The sequence of the least expected cost from the initial state, among those not pruned."""
+        """The mode sequence with the least expected cost from the initial state, among those not pruned."""
         return SequencePolicy(self.problem, self.sequences.best())
 
 

@@ -73,7 +73,7 @@ class LearnerMethod(ClassMethod):
 
 
 class TimedLearner:
-    """A ``Learner`` with what runs need beside it: a clock of CPU time, and an environment to evaluate on."""
+    """Adds to a ``Learner`` what a run needs: a clock of CPU time, and an environment for evaluations."""
 
     def __init__(self, learner: Learner, env: Any) -> None:
         from jumpgym.agents.training.clock import CpuClock

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a run ended; its note says in words why, where that is not plain.
+    """How a run ended. Unless it is ``OK``, the note of the run gives the reason.
 
     Attributes:
         OK: the run has a result.

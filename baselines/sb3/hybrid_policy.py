@@ -2,8 +2,8 @@
 
 Stable-Baselines3 has no Tuple actions. Here the environment shows a ``Box`` of shape (G + n,), whose first G
 columns are the indices of the regimes: ``Box([0, low], [K - 1, high])`` for one gate. The policy's
-distribution is the hybrid one all the same: those columns of every action are whole numbers, and the gates
-learn as categoricals do.
+distribution is nevertheless hybrid: in every action these columns are whole numbers, drawn from categorical
+distributions.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 class Hybrid(Distribution):
     """Distribution of (regimes, quantities): categorical regimes, Gaussian quantities in the regimes chosen.
 
-    Events have shape (G + n,): the index of each gate's regime as a float, then the quantities. In a regime
-    in which it is not active a quantity is no decision: it is a constant, and changes no log-probability.
+    Events have shape (G + n,): the index of each gate's regime as a float, then the quantities. In regimes in
+    which a quantity is not active it is a constant, and does not contribute to the log-probability.
 
     Args:
         layout: gates and quantities; its intervals do not matter here.
         logits: of the regimes of all gates, shape (..., options).
         loc: mean of each quantity in each regime of its gate, shape (..., columns).
-        scale: standard deviation of the like, greater than 0.
-        active: 1 where the quantity is a decision in the regime, else 0, shape (columns,).
+        scale: standard deviation of each quantity in each regime, greater than 0, shape (..., columns).
+        active: 1 where the quantity is a decision in the regime, otherwise 0, shape (columns,).
     """
 
     arg_constraints = {  # noqa: RUF012 (torch declares it so)
@@ -114,7 +114,7 @@ class Hybrid(Distribution):
         return -(self.probs * self.logits).sum(-1) + self.expectation(normal)
 
     def expectation(self, values: Tensor) -> Tensor:
-        """Expected sum (...,) over the quantities of values (..., columns) in the regimes they are active."""
+        """Expected sum (...,) of values (..., columns) of the quantities that are active in the regimes."""
         return (self.probs[..., self._tensor(self.layout.option_of_column)] * self.active * values).sum(-1)
 
     def _best(self, logits: Tensor) -> Tensor:
@@ -209,13 +209,14 @@ class HybridActorCriticPolicy(ActorCriticPolicy):
         gates: number of regimes of each gate; by default one gate, with as many regimes as the first column
             of the Box has values.
         quantity_gate: for each quantity the index of its gate; by default all belong to the first one.
-        active: for each quantity in each regime of its gate whether it is a decision there (columns,); False
-            where its interval is a point. By default all are.
-        quantity_offset: mean of a network that gives 0: a number, or of shape (columns,); by default the
-            middle of the Box.
-        quantity_scale: quantity per unit of network output, in the same form; by default a quarter of the
-            width of the Box.
-        logit_scale: factor on the outputs that are logits of the gates; larger lets gates sharpen sooner.
+        active: for each quantity and each regime of its gate, False if its interval is a point, so that there
+            is nothing to decide; shape (columns,). By default all are True.
+        quantity_offset: mean of a quantity if the network's output is 0: a number, or shape (columns,); by
+            default the middle of the Box.
+        quantity_scale: quantity per unit of the network's output: a number, or shape (columns,); by default a
+            quarter of the width of the Box.
+        logit_scale: factor on the outputs that are logits of the gates. With a larger factor the gates become
+            decisive sooner.
 
     Raises:
         ValueError: if the action space is not such a Box, or a keyword does not fit it.

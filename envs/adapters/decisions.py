@@ -23,7 +23,7 @@ class UnitScale:
     """Columns that are scaled linearly to [-1, 1].
 
     Args:
-        low, high: what -1 and 1 stand for, shape (columns,).
+        low, high: values that -1 and 1 stand for, shape (columns,).
 
     Attributes:
         space: ``Box(-1, 1, (columns,))``.
@@ -34,10 +34,10 @@ class UnitScale:
         self.space = spaces.Box(-1.0, 1.0, low.shape, np.float32)
 
     def restore(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What normalised values (m, columns) stand for; the ends exactly, and NaN for NaN.
+        """The values that normalised values (m, columns) stand for; the ends are exact, and NaN stays NaN.
 
         Raises:
-            ValueError: if a value lies outside of [-1, 1], as actions in units do.
+            ValueError: if a value lies outside of [-1, 1]: it may be an action in units.
         """
         beyond = np.abs(values) > 1 + ROUNDING
         if beyond.any():

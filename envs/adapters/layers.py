@@ -97,7 +97,7 @@ def decoding_layer(env: Any) -> Any:
 
 
 def _inside(layer: Any) -> Any:
-    """The environment that a wrapper of Gymnasium or SB3 holds, the first of several; None if it has none."""
+    """The environment inside a wrapper of Gymnasium or SB3, of a batch the first; None if there is none."""
     if isinstance(layer, (gym.Wrapper, gym.vector.VectorWrapper)):
         return layer.env
     held = getattr(layer, "__dict__", {})

@@ -21,7 +21,7 @@ ROUNDING = 1e-6
 
 
 def check_options(options: Mapping[str, Any] | None, allowed: tuple[str, ...]) -> Mapping[str, Any]:
-    """The options of ``reset``; an unknown key is refused, and what is no dict."""
+    """The options of ``reset``: a dict with the allowed keys; TypeError or ValueError if they are not."""
     if not isinstance(options, (Mapping, NoneType)):
         raise TypeError(
             f"reset: options={options!r} must be a dict, such as {{{allowed[0]!r}: trace}}, or None"

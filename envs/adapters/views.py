@@ -152,8 +152,8 @@ class BoxView(ActionView):
 class BoxLevelView(BoxView):
     """``Box`` of G + n columns: the regimes, rounded, and for each quantity a dimensionless level.
 
-    The quantity is what ``problem.quantity_from`` makes of the level in the regime chosen: for an inventory
-    the order up to ``level_scale * (1 + level)``. Levels run over ``grids.OUTPUTS``.
+    ``problem.quantity_from`` turns the level into the quantity of the chosen regime; for an inventory that is
+    the order up to ``level_scale * (1 + level)``. Levels lie in the range ``grids.OUTPUTS``.
     """
 
     needs_observation = True

@@ -72,7 +72,8 @@ class MultiItemInventory(Inventory):
 
     Args:
         items: number of items; None to infer it from the vectors given, else ``ITEMS``.
-        item_costs: cost of ordering an item in a period, whatever the quantity, after its name there.
+        item_costs: a pair: the name of the parameter in the subclass, and its value, the cost of ordering an
+            item in a period, whatever the quantity.
         more: further parameters of the items, by name; they become attributes of shape (n,).
         holding_cost: per unit in stock at the end of a period.
         shortage_cost: per unit backlogged at the end of a period, or per unit lost.

@@ -177,7 +177,7 @@ class SwitchedLQR(HindsightProblem):
     def infer_noise(
         self, state: SwitchedLQRState, gate: Any, quantity: Any, following: SwitchedLQRState
     ) -> Any:
-        """Disturbances (..., n): how far the state is from ``A x + B u``; see ``HindsightProblem``."""
+        """Disturbances (..., n), the next state minus ``A x + B u``; see ``HindsightProblem``."""
         c = self.constants(quantity)
         undisturbed = self.step(state, gate, quantity, 0.0 * state.x)[0].x
         disturbance = following.x - undisturbed

@@ -83,10 +83,13 @@ class Weights(NamedTuple):
 
 
 def sample(agents: Mapping[str, MixedGradient], count: int) -> dict[str, Tensor]:
-    """Estimates of the gradient in the policy's parameters, (count, parts, parameters), by name.
+    """Estimates of the gradient with respect to the policy's parameters, by name of the agent.
 
-    All agents that sample their gates use the same episodes, which saves most of the simulation; each
-    relaxation and the enumeration use episodes of their own. The parts are in the order of ``SPLIT``.
+    All agents that sample their gates use the same episodes, which saves most of the simulation. Each
+    relaxation and the enumeration use episodes of their own.
+
+    Returns:
+        For each agent an array of shape (count, parts, parameters); the parts are in the order of ``SPLIT``.
     """
     estimates: dict[str, list[Tensor]] = {name: [] for name in agents}
     separate = (*RELAXED, "enumeration")

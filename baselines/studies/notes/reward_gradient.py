@@ -114,7 +114,7 @@ def deterministic_policy_gradient() -> float:
 
 
 def run(seed: int) -> Outcome:
-    """The estimators at falling noise of the actions, and the deterministic limit."""
+    """Measure the estimators for less and less noise of the actions, and in the deterministic limit."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((TRAJECTORIES, PERIODS), generator=generator, dtype=torch.float64)
     rows = []
