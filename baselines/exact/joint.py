@@ -80,9 +80,9 @@ class JointRule:
 def solve_joint(problem: JointProblem) -> Optimum:
     """Solve joint replenishment or capacitated lot sizing of one or two items to optimality.
 
-    **State.** With backlog the inventory positions are a state, since both items have the same lead time
-    (Scarf 1960): an order of period t changes the costs of period t + L and later. With lost sales the lead
-    time must be 0.
+    **State.** With backlog the inventory positions are a state (Scarf 1960): an order of period t changes the
+    costs of its item in period t + L and later, where L is the lead time of the item. With lost sales lead
+    times must be 0.
 
     **Lattice.** Quantities are continuous. The recursion on a lattice is exact nevertheless if demand,
     initial stocks and largest orders are multiples of the items' steps, both steps need the same capacity (of
@@ -161,7 +161,7 @@ def extent(problem: JointProblem, margin: float) -> Ends:
     """Lowest and highest positions of a lattice; of all states for an infinite margin."""
     start_low, start_high = problem.initial_inventory
     horizon = np.inf if problem.horizon is None else problem.horizon
-    periods = problem.lead_time + 1
+    periods = problem.lead_times + 1
     demands = problem.demand.items
     deviation = np.array([standard_deviation(demand) for demand in demands])
     mean = np.array([largest_mean(demand) for demand in demands])
@@ -203,7 +203,6 @@ def _process(problem: JointProblem, steps: FloatArray, ends: Ends) -> JointProce
             "horizon keeps them in bounds"
         )
     lost = problem.unmet_demand == "lost"
-    common = lost, problem.lead_time, problem.discount
     items = [
         ItemLattice(
             problem.demand.items[item],
@@ -212,13 +211,16 @@ def _process(problem: JointProblem, steps: FloatArray, ends: Ends) -> JointProce
             steps[item],
             int(low[item]),
             int(high[item]),
-            *common,
+            lost,
+            int(problem.lead_times[item]),
+            problem.discount,
             start=(problem.initial_inventory[0][item], problem.initial_inventory[1][item]),
         )
         for item in range(problem.items)
     ]
     if problem.items == 1:
-        items.append(ItemLattice(None, 0.0, 0.0, steps[1], 0, 0, *common, start=(0.0, 0.0)))
+        absent = ItemLattice(None, 0.0, 0.0, steps[1], 0, 0, lost, 0, problem.discount, start=(0.0, 0.0))
+        items.append(absent)
     options, sizes = choices(problem)
     largest = np.resize(problem.max_order, 2)
     multiples = None if problem.order_multiple is None else np.resize(problem.order_multiple, 2)
@@ -232,8 +234,8 @@ def _solve_finite(problem: JointProblem, process: JointProcess) -> tuple[FloatAr
     value, below, left, holds = np.zeros((2, *process.shape)), 0.0, 0.0, True
     decisions: list[Decision] = []
     for period in reversed(range(problem.horizon)):
-        arrives = period + problem.lead_time < problem.horizon
-        after, below = process.after_order(value, below, left, period, arrives)
+        first, second = np.resize(period + problem.lead_times < problem.horizon, 2).tolist()
+        after, below = process.after_order(value, below, left, period, (first, second))
         value, decision = process.best(after)
         left = 1 + problem.discount * left
         holds = holds and process.rises(value)
@@ -262,7 +264,7 @@ def _iterate(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, 
     step = 1.0 if discount < 1 else DAMPING  # against periodic chains, Puterman section 8.5.4
     value, below = np.zeros((2, *process.shape)), 0.0
     for _ in range(ROUNDS):
-        after, outside = process.after_order(value, below, left, 0, True)
+        after, outside = process.after_order(value, below, left, 0)
         new, decision = process.best(after)
         change = new - value
         least, most = change.min(axis=(1, 2)), change.max(axis=(1, 2))
@@ -277,7 +279,7 @@ def _iterate(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, 
         value += step * change + shift[:, None, None]
         below += step * (outside - below) + shift[LOWER]
         for _ in range(SWEEPS):
-            after, outside = process.after_order(value, below, left, 0, True)
+            after, outside = process.after_order(value, below, left, 0)
             value += step * (process.follow(after, decision) - value)
             below += step * (outside - below)
     raise RuntimeError(

@@ -8,7 +8,7 @@ a lattice of one point.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ..policy import FloatArray
 from .bellman import LOWER, TOLERANCE, UPPER, cheapest
 from .item_lattice import ItemLattice, Moves
-from .lattice import Weights
 
 
 class Orders(NamedTuple):
@@ -44,12 +43,17 @@ class Decision(NamedTuple):
     target: NDArray[np.int32]
 
 
+Arrives = tuple[bool, bool]
+"""Whether orders of the two items still arrive within the horizon."""
+
+
 class JointDemand(NamedTuple):
     """What the demand of one period does to two items on a lattice of n1 times n2 points.
 
     Attributes:
         first, second: moves of the two items.
-        cost: expected stock cost that this period's order decides on, by positions after it, shape (n1, n2).
+        cost: expected stock cost that this period's orders decide on, by positions after them, shape (n1,
+            n2); an order that arrives after the horizon decides on none.
         cost_below: the least such cost where at least one of the positions is below its lattice.
         shortfall: expected shortage cost in one period for what falls below the lattice, shape (n1, n2).
         leaves: probability that the stocks leave the lattice, shape (n1, n2).
@@ -92,20 +96,21 @@ class JointProcess:
         self.shape = (len(first.points), len(second.points))
         self.price = unit_costs[0] * first.points[:, None] + unit_costs[1] * second.points
         self.fixed_cost = np.array([option.fixed_cost for option in orders])
-        self._last: tuple[list[Weights], JointDemand] | None = None
+        self._last: tuple[list[Any], JointDemand] | None = None
 
-    def demand(self, period: int) -> JointDemand:
-        """What the demand of a period does."""
+    def demand(self, period: int, arrives: Arrives) -> JointDemand:
+        """What the demand of a period does; see ``after_order`` for ``arrives``."""
         # Only the last one is kept, since those of many periods would take much memory.
-        windows = [weights for item in self.items for weights in item.window(period)]
-        if self._last is None or any(a is not b for a, b in zip(windows, self._last[0], strict=True)):
-            self._last = windows, self._demand(period)
+        cause = [*arrives, *(weights for item in self.items for weights in item.window(period))]
+        if self._last is None or any(a is not b for a, b in zip(cause, self._last[0], strict=True)):
+            self._last = cause, self._demand(period, arrives)
         return self._last[1]
 
-    def _demand(self, period: int) -> JointDemand:
-        (first, second), (cost, other) = (
-            [item.weights.derived(period) for item in self.items],
-            [item.cost(period) for item in self.items],
+    def _demand(self, period: int, arrives: Arrives) -> JointDemand:
+        first, second = (item.weights.derived(period) for item in self.items)
+        cost, other = (
+            item.cost(period) if counts else np.zeros(len(item.points))
+            for item, counts in zip(self.items, arrives, strict=True)
         )
         # Below the lattice at least one item is below its own; the other costs at least its least cost.
         cost_below = min(
@@ -122,7 +127,12 @@ class JointProcess:
         )
 
     def after_order(
-        self, value: FloatArray, below: float, periods_left: float, period: int, counts: bool
+        self,
+        value: FloatArray,
+        below: float,
+        periods_left: float,
+        period: int,
+        arrives: Arrives = (True, True),
     ) -> tuple[FloatArray, float]:
         """Cost to go (2, n1, n2) of each point after ordering, and the lower bound outside the lattice.
 
@@ -131,16 +141,16 @@ class JointProcess:
             below: next period's lower bound on the cost outside the lattice.
             periods_left: number of periods from the next one on, discounted to the next one.
             period: this period.
-            counts: whether an order of this period still arrives within the horizon.
+            arrives: whether an order of this period still arrives within the horizon, of each item.
         """
-        demand = self.demand(period)
+        demand = self.demand(period, arrives)
         first, second = demand.first, demand.second
         to_go = np.empty_like(value)
         to_go[LOWER] = first.inside @ value[LOWER] @ second.inside.T + below * demand.leaves
         to_go[UPPER] = first.moves @ value[UPPER] @ second.moves.T + periods_left * demand.shortfall
         to_go *= self.discount
-        to_go += counts * demand.cost
-        outside = self.discount * below + (demand.cost_below if counts else 0.0)
+        to_go += demand.cost
+        outside = self.discount * below + (demand.cost_below if any(arrives) else 0.0)
         return to_go, min(float(to_go[LOWER].min()), outside)
 
     def best(self, after: FloatArray) -> tuple[FloatArray, Decision]:

@@ -153,8 +153,9 @@ def _item_orders(
     program.put(rows, order, 1.0)
     program.put(rows, gate, -largest)
     balance = _stock(program, problem, demand, state.inventory, state.pipeline)
-    lead_time = problem.lead_time
-    program.put(balance[lead_time:], order[: max(len(demand) - lead_time, 0)], -1.0)
+    for lead_time in np.unique(problem.lead_times):
+        items = problem.lead_times == lead_time
+        program.put(balance[lead_time:, items], order[: max(len(demand) - lead_time, 0), items], -1.0)
     return gate, order
 
 

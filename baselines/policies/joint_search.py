@@ -75,11 +75,14 @@ def starts(problem: Any) -> list[ItemsPolicy]:
     if not isinstance(problem, (JointReplenishment, CapacitatedLotSizing)):
         raise NotApplicable(f"no classical policy of several items fits {type(problem).__name__}")
     _, noise = _episodes(problem)
-    mean, window = problem.demand.mean, problem.lead_time + 1
-    sums = noise[:, : noise.shape[1] // window * window].reshape(-1, window, problem.items).sum(1)
+    mean = problem.demand.mean
     costs = problem.holding_cost + problem.shortage_cost
     ratio = np.where(costs > 0, problem.shortage_cost / np.where(costs > 0, costs, 1.0), 0.5)
-    newsvendor = np.array([np.quantile(sums[:, i], q, method="inverted_cdf") for i, q in enumerate(ratio)])
+    newsvendor = np.zeros(problem.items)
+    for window in np.unique(problem.lead_times + 1):
+        sums = noise[:, : noise.shape[1] // window * window].reshape(-1, window, problem.items).sum(1)
+        for i in np.flatnonzero(problem.lead_times + 1 == window):
+            newsvendor[i] = np.quantile(sums[:, i], ratio[i], method="inverted_cdf")
     reorder = np.round(newsvendor - mean)
     cycle = np.clip(problem.cycles, 1.0, problem.horizon or PERIODS)
     level = reorder + np.round(mean * cycle)

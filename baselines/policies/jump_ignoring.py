@@ -130,7 +130,7 @@ def best_items_order_up_to(problem: Any) -> ItemsOrderUpToPolicy:
     By ``joint_search.best_of_family``, from the mean demand until the next order has arrived.
     """
     problem = as_problem(problem)
-    start = ItemsOrderUpToPolicy(problem, np.round((problem.lead_time + 1) * problem.demand.mean))
+    start = ItemsOrderUpToPolicy(problem, np.round((problem.lead_times + 1) * problem.demand.mean))
     episodes = draw(problem, max(NUMBERS // problem.items, 256), SEED, WARM_UP + PERIODS)
     best = best_of_family(start, *episodes)[0]
     return ItemsOrderUpToPolicy(problem, best.parameters["S"])

@@ -127,16 +127,18 @@ class CapacitatedLotSizingEnv(HybridEnv):
     that were made, `info["regime"]` the setups, `info["noise"]` the demand.
 
     ## Observation Space
-    `Box(float32, (n * (1 + lead_time) + 1,))`
+    `Box(float32, (n * (1 + longest lead_time) + 1,))`
 
     | Num | Observation | Min | Max |
     |-----|-------------|-----|-----|
     | 0 ... n - 1 | net stock of each item, units | initial - most demand | initial + horizon * largest lot |
-    | n ... | units of each item that arrive in 0 periods, then in 1, ... | 0 | largest lot |
+    | n ... | units of each item that arrive in 0 periods, then in 1, ... | 0 | largest lot, or 0, see below |
     | last | elapsed periods; left out without a horizon | 0 | horizon |
 
     With `demand_history` the last demands (of all items, the latest first) are shown before the elapsed
     periods, and with `season` after them the sine and the cosine of the phase of the season.
+
+    Where lead times differ, items with a shorter one have 0 in the later rows.
 
     ## Rewards
     Minus the cost of the period: for each item, with `x` its net stock after demand (negative: backlog),
@@ -168,7 +170,7 @@ class CapacitatedLotSizingEnv(HybridEnv):
     | `unit_costs` | 0.0 | cost per unit made |
     | `demand` | None | a distribution, n (each maybe a list by period), or traces; None: see below |
     | `unmet_demand` | `"backlog"` | what happens to unmet demand: `"backlog"` or `"lost"` |
-    | `lead_time` | 0 | periods until a lot arrives |
+    | `lead_time` | 0 | periods until a lot arrives; a number, or one for each item |
     | `initial_inventory` | 0.0 | units at the start: a number, an array (n,), or a pair (low, high) of such |
     | `horizon` | 50 | number of periods, or None for an infinite horizon |
     | `discount` | 1.0 | factor in (0, 1] on the cost of each later period |

@@ -82,3 +82,14 @@ def per_item(name: str, value: Any, items: int, low: float = 0.0) -> NDArray[np.
             f"{name} has {len(value)} entries, it must be a number, or have one for each of {items} items"
         )
     return np.array([checks.number(f"{name}[{i}]", entry, low=low) for i, entry in enumerate(value)])
+
+
+def integer_per_item(name: str, value: Any, items: int, high: int) -> NDArray[np.int64]:
+    """As ``per_item``, of integers from 0 to ``high``."""
+    if not checks.is_vector(value):
+        return np.full(items, checks.integer(name, value, low=0, high=high))
+    if len(value) != items:
+        raise ValueError(
+            f"{name} has {len(value)} entries, it must be a number, or have one for each of {items} items"
+        )
+    return np.array([checks.integer(f"{name}[{i}]", v, low=0, high=high) for i, v in enumerate(value)])

@@ -19,7 +19,7 @@ from ..demand import ROUNDING, STATIONARY_PERIODS, ItemDemand, as_item_demand
 from ..layout import ActionLayout
 from ..noise.items import item_records
 from ..regimes import MAX_LEAD_TIME
-from .item_parameters import compact, economic_cycles, number_of_items, per_item
+from .item_parameters import compact, economic_cycles, integer_per_item, number_of_items, per_item
 from .memory import Inventory, check_season
 from .multiples import check_multiple, largest_multiples
 from .starting_stock import stock_ends
@@ -36,7 +36,8 @@ class ItemsState(NamedTuple):
 
     Attributes:
         inventory: net stock of each item in units, negative when demand is backlogged; shape (..., n).
-        pipeline: outstanding orders in units, row j arrives in j periods (0: in this one); shape (..., L, n).
+        pipeline: outstanding orders in units, row j arrives in j periods (0: in this one); shape (..., L, n),
+            where L is the longest lead time. Items with a shorter one have 0 in later rows.
         period: elapsed periods; shape (...,).
     """
 
@@ -82,7 +83,8 @@ class MultiItemInventory(Inventory):
             may be a list of one for each period, or traces (episodes, horizon, n), see
             ``jumpgym.demand.as_item_demand``; None for Poisson demand with means 6, 3, 6, 3, ...
         unmet_demand: "backlog" or "lost".
-        lead_time: periods until an order arrives; 0: before the demand of its period.
+        lead_time: periods until an order arrives; 0: before the demand of its period. A number or one for
+            each item.
         initial_inventory: units at the start: a number, an array (n,), or a pair (low,
             high) of such to draw from uniformly, each item for itself; or a list of n pairs, one per item. A
             tuple or list of two numbers is a pair.
@@ -95,6 +97,10 @@ class MultiItemInventory(Inventory):
         order_multiple: orders are multiples of it, such as a case pack, in units: the nearest ones are
             ordered, and gradients pass through the rounding; what does not fit is rounded down, see
             ``jumpgym.problems.multiples.packed``. A number or one for each item. None: any quantity.
+
+    Attributes:
+        lead_time: the longest lead time of an item.
+        lead_times: the lead time of each item, shape (n,).
 
     Raises:
         ValueError, TypeError: naming the parameter, its value and what is allowed.
@@ -114,7 +120,7 @@ class MultiItemInventory(Inventory):
         unit_costs: float | Sequence[float] = 0.0,
         demand: Any = None,
         unmet_demand: str = "backlog",
-        lead_time: int = 0,
+        lead_time: int | Sequence[int] = 0,
         initial_inventory: Any = 0.0,
         horizon: int | None = 50,
         discount: float = 1.0,
@@ -132,7 +138,7 @@ class MultiItemInventory(Inventory):
         if order_multiple is not None:
             vectors["order_multiple"] = order_multiple
         demand = item_records(demand, "demand", low=0.0)
-        self.items = number_of_items(items, vectors, demand)
+        self.items = number_of_items(items, {**vectors, "lead_time": lead_time}, demand)
         self.noise_shape = self.start_shape = (self.items,)
         self.item_costs: NDArray[np.float64]
         self.unit_costs: NDArray[np.float64]
@@ -146,7 +152,9 @@ class MultiItemInventory(Inventory):
         self._units_cost = bool(self.unit_costs.any())
         self.item_costs = getattr(self, item_costs[0])
         self.unmet_demand = checks.choice("unmet_demand", unmet_demand, ("backlog", "lost"))
-        self.lead_time = checks.integer("lead_time", lead_time, low=0, high=MAX_LEAD_TIME)
+        self.lead_times = integer_per_item("lead_time", lead_time, self.items, MAX_LEAD_TIME)
+        self.lead_time = int(self.lead_times.max())
+        self._common_lead_time = bool(np.all(self.lead_times == self.lead_time))
         self.horizon = checks.horizon(horizon)
         self.discount = checks.discount(discount)
         if demand is None:
@@ -205,10 +213,11 @@ class MultiItemInventory(Inventory):
         self.max_order = max_order
         mean = self.demand.mean
         order = np.clip(mean * np.minimum(self.cycles, self.horizon or MAX_HORIZON), mean, max_order)
-        scale = (self.lead_time + 1) * mean + order
+        scale = (self.lead_times + 1) * mean + order
         self.level_scale = np.where(scale > 0, scale, 1.0)
         lowest = np.zeros(items) if self.unmet_demand == "lost" else low - self.demand.max_total
-        pipeline = np.tile(max_order, self.lead_time)
+        under_way = np.arange(self.lead_time)[:, None] < self.lead_times
+        pipeline = np.where(under_way, max_order, 0.0).ravel()
         period = [] if self.horizon is None else [float(self.horizon)]
         highest = high + (self.horizon or STATIONARY_PERIODS) * max_order
         self.observation_low = np.concatenate([lowest, 0 * pipeline, 0 * np.array(period)])
@@ -252,6 +261,7 @@ class MultiItemInventory(Inventory):
                 "level_scale": self.level_scale[:, None],
                 "is_order": np.array([0.0, 1.0]),
                 "multiples": np.ones(items) if multiples is None else multiples,
+                "arrives_in": np.arange(self.lead_time + 1)[:, None] == self.lead_times,
                 **self.memory_arrays,
                 **arrays,
             }
@@ -277,23 +287,24 @@ class MultiItemInventory(Inventory):
         """Dimensionless parameters in which the items differ, shape (n, 5).
 
         Mean and standard deviation of demand in units of ``level_scale``; the critical ratio; ``1 / (1 +
-        cycles)``; the holding rate in units of its mean. The deviation is that of evenly spaced quantiles.
+        cycles)``; the holding rate in units of its mean. The deviation is that of evenly spaced quantiles. If
+        lead times differ there is a sixth parameter, the lead time in units of the longest one.
         """
         periods = self.horizon or STATIONARY_PERIODS
         quantiles = (np.arange(QUANTILES * periods) + 0.5) / (QUANTILES * periods)
         uniforms = np.broadcast_to(quantiles.reshape(-1, periods, 1), (QUANTILES, periods, self.items))
         deviation = self.demand.sample(np.array(uniforms)).std((0, 1))
         costs, rate = self.holding_cost + self.shortage_cost, self.holding_rate
-        return np.stack(
-            [
-                self.demand.mean / self.level_scale,
-                deviation / self.level_scale,
-                self.shortage_cost / np.where(costs > 0, costs, 1.0),
-                1 / (1 + self.cycles),
-                rate / max(rate.mean(), TINY),
-            ],
-            -1,
-        )
+        parameters = [
+            self.demand.mean / self.level_scale,
+            deviation / self.level_scale,
+            self.shortage_cost / np.where(costs > 0, costs, 1.0),
+            1 / (1 + self.cycles),
+            rate / max(rate.mean(), TINY),
+        ]
+        if not self._common_lead_time:
+            parameters.append(self.lead_times / self.lead_time)
+        return np.stack(parameters, -1)
 
     def initial_state(self, uniforms: Any) -> Any:
         """State before the first period, with nothing on order, from uniforms (..., n)."""
@@ -378,7 +389,11 @@ class MultiItemInventory(Inventory):
         """The next state, and net stock and stock on hand (..., n) after demand, of orders (..., n)."""
         inventory, pipeline, *_, period = state
         arrivals = ordered
-        if self.lead_time > 0:
+        if not self._common_lead_time:
+            under_way = c.xp.concat([pipeline, 0 * ordered[..., None, :]], axis=-2)
+            under_way = under_way + ordered[..., None, :] * c.arrives_in
+            arrivals, pipeline = under_way[..., 0, :], under_way[..., 1:, :]
+        elif self.lead_time > 0:
             arrivals = pipeline[..., 0, :]
             pipeline = c.xp.concat([pipeline[..., 1:, :], ordered[..., None, :]], axis=-2)
         net = inventory + arrivals - demand

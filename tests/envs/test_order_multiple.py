@@ -40,7 +40,7 @@ def test_single_environments_and_native_batches_order_multiples(env_id):
 
 
 def test_array_libraries_agree_also_on_gradients():
-    check_problem(JointReplenishment(order_multiple=[2, 3], horizon=2))
+    check_problem(JointReplenishment(order_multiple=[2, 3], lead_time=[0, 1], horizon=2))
 
 
 @pytest.mark.parametrize(
