@@ -1,4 +1,4 @@
-"""The studies: ``jumpgym references``, ``jumpgym gradients`` and ``jumpgym scaling``."""
+"""The studies: ``jumpgym references``, ``jumpgym gradients``, ``jumpgym scaling`` and ``jumpgym real``."""
 
 from __future__ import annotations
 
@@ -121,6 +121,41 @@ def run_scaling(args: argparse.Namespace) -> int:
     with usage_errors(TypeError, ValueError):
         runs = plan(args.items, args.methods, args.seeds, args.budget, args.episodes)
         failed = scale(runs, args.output, args.workers, args.command_line)
+    return 1 if failed else 0
+
+
+def add_real(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym real``."""
+    parser = add_command(
+        commands,
+        "real",
+        "train on the earlier part of real demand, judge on the later part",
+        run_real,
+    )
+    parser.add_argument("--series", nargs="+", metavar="SERIES", help="bakery, restaurant; default: both")
+    parser.add_argument("--policies", nargs="+", metavar="POLICY", help="default: all policies of the study")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds; default: 3")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="CPU seconds of each training; default: 20",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
+    )
+    _add_output(parser, "real")
+    return parser
+
+
+def run_real(args: argparse.Namespace) -> int:
+    """Do the runs of the study of real demand that are missing, and write its report."""
+    from ..studies.real import plan, study
+
+    with usage_errors(TypeError, ValueError):
+        runs = plan(args.series, args.policies, args.seeds, args.budget)
+        failed = study(runs, args.output, args.workers, args.command_line)
     return 1 if failed else 0
 
 
