@@ -129,14 +129,15 @@ def _markdown(table: pd.DataFrame, records: Sequence[Any]) -> str:
         code_block(record["command"] for record in records),
         "Policies are fitted and trained on the earlier records and judged on the later ones, on every "
         f"window of {HORIZON} days, with deterministic decisions. The excess cost is that over the classical "
-        f"policy on the same windows, with the {100 * LEVEL:.0f} % interval of a moving block bootstrap; learned "
-        "policies are the mean of their seeds, whose range is beside it. Intervals tell how far the later "
-        "records decide between policies, not how much trainings vary.",
+        f"policy on the same windows, with the {100 * LEVEL:.0f} % interval of a moving block bootstrap. "
+        "Learned policies are the mean of their seeds, whose range is beside it. Intervals tell how far the "
+        "later records decide between policies, not how much trainings vary.",
         "Problems, split, season, history, costs, budget and seeds were chosen before any policy was judged "
         "on the later records. `weekday-optimum` was added, as a stronger reference, after a trial of the "
         f"code on the bakery with trainings of 3 seconds. Both problems have {_terms()}. A memory is "
-        f"{_terms(MEMORY)}. Each training takes {', '.join(f'{budget:g}' for budget in sorted(budgets))} CPU seconds. The data and their "
-        "licence are in [baselines/studies/real/data](../../baselines/studies/real/data/README.txt).",
+        f"{_terms(MEMORY)}. Each training takes {', '.join(f'{budget:g}' for budget in sorted(budgets))} CPU "
+        "seconds. The data and their licence are in "
+        "[baselines/studies/real/data](../../baselines/studies/real/data/README.txt).",
     ]
     for series, of_series in table.groupby("series", sort=False):
         chosen = SERIES[str(series)]
