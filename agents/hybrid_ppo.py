@@ -161,18 +161,18 @@ class HybridPPO(WindowedAgent):
         super().__init__(env, device=device, engine=engine, **settings)
         chosen = self.settings
         with self.seeded():
-            self.actor = GaussianPolicy(self.problem, chosen.hidden, chosen.deviation)
+            self.policy = GaussianPolicy(self.problem, chosen.hidden, chosen.deviation)
             self.value = Value(self.problem, chosen.hidden)
-        self.build(policy=self.actor, value=self.value, windows=self.windows)
+        self.build(policy=self.policy, value=self.value, windows=self.windows)
 
     def simulate(self, state: Any, noise: Array) -> Rollout:
         """Simulate episodes with sampled gates and outputs, without gradient."""
 
         def policy(observation: Array, choice: Choice, uniforms: Array) -> tuple[Array, ...]:
-            logits, means = self.actor(observation)
+            logits, means = self.policy(observation)
             weights = choice(logits)
-            output = self.actor.chosen_outputs(means, weights).sample(uniforms)
-            return logits, weights, self.actor.quantity(observation, output), output
+            output = self.policy.chosen_outputs(means, weights).sample(uniforms)
+            return logits, weights, self.policy.quantity(observation, output), output
 
         return stochastic_rollout(self.problem, policy, state, noise, self.generator)
 
@@ -211,11 +211,11 @@ class HybridPPO(WindowedAgent):
             outputs: what was sampled in the regimes chosen, shape (..., n).
         """
         groups = self.problem.layout.gate_groups
-        logits, means = self.actor(observations)
+        logits, means = self.policy(observations)
         of_gates = log_prob(logits, gates, groups).sum(-1, keepdims=True)
-        of_outputs = self.actor.chosen_outputs(means, gates).log_prob(outputs).sum(-1, keepdims=True)
-        chances = probabilities(logits, groups)[..., self.actor.quantities.option]
-        of_every_regime = (chances * self.actor.outputs(means).entropy()).sum(-1, keepdims=True)
+        of_outputs = self.policy.chosen_outputs(means, gates).log_prob(outputs).sum(-1, keepdims=True)
+        chances = probabilities(logits, groups)[..., self.policy.quantities.option]
+        of_every_regime = (chances * self.policy.outputs(means).entropy()).sum(-1, keepdims=True)
         return of_gates + of_outputs, entropy(logits, groups).sum(-1, keepdims=True) + of_every_regime
 
     def loss(self, episodes: Rollout) -> Array:
@@ -238,17 +238,17 @@ class HybridPPO(WindowedAgent):
     def decide(self, observation: Array, deterministic: bool) -> tuple[Array, Array]:
         """Return the most probable regimes and the quantities of the mean outputs, or sample both."""
         groups = self.problem.layout.gate_groups
-        logits, means = self.actor(observation)
+        logits, means = self.policy(observation)
         noise = torch.zeros_like(logits)
         if not deterministic:
             noise = gumbel_noise(logits.shape, self.generator, logits)
         weights = at_period(sampled_gate(noise[None], groups), 0)(logits)
-        outputs, columns = self.actor.chosen_outputs(means, weights), self.actor.columns(weights)
+        outputs, columns = self.policy.chosen_outputs(means, weights), self.policy.columns(weights)
         if deterministic:
             output = outputs.centre()
         else:
             output = outputs.sample(arrays.uniform(columns.shape, self.generator, logits))
-        quantity = arrays.gather(self.actor.quantity(observation, output), columns)
+        quantity = arrays.gather(self.policy.quantity(observation, output), columns)
         return most_probable(weights, groups), quantity
 
     def _step(self, batch: Decisions) -> bool:
