@@ -5,6 +5,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from jumpgym.baselines.sb3.hybrid_policy import Hybrid, HybridActorCriticPolicy
 from jumpgym.layout import ActionLayout
@@ -68,10 +69,10 @@ def other(hybrid):
 def model():
     return PPO(
         HybridActorCriticPolicy,
-        TupleAsBox(ToyEnv()),
-        n_steps=256,
+        DummyVecEnv([lambda: TupleAsBox(ToyEnv())] * 16),
+        n_steps=16,
         batch_size=64,
-        learning_rate=0.003,
+        learning_rate=0.01,
         seed=0,
         device="cpu",
         policy_kwargs={"active": ACTIVE[ONE], "net_arch": [16]},
@@ -163,7 +164,7 @@ def test_network_works_at_unit_scale():
 
 
 def test_learns_a_foreign_environment_and_loads(model, tmp_path):
-    model.learn(8000)
+    model.learn(2560)
     mean, _ = evaluate_policy(model, model.get_env(), n_eval_episodes=1, deterministic=True)
     assert mean > 2.5
     model.save(tmp_path / "model.zip")
