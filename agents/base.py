@@ -210,7 +210,7 @@ class Agent(ABC):
         Args:
             objective: computes the loss, a scalar in units of cost, and whatever else is to be returned.
             trained: prefixes of the names of the parameters on which the loss depends; the others keep their
-                values and their moments. PyTorch finds out by itself, JAX has to be told.
+                values and their moments. PyTorch finds them by itself, JAX does not.
 
         Returns:
             what the objective returned beside the loss.

@@ -152,7 +152,7 @@ class Race:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the tensors and keys of the members outside of the agent, by name."""
-        named = {}
+        named: dict[str, NDArray[Any]] = {}
         for index, member in enumerate(self.members):
             if member is not None:
                 prefix = f"{MEMBERS}{index}/"

@@ -111,15 +111,15 @@ def _by_item(
     name: str, value: dict[Any, Any], expected: tuple[str, ...] | None
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Values (items, ...) of a mapping from items, in the order of the expected items if there are any."""
-    given = tuple(map(str, value))
-    wanted = given if expected is None else expected
-    unknown = [item for item in given if item not in wanted]
-    missing = [item for item in wanted if item not in given]
+    named = tuple(map(str, value))
+    items = named if expected is None else expected
+    unknown = [item for item in named if item not in items]
+    missing = [item for item in items if item not in named]
     if unknown or missing:
         what = f"there is no item {unknown[0]!r}" if unknown else f"item {missing[0]!r} is missing"
-        raise ValueError(f"{name}: {what}; the items are {shortened(wanted)}")
+        raise ValueError(f"{name}: {what}; the items are {shortened(items)}")
     by_name = {str(item): numbers for item, numbers in value.items()}
-    return checks.real_array(name, [by_name[item] for item in wanted]), wanted
+    return checks.real_array(name, [by_name[item] for item in items]), items
 
 
 def _entry(name: str, value: Any, shape: tuple[int, ...], many: bool) -> FloatArray:

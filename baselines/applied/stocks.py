@@ -50,16 +50,16 @@ def read_stocks(path: str | os.PathLike[str], periods: int) -> dict[str, dict[st
     lines = list(csv.reader(text.splitlines(), delimiter=separators[0]))
     header = [column.strip().lower().replace("_", " ") for column in lines[0]]
     under_way = [ON_ORDER] if periods == 1 else [f"arrives in {delay}" for delay in range(periods)]
-    wanted = [ITEM, STOCK, *under_way]
-    for column in wanted:
+    columns = [ITEM, STOCK, *under_way]
+    for column in columns:
         if header.count(column) != 1:
             raise ValueError(
-                f"{name}: there must be one column {column!r}; needed are {', '.join(wanted)}, and there are "
-                f"{', '.join(header)[:100]}"
+                f"{name}: there must be one column {column!r}; needed are {', '.join(columns)}, "
+                f"and there are {', '.join(header)[:100]}"
             )
     known = {ON_ORDER, *(column for column in header if column.startswith("arrives in"))}
-    if extra := sorted(known & set(header) - set(wanted)):
-        raise ValueError(f"{name}: column {extra[0]!r} does not fit a lead time of {periods}: {wanted} do")
+    if extra := sorted(known & set(header) - set(columns)):
+        raise ValueError(f"{name}: column {extra[0]!r} does not fit a lead time of {periods}: {columns} do")
     inventory: dict[str, Any] = {}
     pipeline: dict[str, Any] = {}
     for number, line in enumerate(lines[1:], start=2):

@@ -86,13 +86,13 @@ def _without_items(problem: HindsightProblem, periods: Sequence[Period]) -> pd.D
     regime = np.stack([period.decision.regime for period in periods], axis=1)
     quantity = np.stack([period.decision.quantity for period in periods], axis=1)
     noise = np.stack([period.noise for period in periods], axis=1).reshape(*regime.shape[:2], -1)
-    told = [problem.noise_name]
+    noise_names = [problem.noise_name]
     if noise.shape[-1] > 1:
-        told = [f"{problem.noise_name} {i + 1}" for i in range(noise.shape[-1])]
+        noise_names = [f"{problem.noise_name} {i + 1}" for i in range(noise.shape[-1])]
     columns: dict[str, Any] = {name: seen[..., i] for i, name in enumerate(names)}
     columns["regime"] = _labels(problem, regime)
     columns |= {name: quantity[..., i] for i, name in enumerate(problem.quantity_names)}
-    columns |= {name: noise[..., i] for i, name in enumerate(told)}
+    columns |= {name: noise[..., i] for i, name in enumerate(noise_names)}
     for kind in problem.cost_kinds:
         amounts = np.stack([period.by_kind[kind] for period in periods], axis=1)
         columns[_cost(kind)] = amounts if amounts.ndim == 2 else amounts.sum(-1)

@@ -59,10 +59,10 @@ class DiscountPolicy(StationaryPolicy):
     def order(self, position: NDArray[np.float64]) -> Decision:
         """Regime (m,) and quantity (m,) at inventory positions (m,)."""
         regimes = self.problem.regimes
-        wanted = np.clip(self.S - position, 0.0, regimes.high[-1])
-        within = np.searchsorted(self.breakpoints, wanted + max(self.window, ROUNDING), side="right") - 1
-        raised = np.maximum(wanted, self.breakpoints[within])
-        quantity = np.where((position <= self.s + ROUNDING) & (wanted > ROUNDING), raised, 0.0)
+        shortfall = np.clip(self.S - position, 0.0, regimes.high[-1])
+        within = np.searchsorted(self.breakpoints, shortfall + max(self.window, ROUNDING), side="right") - 1
+        raised = np.maximum(shortfall, self.breakpoints[within])
+        quantity = np.where((position <= self.s + ROUNDING) & (shortfall > ROUNDING), raised, 0.0)
         return regimes.membership(quantity), quantity
 
 

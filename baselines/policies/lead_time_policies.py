@@ -24,7 +24,7 @@ class TwoIndexPolicy(Policy):
     The dual-index policy of Veeraraghavan and Scheller-Wolf (2008) for two suppliers tracks two inventory
     positions: the urgent one, with what arrives within the shorter lead time, decides on express orders, the
     full one on regular orders. Here the express order is the first bracket of sizes, the regular order a
-    larger one, and only one can be placed in a period. So where both are wanted:
+    larger one, and only one can be placed in a period. If both are due:
 
     - if the full position is ``low`` or less, small orders cannot catch up: order up to S;
     - else, if the urgent position is ``urgent`` or less: order the whole first bracket, but not beyond S;

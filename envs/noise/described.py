@@ -36,7 +36,7 @@ def as_noise(
             - a number, for noise that always has this value;
             - a list of ``horizon`` distributions or numbers, at least one of them a distribution: one for
               each period, drawn independently of each other; with a season also a list of ``season`` of them,
-              which repeats, without an end if ``horizon=None``;
+              which repeats, forever if ``horizon=None``;
             - one long series, 1-D or with a single column: an episode is a window of ``horizon`` consecutive
               periods, any of them (rolling windows; ``jumpgym.traces.episodes`` cuts whole episodes). With
               ``horizon=None`` it starts in any period and after the last goes on with the first;

@@ -42,7 +42,7 @@ class ItemNoise(ABC):
     def sample(self, uniforms: Any) -> Any:
         """Noise of each period and item, shape (..., horizon, n), from uniforms in [0, 1) of that shape.
 
-        Without an end any number of periods.
+        With an infinite horizon, any number of periods.
         """
 
 

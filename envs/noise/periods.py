@@ -58,7 +58,7 @@ class Repeated:
     Args:
         columns: the noise of each period and item, period by period.
         periods: number of periods.
-        repeats: whether period ``periods`` is like the first, and so on without an end.
+        repeats: True if period ``periods`` is like the first again, and so on forever.
     """
 
     def __init__(self, columns: Sequence[Noise], periods: int, repeats: bool) -> None:
@@ -90,11 +90,11 @@ class PeriodNoise(Noise):
 
     Args:
         periods: the noise of each period, discrete or continuous.
-        horizon: number of periods, as many as there are distributions; None if they repeat without an end.
+        horizon: number of periods, as many as there are distributions; None if they repeat forever.
 
     Attributes:
         mean: average over the periods.
-        repeats: whether they repeat without an end.
+        repeats: True if they repeat forever.
     """
 
     def __init__(self, periods: Sequence[Noise], horizon: int | None) -> None:

@@ -23,7 +23,7 @@ LONGEST_ERROR = 300
 """Most characters of an error."""
 
 SAMPLE = 100
-"""Entries by which it is told whether a column holds numbers, dates or text."""
+"""Number of entries that decide whether a column holds numbers, dates or text."""
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,11 @@
     const chosen = ["problem", "method", "budget"].map((name) => [name, byId(`filter-${name}`)]);
     const rows = Array.from(table.tBodies[0].rows, (row) => [row, row.textContent.toLowerCase()]);
     const filter = () => {
-      const wanted = text.value.trim().toLowerCase();
+      const query = text.value.trim().toLowerCase();
       let count = 0;
       for (const [row, content] of rows) {
         const fits = chosen.every(([name, select]) => !select.value || row.dataset[name] === select.value);
-        row.hidden = !(fits && content.includes(wanted));
+        row.hidden = !(fits && content.includes(query));
         count += !row.hidden;
       }
       byId("filter-count").textContent = `${count} of ${rows.length} rows`;
