@@ -61,8 +61,8 @@ def test_its_cost_is_of_one_kind():
 def test_agents_learn_it():
     env = gym.make("Generator-v0")
     always, never = (evaluate(Constant(gate), env, episodes=512).mean for gate in (1, 0))
-    agent = MixedGradient(env, seed=0).learn(total_timesteps=250_000)
-    ppo = make_ppo("ppo-gate", env, seed=0).learn(total_timesteps=100_000)
+    agent = MixedGradient(env, seed=0).learn(total_timesteps=120_000)
+    ppo = make_ppo("ppo-gate", env, seed=0).learn(total_timesteps=50_000)
     for learner, within in ((agent, agent.problem), (ppo, ppo.get_env())):
         assert evaluate(learner, within, episodes=512).mean < 0.9 * min(always, never)
 

@@ -1,5 +1,6 @@
 """The figures of the pages are those of the committed results."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -9,21 +10,23 @@ import pandas as pd
 import jumpgym
 from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.statistics import performance_profile, ranks, summary
-from jumpgym.baselines.report.tables import read_tables, title
+from jumpgym.baselines.report.tables import Tables, read_tables, title
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 
 
-def standard() -> pd.DataFrame:
-    """The standard comparison: all methods for a short time, few for a longer one."""
-    return read_tables(ROOT / "results" / "standard").comparison
+@functools.cache
+def standard() -> Tables:
+    """The tables of the standard comparison: all methods for a short time, few for a longer one."""
+    return read_tables(ROOT / "results" / "standard")
 
 
+@functools.cache
 def headline_table() -> list[str]:
     """Gaps of each environment in the longer part, and those of the references, as lines of Markdown."""
-    gaps = summary(standard())
-    gaps = gaps[gaps.budget_seconds == gaps.budget_seconds.max()].set_index(["env", "method"])
+    rows = standard().comparison
+    gaps = summary(rows[rows.budget_seconds == rows.budget_seconds.max()]).set_index(["env", "method"])
     lines = []
     for row in pd.read_csv(ROOT / "results" / "references" / "references.csv").itertuples():
         learned = [gaps.loc[(row.env, method)] for method in ("mixed", "ppo-gate")]
@@ -42,7 +45,7 @@ SHOWN = tuple(f"jumpgym/{name}-v0" for name in ("SetupCost", "TruckCapacity", "J
 
 def methods_table() -> list[str]:
     """All methods in the shorter part, best mean rank first."""
-    rows = standard()
+    rows = standard().comparison
     rows = rows[rows.budget_seconds == rows.budget_seconds.min()]
     gaps = summary(rows).set_index(["env", "method"])["median"]
     shares = performance_profile(rows, [1.0, 5.0]).set_index(["method", "threshold"]).share
@@ -101,5 +104,5 @@ def test_the_first_page_names_every_environment_with_its_spaces():
 
 
 def test_the_summary_of_the_standard_comparison_is_that_of_its_tables():
-    folder = ROOT / "results" / "standard"
-    assert markdown(read_tables(folder)) == (folder / "comparison.md").read_text()
+    shown = (ROOT / "results" / "standard" / "comparison.md").read_text()
+    assert markdown(standard()) == shown

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import jumpgym
 from jumpgym import NotApplicable
 from jumpgym.agents import (
     HPO,
@@ -105,11 +104,9 @@ def check(*args, **settings):
     assert max(found.values()) < 1e-9, found
 
 
-NAMES = [id.split("/")[1].removesuffix("-v0") for id in jumpgym.ENVIRONMENTS]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_both_engines_take_the_same_step_on_every_environment(name, fixed_noise):
+@pytest.mark.parametrize("name", ["SetupCost", "LoanBrackets", "MinInvestment", "SwitchedLQR"])
+def test_both_engines_take_the_same_step(name, fixed_noise):
+    """On a problem of each kind; the tests of portability compute all of them in both libraries."""
     check(MixedGradient, problem_of(name, 4), fixed_noise)
 
 

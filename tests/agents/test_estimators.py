@@ -140,20 +140,19 @@ def test_unbiased_estimators_agree_with_enumeration(problem, estimator):
     assert largest_z(agent) < 4
 
 
-@PROBLEMS
 @pytest.mark.parametrize(
-    ("cls", "settings"),
+    ("problem", "cls", "settings"),
     [
-        (MixedGradient, {**EXACT, "cross_term": "off"}),
-        (MixedGradient, {**EXACT, "estimator": "gae", "gae_lambda": 0.5}),
-        (MixedGradient, {**EXACT, "estimator": "td"}),
-        (MixedGradient, {**EXACT, "estimator": "normalised"}),
-        (MixedGradient, {**EXACT, "estimator": "branching", "branch_window": 2}),
-        (MixedGradient, {**EXACT, "estimator": "gumbel_softmax"}),
-        (MixedGradient, {**EXACT, "estimator": "straight_through"}),
-        (GumbelSoftmax, {"form": "plain"}),
-        (GumbelSoftmax, {"form": "plain", "straight_through": True}),
-        (GumbelSoftmax, {"form": "guarded"}),
+        (tiny_setup_cost, MixedGradient, {**EXACT, "cross_term": "off"}),
+        (tiny_trucks, MixedGradient, {**EXACT, "estimator": "gae", "gae_lambda": 0.5}),
+        (tiny_setup_cost, MixedGradient, {**EXACT, "estimator": "td"}),
+        (tiny_trucks, MixedGradient, {**EXACT, "estimator": "normalised"}),
+        (tiny_setup_cost, MixedGradient, {**EXACT, "estimator": "branching", "branch_window": 2}),
+        (tiny_trucks, MixedGradient, {**EXACT, "estimator": "gumbel_softmax"}),
+        (tiny_setup_cost, MixedGradient, {**EXACT, "estimator": "straight_through"}),
+        (tiny_trucks, GumbelSoftmax, {"form": "plain"}),
+        (tiny_setup_cost, GumbelSoftmax, {"form": "plain", "straight_through": True}),
+        (tiny_trucks, GumbelSoftmax, {"form": "guarded"}),
     ],
 )
 def test_biased_estimators_are_seen_to_be_biased(problem, cls, settings):

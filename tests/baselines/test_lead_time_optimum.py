@@ -159,9 +159,7 @@ def test_two_index_orders():
 
 
 def test_best_two_index_is_close_to_the_optimum_and_not_below():
-    problem = order_size_lead_time(
-        demand=scipy.stats.poisson(4), breakpoints=(3.0,), fixed_cost=4, horizon=16
-    )
+    problem = order_size_lead_time(demand=scipy.stats.poisson(4), breakpoints=(3.0,), fixed_cost=4, horizon=8)
     optimum, best = solve_lead_times(problem), best_two_index(problem)
     excess = evaluate(best, problem, 2048, seed=7).costs - evaluate(optimum, problem, 2048, seed=7).costs
     assert -3 * excess.std() / 2048**0.5 < excess.mean() < 0.08 * optimum.expected_cost

@@ -140,8 +140,11 @@ def test_one_yardstick_has_one_value(capsys, tmp_path):
 
 
 def test_a_simulated_yardstick_does_not_depend_on_the_comparison(tmp_path):
+    horizon = (("horizon", 2),)
     small, large = (
-        perform(Run("jumpgym/MinInvestment-v0", (), "classical", 0, None, None, n), tmp_path, "", 60.0)["row"]
+        perform(Run("jumpgym/MinInvestment-v0", horizon, "classical", 0, None, None, n), tmp_path, "", 60.0)[
+            "row"
+        ]
         for n in (32, 64)
     )
     assert small["gap_se_percent"] > 0

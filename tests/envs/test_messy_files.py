@@ -217,7 +217,7 @@ def try_read(path, **options):
     return None
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(messy_files())
 def test_a_messy_file_is_read_as_it_was_meant_or_refused(messy):
     with tempfile.TemporaryDirectory() as folder:

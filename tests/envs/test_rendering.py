@@ -1,7 +1,6 @@
 """Rendering as text and as a chart."""
 
 import sys
-from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -17,15 +16,14 @@ def test_chart_is_an_image_that_follows_the_episode(env_id):
     action = active(env.unwrapped.problem, share=0.02)
     env.reset(seed=0)
     frames = [env.render()]
-    for _ in range(2):
-        env.step(action)
-        frames.append(env.render())
+    env.step(action)
+    frames.append(env.render())
     for frame in frames:
         assert (frame.dtype, frame.shape) == (np.uint8, frames[0].shape)
         assert frame.shape[2] == 3
         assert min(frame.shape[:2]) > 200
         assert frame.std() > 5  # something is drawn
-    assert all((a != b).any() for a, b in pairwise(frames))
+    assert (frames[0] != frames[1]).any()
     env.reset(seed=0)
     np.testing.assert_array_equal(env.render(), frames[0])
 
