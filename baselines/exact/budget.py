@@ -118,8 +118,9 @@ class BudgetProcess:
             multiple = round(brackets.order_multiple / step)
             first, last = (round(ends[bracket] / step) for ends in (brackets.least, brackets.largest))
             return range(max(first, multiple), min(last, most) + 1, multiple)
-        # The upper end of a bracket is left to the next bracket, where it is cheaper.
-        last = floor(brackets.high[bracket] / step * (1 - ROUNDING) + ROUNDING)
+        # The upper end of a bracket is left to the next bracket, if there is one, where it is cheaper.
+        part = 1 - ROUNDING if bracket < len(brackets) - 1 else 1.0
+        last = floor(brackets.high[bracket] / step * part + ROUNDING)
         return range(max(ceil(brackets.low[bracket] / step - ROUNDING), 1), min(last, most) + 1)
 
     def _transition(self, weights: Weights) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..demand import discrete_values
 from ..problem import HindsightProblem
+from ..problems.multiples import to_multiples
 from ..problems.single_item import SingleItemInventory
 
 POINTS = 41
@@ -59,7 +60,11 @@ def order_quantities(problem: HindsightProblem) -> list[NDArray[np.float64]]:
             np.concatenate([np.linspace(bottom, top, POINTS), end[(end >= bottom) & (end <= top)], [0.0]])
             for bottom, top, end in zip(low, high, ends, strict=True)
         ]
-        return [np.unique(_admitted(grid, *end)) for grid, end in zip(grids, ends, strict=True)]
+        grids = [_admitted(grid, *end) for grid, end in zip(grids, ends, strict=True)]
+        if layout.multiple is not None:
+            multiples = layout.multiple[layout.quantity_start]
+            grids = [to_multiples(grid, multiple) for grid, multiple in zip(grids, multiples, strict=True)]
+        return [np.unique(grid) for grid in grids]
     mean, deviation = _moments(problem)
     regimes = problem.regimes
     backlog = max(-problem.initial_inventory[0], 0.0)

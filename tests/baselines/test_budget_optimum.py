@@ -89,8 +89,10 @@ class Payable:
         return after, cost + (1e6 if price > state.money + 1e-9 else 0.0)
 
 
-def test_one_price_is_exact_and_cuts_are_free():
-    problem = tiny(breakpoints=(), unit_costs=(1.0,), income=1.0)
+@pytest.mark.parametrize("max_order", [6, 2])
+def test_one_price_is_exact_and_cuts_are_free(max_order):
+    """Also where the largest order binds."""
+    problem = tiny(breakpoints=(), unit_costs=(1.0,), income=1.0, max_order=max_order)
     optimum = solve_budget(problem)
     assert (optimum.rule.step, optimum.discretisation_error) == (1, 0)
     assert optimum.expected_cost == pytest.approx(brute_force(problem, 0.25), rel=1e-12)
