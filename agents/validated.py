@@ -6,9 +6,6 @@ import copy
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from jumpgym import checks
@@ -17,6 +14,7 @@ from .arrays import Array
 from .base import Agent
 from .networks.policies import HybridPolicy
 from .training.held_out import PREFIX, REVIEWS, HeldOutRecords, Validated, stored_validation
+from .training.validation import deterministic
 
 
 class ValidatedAgent(Agent):
@@ -57,8 +55,7 @@ class ValidatedAgent(Agent):
         if self.held_out is None or int(self.progress * REVIEWS) == self._reviewed:
             return
         self._reviewed = int(self.progress * REVIEWS)
-        with torch.no_grad():
-            training_cost, cost = self.held_out.costs(self._decide_in_numpy)
+        training_cost, cost = self.held_out.costs(deterministic(self))
         self.logger.record("validation/cost", cost)
         self.logger.record("validation/gap", cost - training_cost)
         if self.validated is None or cost < self.validated.cost:
@@ -90,11 +87,6 @@ class ValidatedAgent(Agent):
             {name.removeprefix(PREFIX): t for name, t in tensors.items() if name.startswith(PREFIX)}
         )
         self.validated = Validated(policy, **kept)
-
-    def _decide_in_numpy(self, observation: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-        inputs = torch.as_tensor(observation, dtype=torch.float32, device=self.device)
-        regime, quantity = self.decide(inputs, deterministic=True)
-        return regime.cpu().numpy(), quantity.cpu().numpy()
 
     def _copied_policy(self) -> HybridPolicy:
         shared = {id(entry): entry for entry in (self.policy.quantities.problem, self.policy.layout)}

@@ -35,6 +35,10 @@ OPTIONS = {"xla_backend_optimization_level": 1}
 """Of the compiler: level 1 compiles faster than the default, and what it makes is as fast."""
 
 
+CONSTANTS = {"state_gradient_limit", "gae_lambda", "critic_lambda", "gamma"}
+"""Numbers among the settings that the program is compiled for: constants are computed from them by NumPy."""
+
+
 class Keys:
     """A sequence of keys for JAX's random numbers.
 
@@ -104,6 +108,7 @@ class Engine:
             for name, tensor in named_arrays(agent.networks)
             if name not in self.stored
         }
+        self.numbers = _numbers(agent.settings)
         self.state = self._pulled({})
         self._run: Any = None
 
@@ -112,13 +117,14 @@ class Engine:
         start = time.process_time()
         iteration = jax.jit(self._iteration)
         try:
-            after = jax.eval_shape(iteration, self.state, jax.ShapeDtypeStruct((), jnp.float32))
+            progress = jax.ShapeDtypeStruct((), jnp.float32)
+            after = jax.eval_shape(iteration, self.state, progress, self.numbers)
         except Exception as error:
             raise Untraceable(_where(error)) from error
         self.state = self._pulled({name: jnp.zeros(x.shape, x.dtype) for name, x in after.values.items()})
         self._run = _repeated(iteration)
         with compilation_cache():
-            _, self.state = self._run(self.state, np.zeros(MOST_ITERATIONS, np.float32), 0)
+            _, self.state = self._run(self.state, np.zeros(MOST_ITERATIONS, np.float32), 0, self.numbers)
         self.agent.compile_seconds += time.process_time() - start
 
     def load(self) -> None:
@@ -147,7 +153,7 @@ class Engine:
         padded = np.zeros(MOST_ITERATIONS, dtype=np.float32)
         padded[: len(progress)] = progress
         before = time.process_time()
-        done, self.state = self._run(self.state, padded, len(progress))
+        done, self.state = self._run(self.state, padded, len(progress), self.numbers)
         finite = bool(self.state.finite)
         succeeded = int(done) if finite else int(done) - 1
         self._seconds = (time.process_time() - before) / max(int(done), 1)
@@ -224,9 +230,9 @@ class Engine:
         for name, value in state.values.items():
             agent.logger.record(name, float(value))
 
-    def _iteration(self, state: State, progress: jax.Array) -> State:
-        """Return the state after one iteration of training."""
-        mirror = self._mirror(state, progress)
+    def _iteration(self, state: State, progress: jax.Array, numbers: Arrays) -> State:
+        """Return the state after one iteration of training with numbers as settings."""
+        mirror = self._mirror(state, progress, numbers)
         mirror.iterate()
         networks = dict(named_arrays(mirror.networks))
         return State(
@@ -239,15 +245,18 @@ class Engine:
             mirror.logger.values,
         )
 
-    def _mirror(self, state: State, progress: jax.Array) -> Any:
-        """Return a copy of the agent on the arrays of a state."""
+    def _mirror(self, state: State, progress: jax.Array, numbers: Arrays) -> Any:
+        """Return a copy of the agent on the arrays of a state, and with numbers as settings."""
         agent = self.agent
         available = {**self._constants, **state.networks}
         networks = mirrored(agent.networks, lambda name, tensor: available[name])
         children = {id(network): networks[name] for name, network in agent.networks.items()}
         mirror = object.__new__(type(agent))
         mirror.__dict__.update({name: children.get(id(x), x) for name, x in agent.__dict__.items()})
+        settings = object.__new__(type(agent.settings))
+        settings.__dict__.update({**agent.settings.__dict__, **numbers})
         mirror.__dict__.update(
+            settings=settings,
             networks=networks,
             adam=state.adam,
             cost_scale=state.cost_scale,
@@ -262,15 +271,26 @@ class Engine:
         return mirror
 
 
-def _repeated(iteration: Callable[[State, jax.Array], State]) -> Callable[..., tuple[jax.Array, State]]:
+def _numbers(settings: Any) -> Arrays:
+    """Return the settings that are inputs of the compiled program, so that other values need no new one."""
+    return {
+        name: jnp.array(value, dtype=float)
+        for name, value in settings.__dict__.items()
+        if isinstance(value, float) and name not in CONSTANTS
+    }
+
+
+def _repeated(
+    iteration: Callable[[State, jax.Array, Arrays], State],
+) -> Callable[..., tuple[jax.Array, State]]:
     """Return the compiled function that runs iterations until one fails."""
 
-    def run(state: State, progress: jax.Array, count: int) -> tuple[jax.Array, State]:
+    def run(state: State, progress: jax.Array, count: int, numbers: Arrays) -> tuple[jax.Array, State]:
         def going(carry: tuple[jax.Array, State]) -> jax.Array:
             return (carry[0] < count) & carry[1].finite
 
         def step(carry: tuple[jax.Array, State]) -> tuple[jax.Array, State]:
-            return carry[0] + 1, iteration(carry[1], progress[carry[0]])
+            return carry[0] + 1, iteration(carry[1], progress[carry[0]], numbers)
 
         return jax.lax.while_loop(going, step, (jnp.zeros((), jnp.int32), state))
 

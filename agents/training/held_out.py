@@ -6,7 +6,6 @@ later records rises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from jumpgym.adapters.recordings import recorded_noise
 
 from ..arrays import Array
 from ..networks.policies import HybridPolicy
+from .validation import Decide, episode_costs
 
 REVIEWS = 20
 """Validations in a training: one whenever another twentieth of it is done."""
@@ -27,9 +27,6 @@ MOST_WINDOWS = 64
 
 ROUNDING = 1e-6
 """What keeps a uniform that is rounded up from the first held-out window."""
-
-Decide = Callable[[NDArray[np.float64]], tuple[NDArray[np.int64], NDArray[np.float64]]]
-"""From observations (m, n_obs) to regimes (m, G) and quantities (m, n)."""
 
 
 @dataclass
@@ -103,13 +100,7 @@ class HeldOutRecords:
         uniforms = np.zeros((len(both), self.periods, *problem.noise_shape))
         uniforms += ((both + 0.5) / self._windows).reshape(-1, *(1,) * (uniforms.ndim - 1))
         starts = np.random.default_rng(0).random((len(both), *problem.start_shape))
-        state, noise = problem.begin(starts, uniforms)
-        total = np.zeros(len(both))
-        for period in range(self.periods):
-            observation = problem.observe(state).astype(np.float32).astype(np.float64)
-            decision = problem.carry_out(state, *decide(observation))
-            state, cost = problem.step(state, decision.gate, decision.columns, noise[:, period])
-            total += problem.discount**period * cost.sum(-1)
+        total = episode_costs(problem, decide, *problem.begin(starts, uniforms))
         count = len(self._trained)
         return float(total[:count].mean()), float(total[count:].mean())
 

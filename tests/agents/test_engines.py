@@ -73,7 +73,7 @@ def differences(
         state = engine.state
         step = jax.jit(engine._iteration, compiler_options=options)
         for iteration in range(iterations):
-            state = step(state._replace(values={}), jax.numpy.array(0.1 * iteration))
+            state = step(state._replace(values={}), jax.numpy.array(0.1 * iteration), engine.numbers)
             assert state.finite
         for iteration in range(iterations):
             start_noise(dtype)  # a compiled iteration keeps the numbers that it was traced with
@@ -243,6 +243,16 @@ def test_compilation_is_not_training_and_is_cached(compiled):
     assert torch.equal(weights(first), weights(second))
     assert cache_folder().is_relative_to(os.environ["JUMPGYM_COMPILATION_CACHE"])
     assert any(cache_folder().iterdir())
+
+
+def test_other_rates_run_in_the_same_program(compiled):
+    compiled(seed=1).learn(2 * TRANSITIONS)
+    programs = set(cache_folder().iterdir())
+    settings = {"learning_rate": 0.02, "max_grad_norm": 0.3, "entropy_until": 0.6, "entropy_bonus": None}
+    compiled(seed=2, **settings).learn(2 * TRANSITIONS)
+    assert set(cache_folder().iterdir()) == programs
+    compiled(seed=2, gae_lambda=0.5, estimator="gae").learn(2 * TRANSITIONS)  # negative control
+    assert set(cache_folder().iterdir()) > programs
 
 
 def test_the_cache_can_be_switched_off(monkeypatch):
