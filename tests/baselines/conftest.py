@@ -1,5 +1,12 @@
+import traceback
+
 import pytest
 import torch
+
+from jumpgym.baselines.comparison import sweep
+from jumpgym.baselines.comparison.workers import Failure, Workers
+from jumpgym.baselines.report import write
+from jumpgym.baselines.runs import perform
 
 
 @pytest.fixture
@@ -9,3 +16,28 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+class InThisProcess(Workers):
+    """Does the work of a pool in the caller's process, since a new one takes seconds to import PyTorch."""
+
+    def run_all(self, work, items):
+        perform._reference.cache_clear()  # a new process has read no references
+        for item in items:
+            try:
+                result = work(*item)
+            except Exception:
+                result = Failure(traceback.format_exc())
+            yield item, result
+
+
+@pytest.fixture
+def in_this_process(monkeypatch, one_thread):
+    """``compare`` does its runs in this process."""
+    monkeypatch.setattr(sweep, "make_workers", lambda *_: InThisProcess(1))
+
+
+@pytest.fixture
+def only_tables(monkeypatch):
+    """Reports have their tables only, since pictures and pages take most of the time."""
+    monkeypatch.setattr(write, "_render", lambda tables, output: [])

@@ -122,6 +122,7 @@ def test_markdown_has_the_best_first(finished):
     assert table[3:] == list(gaps.sort_values().index)
 
 
+@pytest.mark.usefixtures("in_this_process", "only_tables")
 def test_finished_runs_are_skipped_and_missing_or_damaged_ones_repeated(output, capfd):
     before = stamps(output)
     solved = output / "runs" / "reference_SetupCost-v0.npz"
@@ -172,17 +173,18 @@ def test_a_figure_is_repeated_from_the_saved_model(finished, capsys):
         assert f"gap       {rows.gap_percent[name]:.3f} %" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("in_this_process", "only_tables")
 def test_settings_are_problems_of_their_own(tmp_path):
     settings = ["--set", "lead_time=2", "fixed_cost=32", "--set", "horizon=10"]
     command = ["compare", "--env", SETUP_COST, "--agents", "mixed", "--episodes", "64", "--seeds", "1"]
-    command += ["--timesteps", "30000", "--workers", "1", "--output", str(tmp_path), *settings]
+    command += ["--timesteps", "6400", "--workers", "1", "--output", str(tmp_path), *settings]
     assert main(command) == 0
     rows = pd.read_csv(tmp_path / "comparison.csv", keep_default_na=False)
     assert sorted(set(rows.parameters)) == ['{"fixed_cost": 32, "lead_time": 2}', '{"horizon": 10}']
     costs = rows.groupby("parameters").reference_cost.first()
     solved = {text: solve(gym.make(SETUP_COST, **json.loads(text))).expected_cost for text in costs.index}
     assert costs.to_dict() == pytest.approx(solved, rel=1e-5)
-    assert (tmp_path / "runs" / "SetupCost-v0_horizon=10_mixed_seed0_30000steps.zip").exists()
+    assert (tmp_path / "runs" / "SetupCost-v0_horizon=10_mixed_seed0_6400steps.zip").exists()
 
 
 def test_names_of_problems_differ_and_are_file_names():
@@ -192,6 +194,7 @@ def test_names_of_problems_differ_and_are_file_names():
     assert all("/" not in name and len(name) < 100 for name in names)
 
 
+@pytest.mark.usefixtures("in_this_process", "only_tables")
 def test_a_failing_run_is_reported_and_stops_no_other(output, capfd):
     planned = plan("quick", [SETUP_COST], ["mixed"], 1, 1.2, episodes=256)
     impossible = run_of("mixed", seed=-1)
@@ -216,6 +219,7 @@ def test_a_failing_run_is_reported_and_stops_no_other(output, capfd):
     assert "1 to do" in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("in_this_process", "only_tables")
 def test_an_environment_without_a_reference_is_solved_once_and_loses_its_runs_only(
     output, capfd, monkeypatch
 ):
@@ -344,12 +348,13 @@ def test_presets():
 
 
 def test_headline():
+    envs = [SETUP_COST, "jumpgym/JointReplenishment-v0"]
     small = headline(tables_of(made_up_records(methods=["mixed", "ppo-gate"], seeds=1)).comparison)
     lines = small.splitlines()
     assert lines[0] == "Median gap to the optimum in per cent after 20 CPU seconds, 1 seed:"
     assert set(lines[1].split()) == {"hindsight", "classical", "mixed", "ppo-gate"}
     assert len(lines) == 2 + len(jumpgym.ENVIRONMENTS)
-    large = headline(tables_of(made_up_records()).comparison).splitlines()
+    large = headline(tables_of(made_up_records(envs)).comparison).splitlines()
     assert len(large) == 2 + 2 + len(METHODS)
     assert len({len(line) for line in large[1:]}) == 1
     (refused,) = [line for line in large if line.startswith("ppo-level ")]

@@ -91,8 +91,9 @@ def test_references_are_fitted_to_the_earlier_part(file, tmp_path):
     assert "judged on 21 distinct windows (3 disjoint) of 30 periods" in found.note
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_comparison_says_what_was_trained_and_judged_on(file, tmp_path, capsys):
-    command = ["compare", "--env", "SetupCost", "--methods", "mixed", "ppo-gate", "--timesteps", "4000"]
+    command = ["compare", "--env", "SetupCost", "--methods", "mixed", "ppo-gate", "--timesteps", "1000"]
     command += ["--episodes", "64", "--workers", "1", "--set", f"demand={file}", f"horizon={HORIZON}"]
     assert main([*command, "--output", str(tmp_path / "out")]) == 0
     rows = pd.read_csv(tmp_path / "out" / "comparison.csv")
@@ -115,7 +116,7 @@ def test_evaluate_names_what_is_in_sample_and_fits_elsewhere(file, tmp_path, cap
     table[70:].to_csv(tmp_path / "later.csv", index=False)
     settings = ["--set", f"demand={tmp_path / 'earlier.csv'}", f"horizon={HORIZON}"]
     saved = str(tmp_path / "agent.zip")
-    assert main(["train", "SetupCost", "--timesteps", "4000", "--save", saved, *settings]) == 0
+    assert main(["train", "SetupCost", "--timesteps", "1000", "--save", saved, *settings]) == 0
     judged = ["evaluate", saved, "--env", "SetupCost", "--episodes", "64"]
     judged += ["--set", f"demand={tmp_path / 'later.csv'}", f"horizon={HORIZON}"]
     capsys.readouterr()
