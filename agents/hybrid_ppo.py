@@ -153,6 +153,7 @@ class HybridPPO(WindowedAgent):
 
     Settings = HybridPPOSettings
     settings: HybridPPOSettings
+    policy: GaussianPolicy  # type: ignore[assignment]  # ``decide`` is overridden
     value: Value
 
     def __init__(

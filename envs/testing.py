@@ -199,11 +199,11 @@ def _projection(env: gym.Env[Any, Any]) -> Iterator[str]:
                     "on the interval of the regime"
                 )
     env.reset(seed=0)
-    one = np.array([regime.n - 1]) if isinstance(regime, spaces.Discrete) else regime.nvec - 1
+    largest = np.array([regime.n - 1]) if isinstance(regime, spaces.Discrete) else regime.nvec - 1
     try:
-        env.step((one, quantity.low))
+        env.step((largest, quantity.low))
     except Exception as error:
-        yield f"the regime {one!r} as an array is refused ({error}): accept regime indices as arrays"
+        yield f"the regime {largest!r} as an array is refused ({error}): accept regime indices as arrays"
 
 
 def _parts(env: gym.Env[Any, Any]) -> tuple[Any, Any]:

@@ -66,31 +66,31 @@ def option_costs(
     forced = [
         _alternatives(problem, gates, noise) for gates, noise in zip(episodes.gates, gumbel, strict=True)
     ]
-    each = len(forced[0].gumbel)  # branches that start in a period
-    total = gumbel.new_zeros((periods, each, m))
+    branches = len(forced[0].gumbel)  # branches that start in a period
+    total = gumbel.new_zeros((periods, branches, m))
     running: Any = None
     with torch.no_grad():
         for period in range(periods):
             fresh = type(episodes.states[period])(
-                *(entry.detach().expand(each, *entry.shape) for entry in episodes.states[period])
+                *(entry.detach().expand(branches, *entry.shape) for entry in episodes.states[period])
             )
             first = max(0, period - window + 1)  # the first period whose branches still run
             state = fresh if running is None else _joined(running, fresh)
-            shared = gumbel[period].expand((period - first) * each, *gumbel.shape[1:])
+            shared = gumbel[period].expand((period - first) * branches, *gumbel.shape[1:])
             gate = sampled_gate(torch.cat([shared, forced[period].gumbel])[None], groups)
             _, weights, quantity = policy(problem.observe(state), at_period(gate, 0))
             state, cost = problem.step(state, weights, quantity, noise[:, period])
             discounted = problem.discount**period * cost.sum(-1)
-            total[first : period + 1] += discounted.reshape(-1, each, m)
+            total[first : period + 1] += discounted.reshape(-1, branches, m)
             ending = period - first + 1 == window
             if closing.value is not None and (ending or period == periods - 1):
-                closes = slice(None) if period == periods - 1 else slice(each)
+                closes = slice(None) if period == periods - 1 else slice(branches)
                 ends = type(state)(*(entry[closes] for entry in state))
                 value = problem.discount ** (period + 1) * closing.value(problem.observe(ends))
                 total[first : period + 1 if period == periods - 1 else first + 1] += value.reshape(
-                    -1, each, m
+                    -1, branches, m
                 )
-            running = type(state)(*(entry[each:] for entry in state)) if ending else state
+            running = type(state)(*(entry[branches:] for entry in state)) if ending else state
     costs = gumbel.new_zeros((periods, m, problem.layout.options))
     for period in range(periods):
         costs[period].scatter_(-1, forced[period].option.T, (total[period] - taken[period]).T)

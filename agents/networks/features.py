@@ -38,9 +38,9 @@ class Features(nn.Module):
 
     def _times(self, horizon: int) -> Tensor:
         period = torch.arange(horizon + 1, dtype=torch.float32)
-        left = horizon - 1 - period
-        indicators = [(left == r).float() for r in range(self.LAST_PERIODS)]
-        columns = [period / horizon, torch.exp(-left / 1.2), torch.exp(-left / 4), *indicators]
+        remaining = horizon - 1 - period
+        indicators = [(remaining == r).float() for r in range(self.LAST_PERIODS)]
+        columns = [period / horizon, torch.exp(-remaining / 1.2), torch.exp(-remaining / 4), *indicators]
         return torch.stack(columns, dim=-1)
 
     def forward(self, observation: Tensor) -> Tensor:

@@ -87,8 +87,8 @@ def run_folder(log: str | os.PathLike[str], name: str | None, new: bool) -> str:
     if name is None:
         return os.fspath(log)
     pattern = re.compile(rf"{re.escape(name)}_(\d+)")
-    there = os.listdir(log) if os.path.isdir(log) else []
-    last = max((int(match[1]) for match in map(pattern.fullmatch, there) if match), default=0)
+    existing = os.listdir(log) if os.path.isdir(log) else []
+    last = max((int(match[1]) for match in map(pattern.fullmatch, existing) if match), default=0)
     return os.path.join(log, f"{name}_{last + 1 if new else max(last, 1)}")
 
 

@@ -173,9 +173,11 @@ class Race:
                 self.members.append(None)
                 continue
             prefix = f"{MEMBERS}{index}/"
-            own = {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
-            key = own.pop("key")
-            tensors = {name: torch.from_numpy(array) for name, array in own.items()}
+            member_arrays = {
+                name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)
+            }
+            key = member_arrays.pop("key")
+            tensors = {name: torch.from_numpy(array) for name, array in member_arrays.items()}
             spent = Spent(*entry["spent"])
             self.members.append(Member(tensors, key, entry["cost_scale"], entry["iterations"], spent))
 

@@ -101,8 +101,8 @@ def _table(
         )
     if items is None:
         names = state_names(problem)
-        seen = problem.observe(state)[:, : len(names)]
-        columns: dict[str, Any] = dict(zip(names, seen.T, strict=True))
+        observation = problem.observe(state)[:, : len(names)]
+        columns: dict[str, Any] = dict(zip(names, observation.T, strict=True))
         columns["regime"] = regime
         return pd.DataFrame(
             {**columns, **dict(zip(problem.quantity_names, decision.quantity.T, strict=True))}

@@ -145,14 +145,14 @@ def _text(shape: tuple[int, ...]) -> str:
 
 def _check_bounds(problem: HindsightProblem, state: Any) -> None:
     """Raise a ValueError for the first entry that no episode of the problem can reach."""
-    seen = problem.observe(state)
+    observation = problem.observe(state)
     low, high = problem.observation_low, problem.observation_high
     slack = 1e-6 * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-    outside = (seen < low - slack) | (seen > high + slack)
+    outside = (observation < low - slack) | (observation > high + slack)
     outside[:, len(state_names(problem)) :] = False
     if outside.any():
         row, entry = np.argwhere(outside)[0]
         raise ValueError(
-            f"{problem.observation_names[entry]}={seen[row, entry]:g} must be in [{low[entry]:g}, "
+            f"{problem.observation_names[entry]}={observation[row, entry]:g} must be in [{low[entry]:g}, "
             f"{high[entry]:g}], the values that episodes of this problem can reach"
         )

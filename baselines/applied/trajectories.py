@@ -82,14 +82,14 @@ def _of_items(
 
 def _without_items(problem: HindsightProblem, periods: Sequence[Period]) -> pd.DataFrame:
     names = state_names(problem)
-    seen = np.stack([problem.observe(period.state) for period in periods], axis=1)
+    observations = np.stack([problem.observe(period.state) for period in periods], axis=1)
     regime = np.stack([period.decision.regime for period in periods], axis=1)
     quantity = np.stack([period.decision.quantity for period in periods], axis=1)
     noise = np.stack([period.noise for period in periods], axis=1).reshape(*regime.shape[:2], -1)
     noise_names = [problem.noise_name]
     if noise.shape[-1] > 1:
         noise_names = [f"{problem.noise_name} {i + 1}" for i in range(noise.shape[-1])]
-    columns: dict[str, Any] = {name: seen[..., i] for i, name in enumerate(names)}
+    columns: dict[str, Any] = {name: observations[..., i] for i, name in enumerate(names)}
     columns["regime"] = _labels(problem, regime)
     columns |= {name: quantity[..., i] for i, name in enumerate(problem.quantity_names)}
     columns |= {name: noise[..., i] for i, name in enumerate(noise_names)}

@@ -46,11 +46,11 @@ def loans(problem: LoanBrackets, needs: NDArray[np.float64], state: Any, gap: fl
 
 def _one_of(program: Program, first: NDArray[np.int64], second: NDArray[np.int64], most: float) -> None:
     """Keep one of two variables at 0 in each period; neither exceeds ``most``."""
-    which = program.variables(first.shape, high=1.0, integer=True)
+    is_second = program.variables(first.shape, high=1.0, integer=True)
     for variable, sign, end in ((first, -most, 0.0), (second, most, most)):
         rows = program.rows(np.full(first.shape, -np.inf), end)
         program.put(rows, variable, 1.0)
-        program.put(rows, which, sign)
+        program.put(rows, is_second, sign)
 
 
 def _largest_balance(problem: LoanBrackets, needs: NDArray[np.float64], state: Any) -> float:

@@ -45,9 +45,9 @@ def descend(
 
     def best_of(points: Iterable[Point]) -> Point:
         candidates = list(dict.fromkeys(points))
-        new = [point for point in candidates if point not in cost_of]
-        if new:
-            cost_of.update(zip(new, costs(new), strict=True))
+        untried = [point for point in candidates if point not in cost_of]
+        if untried:
+            cost_of.update(zip(untried, costs(untried), strict=True))
             if progress is not None:
                 progress(f"{len(cost_of):,} policies compared, least cost {min(cost_of.values()):.6g}")
         return min(candidates, key=cost_of.__getitem__)
@@ -102,9 +102,9 @@ def _moves(steps: Point, multiples: Sequence[int]) -> list[Point]:
     """All moves by a multiple of the stride, up or down, in one coordinate or in two."""
     unit = np.diag(steps)
     scales = [sign * multiple for multiple in multiples for sign in (1, -1)]
-    one = [a * row for row in unit for a in scales]
-    two = [a * row + b * other for row, other in combinations(unit, 2) for a, b in product(scales, scales)]
-    return [tuple(move.tolist()) for move in one + two]
+    single = [a * row for row in unit for a in scales]
+    double = [a * row + b * other for row, other in combinations(unit, 2) for a, b in product(scales, scales)]
+    return [tuple(move.tolist()) for move in single + double]
 
 
 def _sum(point: Point, move: Point) -> Point:

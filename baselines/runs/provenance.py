@@ -135,11 +135,11 @@ def _own_version() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on; "" for one not installed."""
-    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "")
+    installed = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "")
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 def hardware() -> str:

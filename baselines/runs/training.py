@@ -78,9 +78,9 @@ def train(
     ahead = deque(moment for moment in moments(cpu_seconds, total_timesteps) if moment > spent())
 
     def evaluate_when_due(model: Any) -> None:
-        now = spent()
-        if ahead and ahead[0] <= now < budget:
-            while ahead and ahead[0] <= now:
+        elapsed = spent()
+        if ahead and ahead[0] <= elapsed < budget:
+            while ahead and ahead[0] <= elapsed:
                 ahead.popleft()
             with model.clock.pause():
                 curve.append(point(model, measure.gap(model, model.get_env(), CURVE_EPISODES)))

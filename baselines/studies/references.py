@@ -90,11 +90,11 @@ def tabulate(envs: Sequence[str] | None, output: Path, command: str) -> int:
             folder cannot be written.
     """
     names = ENVIRONMENTS if envs is None else [_checked(env) for env in envs]
-    kept = output / "runs"
-    check_writable(kept, "--output")
+    runs = output / "runs"
+    check_writable(runs, "--output")
     rows: list[Row] = []
     for env in dict.fromkeys(names):
-        path = kept / f"references_{short(env).replace('/', '.')}.json"
+        path = runs / f"references_{short(env).replace('/', '.')}.json"
         code = code_version(env)
         row = _read(path, code)
         if row is None:

@@ -100,10 +100,10 @@ def _inside(layer: Any) -> Any:
     """The environment inside a wrapper of Gymnasium or SB3, of a batch the first; None if there is none."""
     if isinstance(layer, (gym.Wrapper, gym.vector.VectorWrapper)):
         return layer.env
-    held = getattr(layer, "__dict__", {})
-    if "venv" in held:
-        return held["venv"]
-    return held["envs"][0] if _collects(layer) else None
+    attributes = getattr(layer, "__dict__", {})
+    if "venv" in attributes:
+        return attributes["venv"]
+    return attributes["envs"][0] if _collects(layer) else None
 
 
 def _collects(layer: Any) -> bool:

@@ -97,10 +97,12 @@ def draw(render_mode: str | None, problem: HindsightProblem, state: Any, traject
 def text(problem: HindsightProblem, state: Any, trajectory: Trajectory) -> str:
     """The state, and a table of the latest periods."""
     periods, shown = trajectory.periods, _charted(problem)
-    now = np.asarray(problem.observe(state))
+    observation = np.asarray(problem.observe(state))
     of_horizon = "" if problem.horizon is None else f" of {problem.horizon}"
-    entries = len(now) - (problem.horizon is not None)
-    values = "   ".join(f"{problem.observation_names[i]}: {now[i]:.1f}" for i in range(min(entries, SHOWN)))
+    entries = len(observation) - (problem.horizon is not None)
+    values = "   ".join(
+        f"{problem.observation_names[i]}: {observation[i]:.1f}" for i in range(min(entries, SHOWN))
+    )
     lines = [
         f"period {len(periods)}{of_horizon}   {values}{_more(SHOWN, entries)}"
         f"   cost so far: {sum(p.cost for p in periods):.1f}"
@@ -187,9 +189,11 @@ def _colours(count: int) -> Any:
     return colormaps["viridis"](np.linspace(0.75, 0.1, max(count, 1)))
 
 
-def _draw_state(ax: Axes, problem: HindsightProblem, now: NDArray[np.float64], periods: list[Period]) -> None:
+def _draw_state(
+    ax: Axes, problem: HindsightProblem, observation: NDArray[np.float64], periods: list[Period]
+) -> None:
     shown = _charted(problem)
-    values = np.array([*(p.observation for p in periods), now])
+    values = np.array([*(p.observation for p in periods), observation])
     time = np.arange(len(values))
     ax.axhline(0, color="#888888", linewidth=0.8)
     for index, colour in zip(shown, _colours(len(shown))[::-1], strict=True):
@@ -202,7 +206,7 @@ def _draw_state(ax: Axes, problem: HindsightProblem, now: NDArray[np.float64], p
         ax.fill_between(
             time, line, 0, where=line < 0, interpolate=True, color=SHORTAGE, alpha=0.2, linewidth=0
         )
-        _title(ax, f"{names[0]} at the start of each period: {now[shown[0]]:,.1f} now", names[0])
+        _title(ax, f"{names[0]} at the start of each period: {observation[shown[0]]:,.1f} now", names[0])
     else:
         _legend(ax, ax.lines[1:], names)
         _title(ax, "State", "state")

@@ -181,9 +181,9 @@ def quantiles(
     distribution: Any, lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Quantiles of a continuous distribution at probabilities ``lower``, then at ``1 - upper``."""
-    old = hasattr(distribution, "ppf")
-    below = (distribution.ppf if old else distribution.icdf)(lower)
-    above = (distribution.isf if old else distribution.iccdf)(upper)
+    has_quantiles = hasattr(distribution, "ppf")
+    below = (distribution.ppf if has_quantiles else distribution.icdf)(lower)
+    above = (distribution.isf if has_quantiles else distribution.iccdf)(upper)
     # Numerical inversion may leave neighbours in the wrong order by a rounding error.
     return np.maximum.accumulate(np.concatenate([below, above]))
 
@@ -202,11 +202,11 @@ def values(distribution: Any, name: str) -> tuple[NDArray[np.float64], NDArray[n
     if hasattr(family, "xk"):  # scipy.stats.rv_discrete(values=...): any values, not only integers
         loc = float(distribution.ppf(0.5)) - float(family.ppf(0.5))
         return np.asarray(family.xk, dtype=float) + loc, np.asarray(family.pk, dtype=float)
-    old = hasattr(distribution, "ppf")
-    tail = distribution.sf if old else distribution.ccdf
+    has_quantiles = hasattr(distribution, "ppf")
+    tail = distribution.sf if has_quantiles else distribution.ccdf
     with np.errstate(all="ignore"):  # scipy divides by zero at some ends of a domain, as for geom(1.0)
         start = float(np.asarray(distribution.support()[0]))
-        first = max(float((distribution.ppf if old else distribution.icdf)(TAIL)), start)
+        first = max(float((distribution.ppf if has_quantiles else distribution.icdf)(TAIL)), start)
         span = _span(tail, first)
         if span > MAX_VALUES:
             raise ValueError(
@@ -215,7 +215,7 @@ def values(distribution: Any, name: str) -> tuple[NDArray[np.float64], NDArray[n
                 f"{TAIL:g} can be cut; give fewer values, as by scipy.stats.rv_discrete(values=...)"
             )
         last = first + span
-        if old and span <= FEW_VALUES:
+        if has_quantiles and span <= FEW_VALUES:
             last = max(float(distribution.isf(TAIL)), first)
         points = np.asarray(first + np.arange(round(last - first) + 1), dtype=float)
         probabilities = np.asarray(distribution.pmf(points), dtype=float)

@@ -33,8 +33,8 @@ class Columns:
         xp, drawn = array_namespace(uniforms), []
         order = np.argsort(np.concatenate([columns for columns, _ in self._parts]))
         for columns, tables in self._parts:
-            which = xp.asarray(columns, device=device(uniforms))
-            drawn.append(tables.sample(xp.take(uniforms, which, axis=-1)))
+            indices = xp.asarray(columns, device=device(uniforms))
+            drawn.append(tables.sample(xp.take(uniforms, indices, axis=-1)))
         return xp.take(xp.concat(drawn, axis=-1), xp.asarray(order, device=device(uniforms)), axis=-1)
 
 

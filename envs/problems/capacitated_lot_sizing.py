@@ -88,12 +88,12 @@ class CapacitatedLotSizing(MultiItemInventory):
     def _made(self, setup: Any, quantity: Any) -> Any:
         """Lots (..., n), of the weights (..., n) of the setups, cut to the time that the setups leave."""
         c = self.constants(quantity)
-        left = c.xp.maximum(c.capacity - setup @ c.setup_times, c.zero)
+        free_time = c.xp.maximum(c.capacity - setup @ c.setup_times, c.zero)
         needed = (setup * quantity) @ c.unit_times
-        made = quantity * self.cut(left, needed)[..., None]
+        made = quantity * self.cut(free_time, needed)[..., None]
         if self.order_multiple is None:
             return made
-        return packed(setup, quantity, made, c.multiples, c.unit_times, left)
+        return packed(setup, quantity, made, c.multiples, c.unit_times, free_time)
 
 
 class CapacitatedLotSizingEnv(HybridEnv):

@@ -172,9 +172,9 @@ class JointReplenishment(MultiItemInventory):
         total = (active * quantity) @ c.ones
         loaded = quantity * self.cut(capacity, total)[..., None]
         if self.full_trucks:
-            rest = c.xp.maximum(capacity - total, c.zero)
+            room = c.xp.maximum(capacity - total, c.zero)
             demand = active @ c.fill
-            periods = c.xp.where(demand > 0, rest, c.zero) / self.divisor(demand)
+            periods = c.xp.where(demand > 0, room, c.zero) / self.divisor(demand)
             loaded = loaded + c.fill * periods[..., None]
         if self.order_multiple is None:
             return loaded

@@ -135,10 +135,12 @@ def _from_rows(
 
 def _has_header(first: Sequence[Any], below: Sequence[pd.Series], name: str, line: int) -> bool:
     """Whether the first line of a file names the columns, by what it and the lines below hold."""
-    here = [kind_of([] if is_missing(cell) else [cell]) for cell in first]
-    there = [kind_of([e for e in column.head(SAMPLE).tolist() if not is_missing(e)]) for column in below]
-    pairs = list(zip(here, there, strict=True))
-    numbered = [str(cell).strip() for cell, kind in zip(first, here, strict=True) if kind == "numbers"]
+    kinds = [kind_of([] if is_missing(cell) else [cell]) for cell in first]
+    kinds_below = [
+        kind_of([e for e in column.head(SAMPLE).tolist() if not is_missing(e)]) for column in below
+    ]
+    pairs = list(zip(kinds, kinds_below, strict=True))
+    numbered = [str(cell).strip() for cell, kind in zip(first, kinds, strict=True) if kind == "numbers"]
     counts = [str(count + start) for start in (0, 1) for count in range(len(numbered))]
     names_periods = len(numbered) > 1 and numbered in (counts[: len(numbered)], counts[len(numbered) :])
     dated = len(numbered) > 1 and all(map(COMPACT.fullmatch, numbered))
@@ -151,13 +153,13 @@ def _has_header(first: Sequence[Any], below: Sequence[pd.Series], name: str, lin
         above == under == "dates" for above, under in pairs
     )
     unclear = fault(name, f"line {line} may name the columns or be data; give header=True or header=False")
-    if here[0] == "nothing" and len(here) > 1 and numbered == counts[: len(here) - 1]:
+    if kinds[0] == "nothing" and len(kinds) > 1 and numbered == counts[: len(kinds) - 1]:
         return True  # an index and columns without names, as pandas writes them
     if names:
         if (data and not names_periods and not dated) or all(map(NO_NAME.fullmatch, names)):
             raise unclear
         return True
-    if here.count("dates") > 1 and all(under != "dates" for _, under in pairs):
+    if kinds.count("dates") > 1 and all(under != "dates" for _, under in pairs):
         return True
     if names_periods or dated:
         if len(numbered) < SURELY_NUMBERED and not dated:

@@ -57,9 +57,9 @@ def _chosen(table: Table, parameter: str, candidates: list[int], needed: bool = 
         return candidates[0]
     if not candidates and not needed:
         return None
-    found = shortened([table.title(j) for j in candidates]) or "none"
+    possible = shortened([table.title(j) for j in candidates]) or "none"
     columns = shortened([table.title(j) for j in range(len(table.labels))])
-    raise table.fault(f"give {parameter}=, the column of it; possible are {found} of {columns}")
+    raise table.fault(f"give {parameter}=, the column of it; possible are {possible} of {columns}")
 
 
 def _counting_level(table: Table, free: list[int]) -> int | None:
