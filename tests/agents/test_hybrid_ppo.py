@@ -28,7 +28,7 @@ def agent_and_episodes(problem, **settings):
 def test_its_distribution_is_that_of_ppo_gate(problem):
     agent, episodes = agent_and_episodes(problem)
     layout = problem.layout
-    logits, means = agent.actor(episodes.observations)
+    logits, means = agent.policy(episodes.observations)
     active = torch.tensor(layout.low < layout.high)
     deviation = torch.full((len(layout.low),), 0.37, dtype=torch.float64)
     hybrid = Hybrid(layout, logits, means, deviation, active, validate_args=False)
@@ -42,9 +42,9 @@ def test_its_distribution_is_that_of_ppo_gate(problem):
 @EACH_PROBLEM
 def test_samples_spread_around_the_means_by_the_deviation(problem):
     agent, episodes = agent_and_episodes(problem, deviation=0.2)
-    _, means = agent.actor(episodes.observations)
-    columns = agent.actor.columns(episodes.gates)
-    free = agent.actor.reach[columns] > 0
+    _, means = agent.policy(episodes.observations)
+    columns = agent.policy.columns(episodes.gates)
+    free = agent.policy.reach[columns] > 0
     deviations = (episodes.proposals - means.gather(-1, columns))[free].detach() / 0.2
     assert scipy.stats.kstest(deviations.numpy(), "norm").pvalue > 1e-3
 
@@ -60,7 +60,7 @@ def test_the_first_ratio_is_one_and_the_gradient_that_of_the_score_function():
     to_go = episodes.costs.flip(0).cumsum(0).flip(0).flatten(0, 1)
     torch.testing.assert_close(decisions.advantages, to_go)
     advantages = (batch.advantages - batch.advantages.mean()) / batch.advantages.std()
-    weights = list(agent.actor.parameters())
+    weights = list(agent.policy.parameters())
     expected = torch.autograd.grad((log_p * advantages).mean(), weights)
     got = torch.autograd.grad(agent.decision_loss(batch) / agent.cost_scale, weights)
     for mine, right in zip(got, expected, strict=True):
