@@ -48,7 +48,7 @@ Arrives = tuple[bool, bool]
 
 
 class JointDemand(NamedTuple):
-    """What the demand of one period does to two items on a lattice of n1 times n2 points.
+    """The effects of one period's demand on two items, on a lattice of n1 times n2 points.
 
     Attributes:
         first, second: moves of the two items.
@@ -70,10 +70,10 @@ class JointDemand(NamedTuple):
 class JointProcess:
     """Bellman operator of two items that are ordered jointly.
 
-    No order goes beyond the upper ends, since far up more stock never costs less. Below the lattice, row 0
-    lets the stocks return at no cost to wherever they are best. That is a lower bound, since the cost from
-    there is at least the least cost to go after any order. Row 1 orders as at the nearest point and carries
-    the shortage beyond it to the end, which is an upper bound on the cost of a policy.
+    Orders do not go beyond the upper ends, since at high stocks more stock never costs less. For stocks below
+    the lattice, row 0 assumes that they return to the best point at no cost. That gives a lower bound, since
+    the cost from there is at least the least cost to go after any order. Row 1 orders as at the nearest point
+    and carries the remaining shortage to the end, which gives an upper bound on the cost of a policy.
 
     Args:
         items: the lattices of the two items.
@@ -99,11 +99,11 @@ class JointProcess:
         self._last: tuple[list[Any], JointDemand] | None = None
 
     def demand(self, period: int, arrives: Arrives) -> JointDemand:
-        """What the demand of a period does; see ``after_order`` for ``arrives``."""
-        # Only the last one is kept, since those of many periods would take much memory.
-        cause = [*arrives, *(weights for item in self.items for weights in item.window(period))]
-        if self._last is None or any(a is not b for a, b in zip(cause, self._last[0], strict=True)):
-            self._last = cause, self._demand(period, arrives)
+        """The effects of a period's demand; see ``after_order`` for ``arrives``."""
+        # Only the last result is kept, since those of many periods would take much memory.
+        inputs = [*arrives, *(weights for item in self.items for weights in item.window(period))]
+        if self._last is None or any(a is not b for a, b in zip(inputs, self._last[0], strict=True)):
+            self._last = inputs, self._demand(period, arrives)
         return self._last[1]
 
     def _demand(self, period: int, arrives: Arrives) -> JointDemand:
@@ -112,7 +112,7 @@ class JointProcess:
             item.cost(period) if counts else np.zeros(len(item.points))
             for item, counts in zip(self.items, arrives, strict=True)
         )
-        # Below the lattice at least one item is below its own; the other costs at least its least cost.
+        # Below the lattice at least one item is below its own lattice; the other has at least its least cost.
         cost_below = min(
             float(one[0] + another.min()) if item.can_leave else np.inf
             for item, one, another in zip(self.items, (cost, other), (other, cost), strict=True)
@@ -187,10 +187,10 @@ class JointProcess:
 def least_in_reach(
     values: FloatArray, most: NDArray[np.int64], fill: bool, strides: tuple[int, int] = (1, 1)
 ) -> tuple[FloatArray, NDArray[np.int32]]:
-    """The least of ``values`` that orders reach from each point, and the flat index of the point it is at.
+    """The least of the ``values`` that orders can reach from each point, and the flat index of its point.
 
-    From a point (i, j) orders reach (i + a, j + b) on the lattice for ``b <= most[a]``, or for
-    ``b == most[a]`` if they must fill. Where they reach nothing, the least is infinite.
+    From a point (i, j), orders reach (i + a, j + b) on the lattice for ``b <= most[a]``; with ``fill`` only
+    for ``b == most[a]``. Where they reach nothing, the least value is infinite.
 
     Args:
         values: shape (2, n1, n2).
@@ -198,20 +198,20 @@ def least_in_reach(
         fill, strides: see ``Orders``; a and b are multiples of the strides.
     """
     size, width = values.shape[1:]
-    here = np.broadcast_to(np.arange(size * width, dtype=np.int32).reshape(size, width), values.shape)
+    points = np.broadcast_to(np.arange(size * width, dtype=np.int32).reshape(size, width), values.shape)
     least = np.full(values.shape, np.inf)
-    target = np.array(here)
+    target = np.array(points)
     # As the quantity of the first item falls, the window of the second item grows step by step.
-    ahead, ahead_target = values.copy(), np.array(here)
+    ahead, ahead_target = values.copy(), np.array(points)
     reach = 0
     for a in reversed(range(0, min(len(most), size), strides[0])):
         if fill:
             if most[a] < width:
                 source = (slice(None), slice(a, None), slice(int(most[a]), None))
-                _improve(least, target, values[source], here[source])
+                _improve(least, target, values[source], points[source])
             continue
         for b in range(reach + strides[1], min(int(most[a]), width - 1) + 1, strides[1]):
-            _improve(ahead, ahead_target, values[:, :, b:], here[:, :, b:])
+            _improve(ahead, ahead_target, values[:, :, b:], points[:, :, b:])
             reach = b
         _improve(least, target, ahead[:, a:], ahead_target[:, a:])
     return least, target
