@@ -10,7 +10,7 @@ from test_hpo import doubled
 
 from jumpgym.agents import HybridPPO
 from jumpgym.baselines import evaluate, solve
-from jumpgym.baselines.sb3.hybrid_policy import Hybrid
+from jumpgym.baselines.sb3.hybrid_distribution import Hybrid
 from jumpgym.problems.setup_cost import setup_cost
 from jumpgym.problems.truck_capacity import truck_capacity
 

@@ -7,7 +7,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from jumpgym.baselines.sb3.hybrid_policy import Hybrid, HybridActorCriticPolicy
+from jumpgym.baselines.sb3.hybrid_distribution import Hybrid
+from jumpgym.baselines.sb3.hybrid_policy import HybridActorCriticPolicy
 from jumpgym.layout import ActionLayout
 
 # One gate of three regimes with two quantities; and two gates of 3 and 2 regimes with a quantity each, and a
