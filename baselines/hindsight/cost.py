@@ -113,11 +113,12 @@ def default_gap(problem: HindsightProblem) -> float:
 def hindsight_cost(problem: Any, noise: Any, state: Any = None, gap: float = GAP) -> NDArray[np.float64]:
     """Cost of the best decisions for each trace if all its noise were known: no policy costs less on it.
 
-    Lot sizing with one fixed cost is solved by Wagner and Whitin's recursion, backlog with an order multiple
-    by dynamic programming, and switched LQR by comparing all mode sequences. Everything else is a
-    mixed-integer linear programme for each trace. With the defaults of the environments a trace takes from
-    0.02 to 1.5 s of processor time, and about 9 s with a budget. Joint replenishment takes minutes, but a
-    second with ``gap=0.05``. Other problems with order multiples may take minutes as well.
+    Lot sizing with one fixed cost is solved by Wagner and Whitin's recursion, a single item with an order
+    multiple by dynamic programming (unless lead times differ, or sales are lost with a lead time), and
+    switched LQR by comparing all mode sequences. Everything else is a mixed-integer linear programme for each
+    trace. With the defaults of the environments a trace takes from 0.02 to 1.5 s of processor time, and about
+    9 s with a budget. Joint replenishment takes minutes, but a second with ``gap=0.05``. With order multiples
+    a programme may take minutes as well.
 
     Args:
         problem: problem, environment or environment id.

@@ -139,9 +139,11 @@ def test_lots_are_optimal_without_a_setup_cost():
 
 
 @pytest.mark.parametrize("unmet_demand", ["backlog", "lost"])
-def test_hindsight_is_the_best_of_all_plans(unmet_demand):
-    problem = single((1, 1, 1), 2, unmet_demand, horizon=4, discount=0.9)
-    trace = np.array([0.0, 2.5, 3.0, 1.0])
+@pytest.mark.parametrize("lead_time", [0, 1])
+@pytest.mark.parametrize("trace", [[0.0, 2.5, 3.0, 1.0], [3.5, 0.0, 4.0, 0.5]])
+def test_hindsight_is_the_best_of_all_plans(unmet_demand, lead_time, trace):
+    problem = single((lead_time,) * 3, 2, unmet_demand, horizon=4, shortage_cost=2)
+    trace = np.array(trace)
     demand = [(np.array([[value]]), np.ones(1)) for value in trace]
     expected = least_cost(problem, all_decisions(problem, np.arange(0, 11, 2)), demand)
     assert hindsight_cost(problem, trace) == pytest.approx(expected, rel=1e-6)
