@@ -193,3 +193,16 @@ def test_the_command(tmp_path, capsys):
 def test_a_wrong_command_is_refused(capsys, words, message):
     assert main(["decide", words[0], "--env", "SetupCost", *words[1:]]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_policy_that_remembers_demand_is_given_it():
+    memory = {"demand_history": 2, "season": 7, "horizon": 14}
+    env = gym.make("jumpgym/SetupCost-v0", **memory)
+    decision = decide("optimum", env, inventory=3, period=2, history=(18, 25), phase=5)
+    plain = gym.make("jumpgym/SetupCost-v0", horizon=14)
+    assert decision.quantity == decide("optimum", plain, inventory=3, period=2).quantity
+    assert list(decision.table.columns)[:3] == ["item", "stock", "on_order"]
+    with pytest.raises(ValueError, match=r"history must be given, with shape \(2,\): the last demands"):
+        decide("optimum", env, inventory=3, period=2, phase=5)
+    with pytest.raises(ValueError, match="phase: this problem has no season; leave it out"):
+        decide("optimum", gym.make("jumpgym/SetupCost-v0", demand_history=2), inventory=3, period=2, phase=5)
