@@ -195,7 +195,8 @@ def _picture(table: pd.DataFrame, records: Sequence[Any]) -> bytes:
         above.tick_params(axis="x", labelrotation=30)
         of_series = table[(table.series == series) & (table.policy != CLASSICAL)]
         for place, row in enumerate(of_series.itertuples()):
-            style = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+            number = list(POLICIES).index(str(row.policy))
+            style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
             ends = [[row.excess_percent - row.low_percent], [row.high_percent - row.excess_percent]]
             below.errorbar([row.excess_percent], [place], xerr=ends, capsize=4, markersize=8, **style)
             reference = _later(records, series, CLASSICAL)[0].sum()
