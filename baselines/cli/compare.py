@@ -20,7 +20,16 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
         run_compare,
     )
     parser.add_argument(
-        "--preset", choices=("quick", "standard"), default="quick", help="what to compare; default: quick"
+        "--preset",
+        choices=("quick", "standard", "hard"),
+        default="quick",
+        help="what to compare; default: quick",
+    )
+    parser.add_argument(
+        "--instances",
+        type=Path,
+        metavar="FILE",
+        help="compare on the problems that 'jumpgym hard' drew; default of the preset hard: its own",
     )
     parser.add_argument(
         "--env",
@@ -92,7 +101,7 @@ def run_compare(args: argparse.Namespace) -> int:
     from ..runs.split import DEFAULT, IN_SAMPLE
 
     settings = [parse_parameters(assignments) for assignments in args.set]
-    with usage_errors(TypeError, ValueError):
+    with usage_errors(OSError, TypeError, ValueError):
         runs = plan(
             args.preset,
             args.env,
@@ -103,6 +112,7 @@ def run_compare(args: argparse.Namespace) -> int:
             args.episodes,
             settings,
             IN_SAMPLE if args.in_sample else args.split_date or args.train_share or DEFAULT,
+            args.instances,
         )
         failed = compare(
             runs,

@@ -37,6 +37,33 @@ def run_references(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def add_hard(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym hard``."""
+    parser = add_command(
+        commands, "hard", "draw problems whose jump matters, for 'jumpgym compare --instances'", run_hard
+    )
+    parser.add_argument("--count", type=int, default=24, metavar="N", help="of problems; default: 24")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0")
+    parser.add_argument("--env", nargs="+", metavar="ENV", help="environments; default: all of jumpgym")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="YAML file to write")
+    return parser
+
+
+def run_hard(args: argparse.Namespace) -> int:
+    """Draw hard instances, and write them to a file."""
+    from ..hard.instances import draw_instances, write_instances
+    from ..runs.files import check_writable
+
+    instances = []
+    with usage_errors(OSError, RuntimeError, TypeError, ValueError):
+        check_writable(args.output.parent, "--output")
+        for instance in draw_instances(args.count, args.seed, args.env):
+            print(instance, flush=True)
+            instances.append(instance)
+        write_instances(args.output, instances, args.command_line)
+    return 0
+
+
 def add_gradients(commands: Any) -> argparse.ArgumentParser:
     """Add ``jumpgym gradients``."""
     parser = add_command(

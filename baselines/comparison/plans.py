@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jumpgym import ENVIRONMENTS, as_problem, checks
 from jumpgym.adapters.registry import environment_id, make_env
 
+from ..hard.instances import read_instances
 from ..runs.measure import check_measurable
 from ..runs.methods import BUILT_IN, REFERENCES, method
 from ..runs.run import EPISODES, Problem, Run
@@ -39,8 +41,12 @@ PRESETS = {
         Block(ENVIRONMENTS, BUILT_IN, seeds=3, budget=5.0),
         Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=5, budget=12.0),
     ),
+    "hard": (
+        Block(ENVIRONMENTS, ("mixed",), seeds=5, budget=30.0),
+        Block(ENVIRONMENTS, ("ppo-gate", "ppo-compiled"), seeds=2, budget=30.0),
+    ),
 }
-"""The comparisons by name of the preset."""
+"""The comparisons by name of the preset; that of "hard" is on the instances of ``jumpgym.baselines.hard``."""
 
 FEWEST_EPISODES, MOST_SEEDS = 16, 10_000
 
@@ -55,6 +61,7 @@ def plan(
     episodes: int = EPISODES,
     settings: Sequence[Mapping[str, Any]] = (),
     split: str = DEFAULT,
+    instances: Path | None = None,
 ) -> list[Run]:
     """Return the runs of a preset, with the references of each problem. Other arguments override the preset.
 
@@ -68,8 +75,10 @@ def plan(
         episodes: number of episodes of each final evaluation.
         settings: parameters of the environments. With several sets, each environment is compared under each.
         split: how recorded demand is split into training and evaluation, see ``split.split_for``.
+        instances: file of problems that ``jumpgym hard`` drew, instead of the environments of the preset.
 
     Raises:
+        OSError: if the file of instances cannot be read.
         ValueError, TypeError: naming the option, its value and what is allowed.
     """
     blocks = PRESETS[checks.choice("--preset", preset, tuple(PRESETS))]
@@ -83,13 +92,11 @@ def plan(
     if timesteps is not None:
         checks.integer("--timesteps", timesteps, low=1)
     checks.integer("--episodes", episodes, low=FEWEST_EPISODES)
+    drawn = None if preset != "hard" and instances is None else _drawn(instances, envs, settings)
     runs = []
     for block in blocks:
-        problems = [
-            _problem(env, parameters, episodes, split)
-            for env in envs or block.envs
-            for parameters in settings or ({},)
-        ]
+        chosen = drawn or [(env, set_) for env in envs or block.envs for set_ in settings or ({},)]
+        problems = [_problem(env, parameters, episodes, split) for env, parameters in chosen]
         seconds = None if timesteps is not None else float(budget or block.budget)
         for seed in range(seeds or block.seeds):
             for problem in problems:
@@ -111,6 +118,18 @@ def plan(
                         )
                     )
     return list(dict.fromkeys(runs))
+
+
+def _drawn(
+    path: Path | None, envs: Sequence[str], settings: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Environments and parameters of hard instances, those of a file or of the preset."""
+    if settings:
+        raise ValueError("--set: instances have parameters of their own; choose among them by --env")
+    chosen = [(i.env, i.parameters) for i in read_instances(path) if not envs or i.env in envs]
+    if not chosen:
+        raise ValueError(f"--env: no instance is one of {', '.join(envs)}")
+    return chosen
 
 
 def _importable_env(name: str) -> str:
