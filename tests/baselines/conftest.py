@@ -3,10 +3,11 @@ import traceback
 import pytest
 import torch
 
-from jumpgym.baselines.comparison import sweep
+from jumpgym.baselines.comparison import cluster, sweep
 from jumpgym.baselines.comparison.workers import Failure, Workers
 from jumpgym.baselines.report import write
 from jumpgym.baselines.runs import perform
+from jumpgym.baselines.studies.scaling import study
 
 
 @pytest.fixture
@@ -35,6 +36,15 @@ class InThisProcess(Workers):
 def in_this_process(monkeypatch, one_thread):
     """``compare`` does its runs in this process."""
     monkeypatch.setattr(sweep, "make_workers", lambda *_: InThisProcess(1))
+
+
+@pytest.fixture(scope="module")
+def local_pools_in_this_process():
+    """Comparisons without Ray, and the scaling study, do their runs in this process: for shared fixtures."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cluster, study):
+            patch.setattr(module, "Workers", InThisProcess)
+        yield
 
 
 @pytest.fixture

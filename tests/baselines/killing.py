@@ -23,7 +23,7 @@ from jumpgym.baselines.runs.record import read_record
 from jumpgym.baselines.runs.run import Problem
 
 SETUP_COST = "jumpgym/SetupCost-v0"
-METHODS, SEEDS, TIMESTEPS, EPISODES = ("mixed", "ppo-level"), 2, 40_000, 64
+METHODS, SEEDS, TIMESTEPS, EPISODES = ("mixed", "ppo-level"), 1, 30_000, 64
 RUNS = plan("quick", [SETUP_COST], METHODS, SEEDS, timesteps=TIMESTEPS, episodes=EPISODES)
 PROBLEM = Problem(SETUP_COST, (), EPISODES)
 COMMAND = [

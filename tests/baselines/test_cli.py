@@ -1,4 +1,5 @@
-import os
+import io
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -46,10 +47,12 @@ def test_list_is_quick_and_complete(capsys):
 
 
 @pytest.mark.parametrize("module", ["jumpgym", "jumpgym.baselines.cli"])
-def test_module_and_version(module):
-    command = [sys.executable, "-m", module, "--version"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == f"jumpgym {jumpgym.__version__}"
+def test_module_and_version(module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["", "--version"])
+    with pytest.raises(SystemExit) as ended:  # runpy is what python -m runs, here without a new process
+        runpy.run_module(module, run_name="__main__")
+    assert not ended.value.code
+    assert capsys.readouterr().out.strip() == f"jumpgym {jumpgym.__version__}"
 
 
 def test_the_help_groups_all_commands_with_a_line_each(capsys):
@@ -86,17 +89,16 @@ def test_a_closed_pipe_ends_a_command_without_a_traceback():
     assert (done.returncode, done.stderr) == (CLOSED_PIPE, "")
 
 
-def test_output_on_an_ascii_terminal(checkpoints):
+def test_output_on_an_ascii_terminal(checkpoints, monkeypatch):
     path = checkpoints / "ppo-level.zip"
     command = ["evaluate", str(path), "--env", "SetupCost", "--set", "fixed_cost=30", "--episodes", "16"]
-    done = subprocess.run(
-        [sys.executable, "-m", "jumpgym", *command],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "+-" in done.stdout
+    terminals = [io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", terminals[0])
+    monkeypatch.setattr(sys, "stderr", terminals[1])
+    assert main(command) == 0
+    out, err = [terminal.flush() or terminal.buffer.getvalue().decode("ascii") for terminal in terminals]
+    assert err == ""
+    assert "+-" in out
 
 
 def test_solve(capsys):

@@ -47,7 +47,7 @@ def small(name, env, seed=0, **kwargs):
 )
 def test_learners_run_on_every_environment(name, env_id):
     """Each environment with one learner on policy and one off policy, which view actions differently."""
-    model = small(name, env_id)
+    model = small(name, gym.make(env_id, horizon=6))
     before = [p.detach().clone() for p in model.policy.parameters()]
     model.learn(total_timesteps=100)
     after = list(model.policy.parameters())

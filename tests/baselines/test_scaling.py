@@ -34,7 +34,7 @@ TINY = [
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(local_pools_in_this_process, tmp_path_factory):
     output = tmp_path_factory.mktemp("scaling")
     assert main([*TINY, "--methods", "mixed", "--output", str(output)]) == 0
     return output
@@ -138,16 +138,17 @@ def test_files_of_a_study(finished):
 
 def test_finished_runs_are_skipped_and_damaged_ones_repeated(finished, capfd):
     command = [*TINY, "--methods", "mixed", "--output", str(finished)]
-    capfd.readouterr()
-    assert main(command) == 0
-    assert "2 of them" in capfd.readouterr().out
     path = finished / "runs" / "n1_mixed_seed0_1.2s.json"
     path.write_text("{")
     assert path == ScalingRun(1, "mixed", 0, 1.2, 64).path(path.parent)
     assert read_record(path) is None
+    other = path.with_name("n2_mixed_seed0_1.2s.json")
+    before = other.stat().st_mtime_ns
+    capfd.readouterr()
     assert main(command) == 0
     assert "1 of them" in capfd.readouterr().out
     assert read_record(path)["settings"]["items"] == 1
+    assert other.stat().st_mtime_ns == before
 
 
 def test_the_tables_hold_all_runs_of_the_folder(finished):

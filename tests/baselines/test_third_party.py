@@ -43,7 +43,7 @@ def compared(tmp_path_factory):
     """The folder of a comparison by the command line, in a process that knows no more than its arguments."""
     output = tmp_path_factory.mktemp("kiosk")
     command = [sys.executable, "-m", "jumpgym", "compare", "--env", KIOSK, "--methods", SEARCH, CAREFUL]
-    command += ["--timesteps", "6000", "--seeds", "2", "--episodes", "64", "--workers", "1"]
+    command += ["--timesteps", "3000", "--seeds", "1", "--episodes", "64", "--workers", "1"]
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES)}
     done = subprocess.run([*command, "--output", output], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +56,7 @@ def test_a_comparison_and_its_report(compared):
     assert set(rows.env) == {KIOSK}
     assert set(rows.status) == {"ok"}
     assert rows.gap_percent.notna().all()
-    assert (rows[rows.method == SEARCH].transitions >= 6000).all()
+    assert (rows[rows.method == SEARCH].transitions >= 3000).all()
     summary, page = (compared / "comparison.md").read_text(), (compared / "report.html").read_text()
     for name in (SEARCH, CAREFUL, "Kiosk"):
         assert name in summary
@@ -67,7 +67,7 @@ def test_a_comparison_and_its_report(compared):
 
 @pytest.mark.usefixtures("kiosk")
 def test_records_and_checkpoints_are_found_again(compared):
-    runs = plan("quick", [KIOSK], [SEARCH, CAREFUL], 2, timesteps=6000, episodes=64)
+    runs = plan("quick", [KIOSK], [SEARCH, CAREFUL], 1, timesteps=3000, episodes=64)
     for run in runs:
         record = read_record(run, compared / "runs")
         assert record is not None
