@@ -63,7 +63,8 @@ def test_the_help_groups_all_commands_with_a_line_each(capsys):
     lines = [line for line in text.splitlines() if line.startswith("  ") and not line.startswith("  -")]
     commands = [line.split()[0] for line in lines]
     assert " ".join(commands) == (
-        "compare report train evaluate solve decide simulate tune references gradients scaling list traces"
+        "compare report train evaluate solve decide simulate tune "
+        "references gradients scaling real hard list traces"
     )
     assert all(len(line.split()) > 3 for line in lines)
     for command in commands:
