@@ -236,7 +236,7 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(cls, saved_at, tmp_path):
     assert resumed.cost_scale == whole.cost_scale
 
 
-@pytest.mark.parametrize(("env_id", "cls"), zip(jumpgym.ENVIRONMENTS, itertools.cycle(CLASSES)))
+@pytest.mark.parametrize(("env_id", "cls"), [*zip(jumpgym.ENVIRONMENTS, itertools.cycle(CLASSES))])
 def test_every_environment_trains_and_decides(env_id, cls):
     """With one class each; all of them search and decide by the same code."""
     env = gym.make(env_id, horizon=8)

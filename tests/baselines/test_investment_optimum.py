@@ -110,8 +110,10 @@ def test_without_jumps_continuous_returns(discount):
     )
 
 
-@pytest.mark.parametrize("utility", ["log", "linear"])
-@pytest.mark.parametrize("wealth", [6.2, 9.0])  # only by waiting for cash to grow; at once
+@pytest.mark.parametrize(
+    ("utility", "wealth"),
+    [("log", 6.2), ("linear", 6.2), ("log", 9.0)],  # only by waiting for cash to grow, or at once
+)
 def test_one_vehicle_is_enumeration(utility, wealth):
     problem = MinInvestment(
         min_investment=6.0,

@@ -230,7 +230,7 @@ def test_best_classical_lies_above_the_optimum(problem):
 
 def test_search_finds_the_best_ss_of_all():
     problem = setup_cost(horizon=None, demand=scipy.stats.poisson(4), fixed_cost=12, shortage_cost=5)
-    costs = stationary_costs([SSPolicy(problem, s, S) for s in range(-8, 12) for S in range(s, 25)])
+    costs = stationary_costs([SSPolicy(problem, s, S) for s in range(-3, 7) for S in range(s, 20)])
     assert stationary_cost(best_ss(problem)) == pytest.approx(costs.min(), rel=1e-12)
 
 
