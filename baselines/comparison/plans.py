@@ -95,7 +95,9 @@ def plan(
     drawn = None if preset != "hard" and instances is None else _drawn(instances, envs, settings)
     runs = []
     for block in blocks:
-        chosen = drawn or [(env, set_) for env in envs or block.envs for set_ in settings or ({},)]
+        chosen: list[tuple[str, Mapping[str, Any]]] = drawn or [
+            (env, parameters) for env in envs or block.envs for parameters in settings or ({},)
+        ]
         problems = [_problem(env, parameters, episodes, split) for env, parameters in chosen]
         seconds = None if timesteps is not None else float(budget or block.budget)
         for seed in range(seeds or block.seeds):
