@@ -2,12 +2,19 @@
 
 from jumpgym.agents import MixedGradient
 
-agent = MixedGradient("jumpgym/SetupCost-v0", batch_size=8).learn(total_timesteps=800)
-refusal = ""
-try:
-    MixedGradient("jumpgym/SetupCost-v0", engine="jax")
-except ImportError as error:
-    refusal = str(error)
-if agent.engine != "torch" or "jumpgym[compiled]" not in refusal:
-    raise SystemExit(f"without JAX: engine {agent.engine}, refusal {refusal!r}")
-print("without JAX:", agent)
+
+def main() -> None:
+    """Train a little."""
+    agent = MixedGradient("jumpgym/SetupCost-v0", batch_size=8).learn(total_timesteps=800)
+    refusal = ""
+    try:
+        MixedGradient("jumpgym/SetupCost-v0", engine="jax")
+    except ImportError as error:
+        refusal = str(error)
+    if agent.engine != "torch" or "jumpgym[compiled]" not in refusal:
+        raise SystemExit(f"without JAX: engine {agent.engine}, refusal {refusal!r}")
+    print("without JAX:", agent)
+
+
+if __name__ == "__main__":
+    main()
