@@ -128,7 +128,10 @@ def _drawn(
     """Environments and parameters of hard instances, those of a file or of the preset."""
     if settings:
         raise ValueError("--set: instances have parameters of their own; choose among them by --env")
-    chosen = [(i.env, i.parameters) for i in read_instances(path) if not envs or i.env in envs]
+    instances = read_instances(path)
+    chosen: list[tuple[str, Mapping[str, Any]]] = [
+        (instance.env, instance.parameters) for instance in instances if not envs or instance.env in envs
+    ]
     if not chosen:
         raise ValueError(f"--env: no instance is one of {', '.join(envs)}")
     return chosen
