@@ -26,7 +26,8 @@ jax = pytest.importorskip("jax", reason="JAX is not installed")
 from jumpgym.agents.compiled.cache import cache_folder  # noqa: E402
 from jumpgym.agents.compiled.engine import OPTIONS, Engine  # noqa: E402
 
-COMPILED_FOR_TESTS = {"xla_backend_optimization_level": 0}
+COMPILED_FOR_TESTS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+"""Compiles fastest; one test compiles as for training."""
 
 
 @pytest.fixture
