@@ -27,7 +27,7 @@ compare: $(STAMP)
 	$(BIN)/jumpgym compare --preset quick
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2
 
 # The types are those of the wheel, as a user has it.
 lint: $(STAMP) dist
