@@ -119,9 +119,10 @@ def policy_rows(record: Record) -> pd.DataFrame:
     for kind, key in (("gate", "regime"), ("quantity", "quantity")):
         for period, of_period in zip(chart["periods"], drawn[key], strict=False):  # maps have no quantities
             for index, values in enumerate(of_period):
-                name: Any = chart["quantities"][index]
-                if kind == "gate":
-                    name = [chart["regimes"][index][regime] for regime in values]
+                if kind == "gate":  # there may be more of them than quantities
+                    name: Any = [chart["regimes"][index][regime] for regime in values]
+                else:
+                    name = chart["quantities"][index]
                 columns = {"period": period, "x": x, "y": y, "kind": kind, "index": index, "name": name}
                 parts.append(pd.DataFrame({**columns, "value": np.asarray(values, dtype=np.float64)}))
     return pd.concat(parts, ignore_index=True).assign(**_run(record))

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 from made_records import LOANS, SETUP_COST, comparison, record, references
 
+from jumpgym import ENVIRONMENTS, as_problem
 from jumpgym.baselines.report import figures, policies
 from jumpgym.baselines.report import write as reports
 from jumpgym.baselines.report.headline import headline
 from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.page import page
-from jumpgym.baselines.report.rows import first_time
+from jumpgym.baselines.report.rows import first_time, policy_rows
 from jumpgym.baselines.report.styles import styles_of
 from jumpgym.baselines.report.tables import (
     COLUMNS,
@@ -86,6 +87,20 @@ def test_points_of_a_map(tables):
     own = own[(own.method == "mixed") & (own.period == 5)]
     assert list(zip(own.x, own.y, strict=True)) == [(x, y) for x in (1, 10, 100) for y in (0, 1)]
     assert set(own.kind) == {"gate"}
+
+
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_decisions_have_the_names_of_their_environment(env_id):
+    """Joint replenishment has more gates than quantities."""
+    problem = as_problem(env_id)
+    names = {"quantities": list(problem.quantity_names), "regimes": [list(n) for n in problem.regime_names]}
+    regimes = [[options - 1] for options in problem.layout.gates]
+    drawn = {"regime": [regimes], "quantity": [[[1.0] for _ in problem.quantity_names]]}
+    chart = {"axes": [[0.0]], "periods": [1], **names}
+    rows = policy_rows({**record(env_id, "mixed"), "chart": chart, "drawn": drawn})
+    last = [str(of_gate[-1]) for of_gate in problem.regime_names]
+    assert rows[rows.kind == "gate"].name.tolist() == last
+    assert rows[rows.kind == "quantity"].name.tolist() == list(problem.quantity_names)
 
 
 def test_round_trip(tables, tmp_path):
