@@ -119,23 +119,13 @@ def add_scaling(commands: Any) -> argparse.ArgumentParser:
         "--items", nargs="+", type=int, metavar="N", help="numbers of items; default: 1 to 100"
     )
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: all methods of the study")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds; default: 3")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="CPU seconds of each training; default: 120",
-    )
+    _add_trainings(parser, budget=120.0)
     parser.add_argument(
         "--episodes",
         type=int,
         default=16_384,
         metavar="N",
         help="of each final evaluation; default: 16384",
-    )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
     )
     _add_output(parser, "scaling")
     return parser
@@ -161,17 +151,7 @@ def add_real(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--series", nargs="+", metavar="SERIES", help="bakery, restaurant; default: both")
     parser.add_argument("--policies", nargs="+", metavar="POLICY", help="default: all policies of the study")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds; default: 3")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=20.0,
-        metavar="SECONDS",
-        help="CPU seconds of each training; default: 20",
-    )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
-    )
+    _add_trainings(parser, budget=20.0)
     _add_output(parser, "real")
     return parser
 
@@ -184,6 +164,20 @@ def run_real(args: argparse.Namespace) -> int:
         runs = plan(args.series, args.policies, args.seeds, args.budget)
         failed = study(runs, args.output, args.workers, args.command_line)
     return 1 if failed else 0
+
+
+def _add_trainings(parser: argparse.ArgumentParser, budget: float) -> None:
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="number of seeds; default: 3")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=budget,
+        metavar="SECONDS",
+        help=f"CPU seconds of each training; default: {budget:g}",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="runs at the same time; default: number of cores"
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, study: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,49 @@ Record = dict[str, Any]
 (``reference_cost``), and its origin: ``version`` of jumpgym, ``versions``, ``hardware``, ``command``."""
 
 
-def read_record(path: Path, settings: Mapping[str, Any] | None = None) -> Record | None:
+CONTENT = ("row", "curve", "reference_cost")
+"""What the record of a training has beside its settings and its origin."""
+
+
+def read_record(
+    path: Path, settings: Mapping[str, Any] | None = None, content: Sequence[str] = CONTENT
+) -> Record | None:
     """Read a record; None if it is missing, damaged, or of other settings or another version of jumpgym.
 
     Args:
         path: of the file.
         settings: what the settings must be, as JSON holds them; None for any.
+        content: what the record must have.
     """
     try:
         record: Record = json.loads(path.read_bytes())
         same = settings is None or record["settings"] == settings
-        whole = {"row", "curve", "reference_cost", "command"} <= record.keys()
+        whole = {*content, "command"} <= record.keys()
         return record if whole and same and record["version"] == jumpgym.__version__ else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def write_record(path: Path, settings: Mapping[str, Any], command: str, content: Mapping[str, Any]) -> Record:
+    """Write a record with its origin, and return it.
+
+    Args:
+        path: of the file; its folder is made if it is missing.
+        settings: for ``read_record``.
+        command: what was typed.
+        content: what was found.
+    """
+    record = {
+        "settings": dict(settings),
+        "version": jumpgym.__version__,
+        **content,
+        "versions": versions(),
+        "hardware": hardware(),
+        "command": command,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, json.dumps(record).encode())
+    return record
 
 
 def train_and_record(
@@ -50,29 +79,16 @@ def train_and_record(
     """Train a model, evaluate it, and write the record of that.
 
     Args:
-        path: of the record; its folder is made if it is missing.
-        settings: of the training, for ``read_record``.
+        path, settings, command: see ``write_record``.
         method: of the model.
         model: untrained.
         measure: what the model is evaluated by.
         cpu_seconds: of training.
         episodes: of the final evaluation.
-        command: what was typed.
     """
     curve: list[dict[str, float]] = []
     row = train(method, model, measure, curve, cpu_seconds=cpu_seconds)
     gap = measure.gap(model, model.get_env(), episodes)
     curve.append(point(model, gap))
-    record = {
-        "settings": dict(settings),
-        "version": jumpgym.__version__,
-        "row": {**asdict(gap), **row},
-        "curve": curve,
-        "reference_cost": measure.cost,
-        "versions": versions(),
-        "hardware": hardware(),
-        "command": command,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, json.dumps(record).encode())
-    return record
+    content = {"row": {**asdict(gap), **row}, "curve": curve, "reference_cost": measure.cost}
+    return write_record(path, settings, command, content)

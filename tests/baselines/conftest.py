@@ -7,7 +7,7 @@ from jumpgym.baselines.comparison import cluster, sweep
 from jumpgym.baselines.comparison.workers import Failure, Workers
 from jumpgym.baselines.report import write
 from jumpgym.baselines.runs import perform
-from jumpgym.baselines.studies.scaling import study
+from jumpgym.baselines.studies import runs
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def in_this_process(monkeypatch, one_thread):
 
 @pytest.fixture(scope="module")
 def local_pools_in_this_process():
-    """Comparisons without Ray, and the scaling study, do their runs in this process: for shared fixtures."""
+    """Comparisons without Ray, and studies, do their runs in this process: for shared fixtures."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (cluster, study):
+        for module in (cluster, runs):
             patch.setattr(module, "Workers", InThisProcess)
         yield
 

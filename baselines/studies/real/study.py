@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,18 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-import jumpgym
 from jumpgym import as_problem, checks
 
-from ...comparison.plans import cores
-from ...comparison.workers import Failure, Workers
 from ...evaluation import simulated_costs
 from ...policies.classical import best_classical
-from ...runs.files import check_writable, replace_file
 from ...runs.methods import method, one_thread
-from ...runs.provenance import hardware, versions
+from ..records import Record, read_record, write_record
+from ..runs import do_missing
 from .policies import CLASSICAL, POLICIES, WEEKDAY
 from .report import write_report
 from .series import SERIES, all_windows
@@ -36,9 +30,9 @@ SEEDS = 3
 SINGLE = "bakery"
 """The series of a single item."""
 
-Record = dict[str, Any]
-"""The ``settings`` of a run; the mean cost of a window on the earlier records (``earlier``); the cost of each
-window of the later ones (``later``); what the training took (``row``); and its origin."""
+CONTENT = ("earlier", "later", "row")
+"""What a record has beside its settings and its origin: the mean cost of a window on the earlier records, the
+cost of each window of the later ones, and what the training took."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +91,9 @@ def plan(
     ]
 
 
-def read_record(run: RealRun, folder: Path) -> Record | None:
-    """The record of a run; None if it is missing, damaged, or of other settings or another version."""
-    try:
-        record: Record = json.loads(run.path(folder).read_bytes())
-        same = record["settings"] == asdict(run) and record["version"] == jumpgym.__version__
-        return record if same and {"earlier", "later", "row", "command"} <= record.keys() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def read_run(run: RealRun, folder: Path) -> Record | None:
+    """Return the record of a run; None if there is none, see ``records.read_record``."""
+    return read_record(run.path(folder), asdict(run), CONTENT)
 
 
 def perform(run: RealRun, folder: Path, command: str) -> Record:
@@ -131,19 +120,8 @@ def perform(run: RealRun, folder: Path, command: str) -> Record:
         if getattr(policy, "validated", None) is not None:
             row |= {"validation_cost": policy.validated.cost, "validation_gap": policy.validated.gap}
     costs = [simulated_costs(policy, env, *all_windows(part)).costs for part in (earlier, later)]
-    record = {
-        "settings": asdict(run),
-        "version": jumpgym.__version__,
-        "earlier": float(costs[0].mean()),
-        "later": costs[1].tolist(),
-        "row": row,
-        "versions": versions(),
-        "hardware": hardware(),
-        "command": command,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(run.path(folder), json.dumps(record).encode())
-    return record
+    content = {"earlier": float(costs[0].mean()), "later": costs[1].tolist(), "row": row}
+    return write_record(run.path(folder), asdict(run), command, content)
 
 
 def study(runs: Sequence[RealRun], output: Path, workers: int | None = None, command: str = "") -> int:
@@ -161,31 +139,23 @@ def study(runs: Sequence[RealRun], output: Path, workers: int | None = None, com
     Raises:
         ValueError, TypeError: if ``output`` cannot be written, or ``workers`` is less than 1.
     """
-    workers = checks.integer("--workers", cores() if workers is None else workers, low=1)
-    folder = output / "runs"
-    check_writable(folder, "--output")
-    missing = [run for run in runs if read_record(run, folder) is None]
-    console = Console(highlight=False, soft_wrap=True)
-    seconds = sum(run.budget for run in missing)
-    console.print(
-        f"{len(runs)} runs, {len(runs) - len(missing)} of them in {folder} already; {len(missing)} to do in "
-        f"{workers} processes, with {seconds / 60:.0f} minutes of training; fitting classical policies takes "
-        "minutes beside"
+
+    def estimate(missing: Sequence[RealRun], workers: int) -> str:
+        minutes = sum(run.budget for run in missing) / 60
+        return f"with {minutes:.0f} minutes of training; fitting classical policies takes minutes beside"
+
+    def report(folder: Path) -> str:
+        records = [record for run in runs if (record := read_run(run, folder)) is not None]
+        return f"table and picture are in {output}" if write_report(records, output) else ""
+
+    return do_missing(
+        runs,
+        output,
+        workers,
+        command,
+        perform=perform,
+        read=read_run,
+        estimate=estimate,
+        outcome=lambda record: f"cost {record['earlier']:.6g} earlier, {np.mean(record['later']):.6g} later",
+        report=report,
     )
-    failures, finished = [], len(runs) - len(missing)
-    with Workers(workers) as pool:
-        for (run, *_), result in pool.run_all(perform, [(run, folder, command) for run in missing]):
-            finished += 1
-            if isinstance(result, Failure):
-                failures.append(run)
-                outcome = "FAILED\n" + result
-            else:
-                outcome = f"cost {result['earlier']:.6g} earlier, {np.mean(result['later']):.6g} later"
-            console.print(f"[{finished}/{len(runs)}] {run.path(folder).stem}: {outcome}", markup=False)
-    records = [record for run in runs if (record := read_record(run, folder)) is not None]
-    if write_report(records, output):
-        console.print(f"table and picture are in {output}")
-    if failures:
-        names = ", ".join(run.path(folder).stem for run in failures)
-        print(f"{len(failures)} runs failed; the same command repeats them: {names}", file=sys.stderr)
-    return len(failures)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from jumpgym import checks
 
-from ...comparison.plans import cores
-from ...comparison.workers import Failure, Workers
-from ...runs.files import check_writable
 from ..records import Record, read_record, train_and_record
+from ..runs import do_missing
 from .methods import METHODS
 from .report import write_scaling
 from .separate_items import MOST_ITEMS, SeparateOptima
@@ -148,31 +144,25 @@ def scale(runs: Sequence[ScalingRun], output: Path, workers: int | None = None, 
     Raises:
         ValueError, TypeError: if ``output`` cannot be written, or ``workers`` is less than 1.
     """
-    workers = checks.integer("--workers", cores() if workers is None else workers, low=1)
-    folder = output / "runs"
-    check_writable(folder, "--output")
-    missing = [run for run in runs if read_record(run.path(folder), asdict(run)) is None]
-    finished = len(runs) - len(missing)
-    minutes = sum(map(planned_seconds, missing)) / min(workers, max(len(missing), 1)) / 60
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(runs)} runs, {finished} of them in {folder} already; {len(missing)} to do in {workers} "
-        f"processes, about {minutes:.1f} minutes"
+
+    def estimate(missing: Sequence[ScalingRun], workers: int) -> str:
+        minutes = sum(map(planned_seconds, missing)) / min(workers, max(len(missing), 1)) / 60
+        return f"about {minutes:.1f} minutes"
+
+    def report(folder: Path) -> str:
+        records = all_records(folder)
+        if records:
+            write_scaling(records, output)
+        return f"tables and pictures are in {output}" if records else ""
+
+    return do_missing(
+        runs,
+        output,
+        workers,
+        command,
+        perform=perform,
+        read=lambda run, folder: read_record(run.path(folder), asdict(run)),
+        estimate=estimate,
+        outcome=lambda record: f"gap {record['row']['gap_percent']:.3f} % {record['row']['note']}",
+        report=report,
     )
-    failures = []
-    with Workers(workers) as pool:
-        for (run, *_), result in pool.run_all(perform, [(run, folder, command) for run in missing]):
-            finished += 1
-            if isinstance(result, Failure):
-                failures.append(run)
-                outcome = "FAILED\n" + result
-            else:
-                outcome = f"gap {result['row']['gap_percent']:.3f} % {result['row']['note']}"
-            console.print(f"[{finished}/{len(runs)}] {run.path(folder).stem}: {outcome}", markup=False)
-    if records := all_records(folder):
-        write_scaling(records, output)
-        console.print(f"tables and pictures are in {output}")
-    if failures:
-        names = ", ".join(run.path(folder).stem for run in failures)
-        print(f"{len(failures)} runs failed; the same command repeats them: {names}", file=sys.stderr)
-    return len(failures)
