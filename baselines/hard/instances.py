@@ -17,7 +17,7 @@ from jumpgym.adapters.registry import make_env
 from ..evaluation import Period, draw, simulated_periods, total_costs
 from ..optimum import solve
 from ..policies.jump_ignoring import jump_ignoring
-from ..policy import FloatArray, Policy
+from ..policy import Policy
 from .ranges import RANGES
 
 LEAST_SHARE = 0.05
@@ -103,10 +103,12 @@ def _instance(env: str, seed: int, index: int) -> Instance:
             optimum = solve(problem)
         except (NotApplicable, ValueError):  # limits of the problem or of its solver
             continue
-        if _second_share(problem, optimum) < LEAST_SHARE:
+        best = _periods(problem, optimum)
+        if _second_share(best) < LEAST_SHARE:
             continue
-        ignoring, best = (_costs(problem, policy) for policy in (jump_ignoring(problem), optimum))
-        percent = 100 * float(np.mean(ignoring - best)) / abs(optimum.cost)
+        ignoring = _periods(problem, jump_ignoring(problem))
+        costs, least = (total_costs(problem, periods, EPISODES).costs for periods in (ignoring, best))
+        percent = 100 * float(np.mean(costs - least)) / abs(optimum.cost)
         if percent >= LEAST_GAP:
             return Instance(env, parameters, round(float(optimum.cost), 4), round(percent, 2), seed, index)
     raise RuntimeError(f"{env}, seed {seed}, index {index}: {ATTEMPTS} draws were all too easy")
@@ -116,12 +118,8 @@ def _periods(problem: HindsightProblem, policy: Policy) -> list[Period]:
     return list(simulated_periods(policy, problem, *draw(problem, EPISODES, SEED)))
 
 
-def _second_share(problem: HindsightProblem, policy: Policy) -> float:
+def _second_share(periods: Sequence[Period]) -> float:
     """Return the share of decisions with a gate's second most frequent regime, the largest of all gates."""
-    regimes = np.concatenate([period.decision.regime for period in _periods(problem, policy)])
+    regimes = np.concatenate([period.decision.regime for period in periods])
     shares = [np.bincount(column, minlength=2) / len(column) for column in regimes.T]
     return max(float(np.sort(share)[-2]) for share in shares)
-
-
-def _costs(problem: HindsightProblem, policy: Policy) -> FloatArray:
-    return total_costs(problem, _periods(problem, policy), EPISODES).costs

@@ -46,7 +46,7 @@ def test_a_jump_that_does_not_matter_is_drawn_again(monkeypatch):
 
 def test_one_regime_alone_is_too_easy():
     problem = as_problem(make_env("jumpgym/MinOrder-v0", {"min_order": 1, "fixed_cost": 0}))
-    assert instances._second_share(problem, solve(problem)) < instances.LEAST_SHARE
+    assert instances._second_share(instances._periods(problem, solve(problem))) < instances.LEAST_SHARE
 
 
 def test_the_preset_takes_the_instances_or_those_of_a_file(tmp_path):
