@@ -88,7 +88,6 @@ class ItemTraces(Replayed, ItemNoise):
         season: int | None = None,
     ) -> None:
         super().__init__([TraceNoise(column, horizon, stride) for column in series.T])
-        self.records = records
         self.names = None if records is None or records.unnamed else records.items
         self.replay = Replay(series, horizon, stride, records, season)
 

@@ -41,7 +41,7 @@ class Replay:
         records: traces.Records | None = None,
         season: int | None = None,
     ) -> None:
-        self.series = series
+        self.series, self.records = series, records
         self.rolling = horizon is None or stride == 1
         self.phase_of_first = 0 if records is None or season is None else records.phase(season)
         self._first, self._length = 0, len(series)
@@ -104,11 +104,14 @@ class Replayed:
 
     Attributes:
         replay: the windows of the series, one of which each episode replays.
-        records: what the series was taken from, with the dates of the periods; None if it was an array.
     """
 
     replay: Replay
-    records: traces.Records | None
+
+    @property
+    def records(self) -> traces.Records | None:
+        """What the series was taken from, with the dates of the periods; None if it was an array."""
+        return self.replay.records
 
     @property
     def series(self) -> NDArray[np.float64]:
@@ -149,7 +152,6 @@ class TraceNoise(Replayed, Noise):
         records: traces.Records | None = None,
         season: int | None = None,
     ) -> None:
-        self.records = records
         self.replay = Replay(series, horizon, stride, records, season)
         self.mean, self.max_total = float(self.replay.mean), float(self.replay.max_total)
         self.min, self.max = float(series.min()), float(series.max())

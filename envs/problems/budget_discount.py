@@ -17,7 +17,7 @@ from ..demand import STATIONARY_PERIODS, Demand, as_demand
 from ..layout import ActionLayout
 from ..regimes import RegimeTable, brackets, per_bracket
 from ..tracing import straight_through
-from .memory import Inventory, check_season
+from .memory import Inventory, check_season, remembering
 from .single_item import InventoryState, SingleItemInventory
 
 ROUNDING = 1e-6
@@ -40,21 +40,7 @@ class BudgetState(NamedTuple):
     period: Any
 
 
-class RememberingBudgetState(NamedTuple):
-    """``BudgetState`` of a problem with a memory, see ``DemandMemory``.
-
-    Attributes:
-        inventory, pipeline, money, period: as in ``BudgetState``.
-        history: the last demands in units, the latest first; shape (..., demand_history).
-        phase: elapsed periods of the season; shape (...,).
-    """
-
-    inventory: Any
-    pipeline: Any
-    money: Any
-    history: Any
-    phase: Any
-    period: Any
+RememberingBudgetState = remembering(BudgetState)
 
 
 class BudgetDiscount(Inventory):

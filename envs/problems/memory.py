@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,17 @@ MAX_HISTORY = 1_000
 
 MAX_SEASON = 10_000
 """Most periods of a season."""
+
+
+def remembering(state: type[Any]) -> type[Any]:
+    """Return the type of a state that also has the entries ``history`` and ``phase`` of a ``DemandMemory``.
+
+    Args:
+        state: a named tuple whose last entry is the period; these entries come before it.
+    """
+    *entries, period = state._fields
+    fields = [*entries, "history", "phase", period]
+    return namedtuple(f"Remembering{state.__name__}", fields, module=state.__module__)
 
 
 class DemandMemory:

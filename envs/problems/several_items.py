@@ -20,7 +20,7 @@ from ..layout import ActionLayout
 from ..noise.items import item_records
 from ..regimes import MAX_LEAD_TIME
 from .item_parameters import compact, economic_cycles, integer_per_item, number_of_items, per_item
-from .memory import Inventory, check_season
+from .memory import Inventory, check_season, remembering
 from .multiples import check_multiple, largest_multiples
 from .starting_stock import stock_ends
 
@@ -46,20 +46,7 @@ class ItemsState(NamedTuple):
     period: Any
 
 
-class RememberingItemsState(NamedTuple):
-    """``ItemsState`` of an inventory with a memory, see ``DemandMemory``.
-
-    Attributes:
-        inventory, pipeline, period: as in ``ItemsState``.
-        history: the last demands of each item in units, the latest first; shape (..., demand_history, n).
-        phase: elapsed periods of the season; shape (...,).
-    """
-
-    inventory: Any
-    pipeline: Any
-    history: Any
-    phase: Any
-    period: Any
+RememberingItemsState = remembering(ItemsState)
 
 
 class MultiItemInventory(Inventory):

@@ -16,7 +16,7 @@ from .. import checks
 from ..demand import ROUNDING, STATIONARY_PERIODS, Demand, as_demand
 from ..layout import ActionLayout
 from ..regimes import RegimeTable
-from .memory import Inventory, check_season
+from .memory import Inventory, check_season, remembering
 
 
 class InventoryState(NamedTuple):
@@ -33,20 +33,7 @@ class InventoryState(NamedTuple):
     period: Any
 
 
-class RememberingState(NamedTuple):
-    """``InventoryState`` of an inventory with a memory, see ``DemandMemory``.
-
-    Attributes:
-        inventory, pipeline, period: as in ``InventoryState``.
-        history: the last demands in units, the latest first; shape (..., demand_history).
-        phase: elapsed periods of the season; shape (...,).
-    """
-
-    inventory: Any
-    pipeline: Any
-    history: Any
-    phase: Any
-    period: Any
+RememberingInventoryState = remembering(InventoryState)
 
 
 class SingleItemInventory(Inventory):
@@ -164,7 +151,7 @@ class SingleItemInventory(Inventory):
         if self.memory is None:
             return InventoryState(inventory, pipeline, period)
         past = self.memory.start(self.constants(uniforms), uniforms)
-        return RememberingState(inventory, pipeline, *past, period)
+        return RememberingInventoryState(inventory, pipeline, *past, period)
 
     def noise(self, uniforms: Any) -> Any:
         """Demand in units, shape (..., horizon), from uniforms of that shape."""
@@ -217,7 +204,9 @@ class SingleItemInventory(Inventory):
         if self.memory is None:
             following: Any = InventoryState(stock, pipeline, period + 1)
         else:
-            following = RememberingState(stock, pipeline, *self.memory.after(c, state, noise), period + 1)
+            following = RememberingInventoryState(
+                stock, pipeline, *self.memory.after(c, state, noise), period + 1
+            )
         return following, gate @ c.fixed_cost, ordered @ c.unit_cost, net, on_hand
 
     def observe(self, state: Any) -> Any:
