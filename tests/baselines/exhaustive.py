@@ -6,6 +6,9 @@ Both only use ``problem.step``. Demand is given by period, as pairs of values an
 import itertools
 
 import numpy as np
+import pytest
+
+from jumpgym.baselines import solve
 
 
 def two_point(low, high, probability):
@@ -75,3 +78,19 @@ def cost_of(policy, problem, demand):
         state, cost = problem.step(state, carried.gate, carried.columns, noise)
         total += problem.discount**period * (cost.sum(axis=-1) @ weights)
     return total
+
+
+def check_optimum(problem, demand, *quantities):
+    """Assert that ``solve`` finds the least cost over all decisions that are admitted, and its policy.
+
+    Args:
+        problem: the problem.
+        demand: by period.
+        quantities: that can be chosen, a list for each quantity.
+    """
+    gate, columns = all_decisions(problem, *quantities)
+    whole = np.isclose(problem.admit(None, gate, columns)[1], columns).all(axis=1)
+    optimum = solve(problem)
+    expected = least_cost(problem, (gate[whole], columns[whole]), demand)
+    assert optimum.expected_cost == pytest.approx(expected, rel=1e-9)
+    assert cost_of(optimum, problem, demand) == pytest.approx(expected, rel=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats as st
-from exhaustive import all_decisions, cost_of, least_cost, of_items, two_point
+from exhaustive import all_decisions, check_optimum, cost_of, least_cost, of_items, two_point
 
 from jumpgym import (
     CapacitatedLotSizing,
@@ -97,12 +97,7 @@ def test_two_items_are_as_cheap_as_all_decisions(make, parameters):
         initial_inventory=np.array([1.0, 0.0]), **COSTS, **parameters,
     )  # fmt: skip
     demand = [of_items(*pair) for pair in zip(first, second, strict=True)]
-    optimum = solve(problem)
-    gate, columns = all_decisions(problem, np.arange(5.0), np.arange(5.0))
-    whole = np.isclose(problem.admit(None, gate, columns)[1], columns).all(axis=1)
-    expected = least_cost(problem, (gate[whole], columns[whole]), demand)
-    assert optimum.expected_cost == pytest.approx(expected, rel=1e-9)
-    assert cost_of(optimum, problem, demand) == pytest.approx(expected, rel=1e-9)
+    check_optimum(problem, demand, np.arange(5.0), np.arange(5.0))
 
 
 def test_equal_periods_are_one_distribution():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats as st
-from exhaustive import all_decisions, cost_of, least_cost, of_items, two_point
+from exhaustive import check_optimum, of_items, two_point
 
 from jumpgym import CapacitatedLotSizing, JointReplenishment, JointReplenishmentEnv, NotApplicable
 from jumpgym.baselines import best_classical, evaluate, jump_ignoring, solve
@@ -49,13 +49,7 @@ def test_the_optimum_is_as_cheap_as_all_decisions(make, parameters):
         initial_inventory=np.array([1.0, 0.0]), holding_cost=[1, 2], shortage_cost=[6, 9], discount=0.9,
         **parameters,
     )  # fmt: skip
-    gate, columns = all_decisions(problem, np.arange(5.0), np.arange(5.0))
-    whole = np.isclose(problem.admit(None, gate, columns)[1], columns).all(axis=1)
-    demand = [of_items(*PAIR)] * 3
-    optimum = solve(problem)
-    expected = least_cost(problem, (gate[whole], columns[whole]), demand)
-    assert optimum.expected_cost == pytest.approx(expected, rel=1e-9)
-    assert cost_of(optimum, problem, demand) == pytest.approx(expected, rel=1e-9)
+    check_optimum(problem, [of_items(*PAIR)] * 3, np.arange(5.0), np.arange(5.0))
 
 
 def test_policies_and_hindsight_know_the_lead_times():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats as st
-from exhaustive import all_decisions, cost_of, least_cost, of_items, two_point
+from exhaustive import all_decisions, check_optimum, cost_of, least_cost, of_items, two_point
 
 from jumpgym import CapacitatedLotSizing, JointReplenishment, NotApplicable, RegimeTable, SingleItemInventory
 from jumpgym.baselines import SnQPolicy, best_classical, best_ss, hindsight_cost, solve
@@ -87,13 +87,7 @@ def test_two_items_are_as_cheap_as_all_multiples(make, parameters):
         initial_inventory=np.array([1.0, 0.0]), **COSTS, **parameters,
     )  # fmt: skip
     orders = [np.arange(0, 9, multiple) for multiple in problem.order_multiple]
-    gate, columns = all_decisions(problem, *orders)
-    whole = np.isclose(problem.admit(None, gate, columns)[1], columns).all(axis=1)
-    demand = [of_items(*pair)] * 3
-    optimum = solve(problem)
-    expected = least_cost(problem, (gate[whole], columns[whole]), demand)
-    assert optimum.expected_cost == pytest.approx(expected, rel=1e-9)
-    assert cost_of(optimum, problem, demand) == pytest.approx(expected, rel=1e-9)
+    check_optimum(problem, [of_items(*pair)] * 3, *orders)
 
 
 def test_the_long_run_is_what_long_horizons_tend_to():
