@@ -4,51 +4,36 @@ from __future__ import annotations
 
 import inspect
 import io
-import sys
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from math import gcd
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeAlias
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor, nn
 
-from jumpgym import HindsightProblem, as_problem, checks
+from jumpgym import as_problem, checks
 from jumpgym.adapters.predict import checked_observation, format_action
-from jumpgym.adapters.views import TupleView
 
-from . import arrays
-from .arrays import Array
 from .gradients.estimators import cost_unit
-from .gradients.rollout import Limits, Rollout, draw
 from .networks.policies import HybridPolicy
 from .settings import AgentSettings
-from .training import checkpoint
-from .training.allowance import allowance, is_loading
-from .training.budget import NOTHING, Budget, Spent
-from .training.callbacks import Callbacks
+from .training import checkpoint, loop, storage
+from .training.allowance import is_loading
+from .training.budget import NOTHING
+from .training.callbacks import SB3Model
 from .training.clock import CpuClock
-from .training.copies import Copies
 from .training.device import one_thread, single_precision, usable_device
-from .training.engines import ENGINES, chosen_engine, first_key, usable_engine
-from .training.logger import Logger, ProgressBar, run_folder
-from .training.race import MEMBERS, Race
-from .training.schedules import cosine
-from .training.training_state import restore_tensors, signature, training_tensors
+from .training.engines import ENGINES, checked_key, chosen_engine, first_key
+from .training.logger import Logger
+from .training.race import Race
+from .training.training_state import restore_tensors
 
 if TYPE_CHECKING:
     from .compiled.engine import Engine
 
-Advance: TypeAlias = Callable[[int, Budget, float], None]
-"""Runs at most so many iterations of a training with a budget, up to some progress."""
 
-
-class Agent(ABC):
+class Agent(SB3Model):
     """An agent that learns a problem by simulating it.
 
     One iteration of training simulates ``batch_size`` episodes on fresh noise, differentiates a loss of these
@@ -90,12 +75,8 @@ class Agent(ABC):
         ValueError, TypeError: if a parameter is wrong; the message names it, its value and what is allowed.
     """
 
-    SCALE_UPDATE: ClassVar[float] = 0.1
     Settings: ClassVar[type[AgentSettings]] = AgentSettings
-    settings: AgentSettings
     policy: HybridPolicy
-    networks: nn.ModuleDict
-    optimizer: torch.optim.Adam
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls) -> None:
@@ -116,11 +97,11 @@ class Agent(ABC):
                     f"{type(self).__name__}: unknown parameter {name}={value!r}; allowed are env, device, "
                     f"engine, {', '.join(allowed)}"
                 )
-        self.problem: HindsightProblem = as_problem(env)
+        self.problem = as_problem(env)
         self.settings = self.Settings.for_problem(self.problem, **settings)
         self.device = usable_device(device)
-        self._asked = checks.choice("engine", engine, ENGINES)
-        self._compiled: Engine | None = None
+        self.requested_engine = checks.choice("engine", engine, ENGINES)
+        self.compiled: Engine | None = None
         self.compile_seconds = 0.0
         self.key = first_key(self.settings.seed)
         self._environment = _name_of(env)
@@ -146,7 +127,7 @@ class Agent(ABC):
         """Finish the construction: take the networks (except None) and measure the first ``cost_scale``."""
         self.networks = nn.ModuleDict({name: net for name, net in networks.items() if net is not None})
         self.networks.to(self.device)
-        self.engine = chosen_engine(self, self._asked)
+        self.engine = chosen_engine(self, self.requested_engine)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings.learning_rate)
         if is_loading():  # cost_scale comes from the checkpoint, and batch_size may be anything
             return
@@ -158,19 +139,6 @@ class Agent(ABC):
         kind = "" if estimator is None else f"estimator={estimator!r}, "
         return f"{type(self).__name__}({self._environment}, {kind}{self.num_timesteps:,} time steps)"
 
-    @abstractmethod
-    def simulate(self, state: Any, noise: Tensor) -> Rollout:
-        """Simulate the policy as in training, with exploration or relaxed gates.
-
-        Args:
-            state: initial states of m episodes.
-            noise: shape (m, T, *noise_shape).
-        """
-
-    @abstractmethod
-    def loss(self, episodes: Rollout) -> Tensor:
-        """Return the loss of an iteration, a scalar in units of cost, and record its parts in the logger."""
-
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Return regimes (m, G) and quantities (m, n) for observations (m, n_obs).
 
@@ -178,93 +146,6 @@ class Agent(ABC):
         ``deterministic``, otherwise sampled ones.
         """
         return self.policy.choose(observation, self.generator, deterministic)
-
-    @property
-    def uncompiled(self) -> str | None:
-        """Why iterations with these settings cannot be compiled by JAX; None if they can."""
-        return None
-
-    @property
-    def periods(self) -> int:
-        """Number of periods T that an iteration simulates: those of a whole episode."""
-        assert self.problem.horizon is not None
-        return self.problem.horizon
-
-    def start(self) -> tuple[Any, Tensor]:
-        """Draw the initial states and the noise (batch_size, T, *noise_shape) of an iteration."""
-        return draw(self.problem, self.settings.batch_size, self.periods, self.generator)
-
-    def iterate(self) -> None:
-        """Run one iteration of training."""
-        begin = self.start()
-
-        def objective() -> tuple[Array, Rollout]:
-            episodes = self.simulate(*begin)
-            return self.loss(episodes), episodes
-
-        self.finish(self.descend(objective))
-
-    def descend(self, objective: Callable[[], tuple[Array, Any]], trained: Sequence[str] = ("",)) -> Any:
-        """Take a step of Adam down the gradient of a loss.
-
-        Args:
-            objective: computes the loss, a scalar in units of cost, and whatever else is to be returned.
-            trained: prefixes of the names of the parameters on which the loss depends; the others keep their
-                values and their moments. PyTorch finds them by itself, JAX does not.
-
-        Returns:
-            what the objective returned beside the loss.
-
-        Raises:
-            FloatingPointError: if the loss or its gradient is not finite; the weights are left unchanged.
-        """
-        loss, result = objective()
-        self.optimizer.zero_grad()
-        (loss / self.cost_scale).backward()
-        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.settings.max_grad_norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            self.refuse(float(loss.detach()), float(norm))
-        for group in self.optimizer.param_groups:
-            group["lr"] = cosine(self.settings.learning_rate, self.progress)
-        self.optimizer.step()
-        self.logger.record("train/loss", float(loss.detach()))
-        self.logger.record("train/gradient_norm", float(norm))
-        return result
-
-    def refuse(self, loss: float, norm: float) -> NoReturn:
-        """Raise the error of a loss, or of the norm of its gradient, that is not finite."""
-        raise FloatingPointError(
-            f"{type(self).__name__}: after {self.num_timesteps} time steps the loss is {loss}, and the norm "
-            f"of its gradient is {norm}; try a lower learning_rate or state_gradient_limit"
-        )
-
-    def repeat(self, step: Callable[[Array], Array], inputs: Array) -> None:
-        """Call ``step`` with one input after the other, until it returns False.
-
-        Args:
-            step: calls ``descend``, and returns whether to go on.
-            inputs: one or more, along the first axis.
-        """
-        for entry in inputs:
-            if not step(entry):
-                break
-
-    def review(self) -> None:
-        """Do what is to be done now and then in a training, between iterations; by default nothing."""
-        return
-
-    def training_uniforms(self, uniforms: Array) -> Array:
-        """Return the uniforms of noise that training may see, of any; by default all of them."""
-        return uniforms
-
-    def finish(self, episodes: Rollout) -> None:
-        """Count the time steps of an iteration, and update ``cost_scale`` with its costs."""
-        periods, count = episodes.costs.shape[:2]
-        self.num_timesteps += periods * count
-        self.iterations += 1
-        costs = arrays.detach(episodes.costs)
-        self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
-        self.logger.record("rollout/cost", arrays.number(costs.sum(-1).mean()) * periods)
 
     @single_precision()
     def learn(
@@ -305,67 +186,17 @@ class Agent(ABC):
             FloatingPointError: if the loss or its gradient is no longer finite; the weights are those before
                 the failed step.
         """
-        if total_timesteps is None and cpu_seconds is None:
-            raise ValueError("learn: give total_timesteps, cpu_seconds, or both")
-        total, seconds = total_timesteps, cpu_seconds
-        if total is not None:
-            total = checks.integer("total_timesteps", total, low=1)
-        if seconds is not None:
-            seconds = checks.number("cpu_seconds", seconds, low=1e-6)
-        log_interval = checks.integer("log_interval", log_interval, low=1)
-        callback_interval = checks.integer("callback_interval", callback_interval, low=1)
-        if reset_num_timesteps:
-            self.num_timesteps = self.iterations = 0
-            self.clock, self.others = CpuClock(), NOTHING
-            if self.race.started:
-                self.race.end()
-        else:
-            self.clock = CpuClock(self.clock.elapsed)
-            total = None if total is None else total + self.num_timesteps
-            seconds = None if seconds is None else seconds + self.clock.elapsed
-        budget = Budget(total, seconds)
-        callbacks = Callbacks(self, callback)
-        log = self.settings.tensorboard_log
-        folder = None if log is None else run_folder(log, tb_log_name, new=reset_num_timesteps)
-        self.logger = Logger(folder, self.settings.verbose)
-        bar = ProgressBar(progress_bar, type(self).__name__)
-        self.progress = self.progress_at(budget)
-        try:
-            callbacks.start(
-                {
-                    "total_timesteps": sys.maxsize if total is None else total,
-                    "callback": callback,
-                    "log_interval": log_interval,
-                    "tb_log_name": tb_log_name,
-                    "reset_num_timesteps": reset_num_timesteps,
-                    "progress_bar": progress_bar,
-                }
-            )
-            with one_thread(self.device):
-                self.review()
-                every = gcd(log_interval, callback_interval) if callback is not None else log_interval
-                going = self.progress < 1
-                for end in self.race.legs(self) if going else ():
-                    advance = self._start_engine(bar)
-                    self.progress = self.progress_at(budget)
-                    while going and self.progress < end:
-                        advance(every - self.iterations % every, budget, end)
-                        self.progress = self.progress_at(budget)
-                        self.review()
-                        last = end == 1 and self.progress == 1
-                        if last or self.iterations % callback_interval == 0:
-                            going = callbacks.on_step() and not last
-                        if not going or self.iterations % log_interval == 0:
-                            self.logger.dump(self.num_timesteps)
-                            cost = f"{self.logger.values['rollout/cost']:.4g}"
-                            bar.update(min(1.0, budget.share(self.spent)), cost=cost)
-                    if not going:
-                        break
-        finally:
-            self.clock.stop()
-            callbacks.close()
-            bar.close()
-            self.logger.close()
+        loop.learn(
+            self,
+            total_timesteps=total_timesteps,
+            callback=callback,
+            log_interval=log_interval,
+            tb_log_name=tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
+            cpu_seconds=cpu_seconds,
+            callback_interval=callback_interval,
+        )
         return self
 
     @single_precision()
@@ -400,25 +231,7 @@ class Agent(ABC):
         Args:
             path: file to write; ``.zip`` and missing folders are added. Or an open binary file.
         """
-        stored = {
-            "agent": type(self).__name__,
-            "settings": asdict(self.settings),
-            "problem": signature(self.problem),
-            "device": self.device.type,
-            "num_timesteps": self.num_timesteps,
-            "iterations": self.iterations,
-            "cost_scale": self.cost_scale,
-            "progress": self.progress,
-            "cpu_seconds": self.clock.elapsed,
-            "engine": self._asked,
-            "others": list(self.others),
-            "race": self.race.stored(),
-        }
-        more, tensors = self.stored_extra()
-        stored |= more
-        tensors |= training_tensors(self.networks, self.optimizer, self.generator)
-        contents = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        checkpoint.write(path, stored, {**contents, "key": self.key, **self.race.arrays()})
+        storage.save_agent(self, path)
 
     @classmethod
     def load(
@@ -443,60 +256,27 @@ class Agent(ABC):
             FileNotFoundError: if there is no such file.
             ValueError: if the file is damaged, holds another agent, or does not fit ``env``.
         """
-        stored, contents = checkpoint.read(path)
-        problem, device = as_problem(env), usable_device(device)
-        if stored.get("agent") != cls.__name__:
-            raise ValueError(
-                f"{path} holds {stored.get('agent')!r}, not {cls.__name__!r}: load it with that class"
-            )
-        try:
-            if stored["problem"] != signature(problem):
-                raise ValueError(f"it was trained on {stored['problem']}, but env has {signature(problem)}")
-            if engine is None:
-                engine = usable_engine(stored.get("engine", "auto"))
-            with allowance(sum(array.size for array in contents.values())):
-                agent = cls(env, device=device, engine=engine, **stored["settings"])
-            if "race" in stored:  # checkpoints of version 0.1.0 have none
-                agent.race.restore(stored["race"], contents)
-                agent.others = Spent(*stored["others"])
-            key = contents.pop("key", None)
-            tensors = {
-                name: torch.from_numpy(array)
-                for name, array in contents.items()
-                if not name.startswith(MEMBERS)
-            }
-            agent._restore(stored, tensors, key)
-        except KeyError as error:
-            raise ValueError(f"{path} is damaged: it has no {error}") from error
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit: {error}") from error
-        return agent
-
-    @property
-    def action_space(self) -> spaces.Tuple[Any]:
-        """The space of the environment's pairs (regime, quantity), as SB3's models have it."""
-        return TupleView(self.problem).space
-
-    def get_env(self) -> Copies:
-        """Return the copies of the problem that an iteration simulates; SB3's callbacks ask for them."""
-        return Copies(self.problem, self.periods * self.settings.batch_size)
-
-    def dump_logs(self) -> None:
-        """Write the latest values to TensorBoard, and print them if ``verbose``; SB3's callbacks ask."""
-        self.logger.dump(self.num_timesteps)
+        return storage.load_agent(cls, path, env, device, engine)
 
     def __reduce__(self) -> Any:
         # As a checkpoint, since parts of an agent do not pickle: generators, closures, compiled functions.
         buffer = io.BytesIO()
         self.save(buffer)
         arguments = type(self), buffer.getvalue(), self.problem, self.device
-        return _unpickled, arguments, {"_environment": self._environment, "logger": self.logger}
+        return storage.unpickled, arguments, {"_environment": self._environment, "logger": self.logger}
 
-    def get_vec_normalize_env(self) -> None:
-        """Return None, since observations are normalised only inside the networks; SB3's callbacks ask."""
-        return None
+    def restore(self, stored: dict[str, Any], tensors: dict[str, Tensor], key: Any) -> None:
+        """Take over what a checkpoint holds.
 
-    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor], key: Any) -> None:
+        Args:
+            stored: its JSON.
+            tensors: its tensors by name.
+            key: its key of JAX's random numbers; None in checkpoints of version 0.1.0.
+
+        Raises:
+            KeyError: if something is missing.
+            TypeError, ValueError, RuntimeError: if something does not fit the agent.
+        """
         self.num_timesteps = checks.integer("num_timesteps", stored["num_timesteps"], low=0)
         self.iterations = checks.integer("iterations", stored["iterations"], low=0)
         self.cost_scale = checks.number("cost_scale", stored["cost_scale"], low=0)
@@ -508,62 +288,12 @@ class Agent(ABC):
             self.generator.set_state(tensors["generator"])
         else:  # the state of a generator has no meaning on another type of device
             self.generator.manual_seed(self.settings.seed + self.num_timesteps)
-        if key is not None:  # checkpoints of version 0.1.0 have none
-            if key.dtype != np.uint32 or key.shape != self.key.shape:
-                raise ValueError(f"key of dtype {key.dtype} and shape {key.shape} must be two of uint32")
-            self.key = key
+        if key is not None:
+            self.key = checked_key(key)
 
     def stored_extra(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what else a checkpoint keeps, as JSON and as tensors by name; by default nothing."""
         return {}, {}
-
-    @property
-    def limits(self) -> Limits | None:
-        """The bound on the gradient in each entry of the state, for a loss in units of cost."""
-        limit = self.settings.state_gradient_limit
-        if limit is None:
-            return None
-        return [None if scale is None else limit / scale for scale in self.problem.state_scale]
-
-    def _start_engine(self, bar: ProgressBar) -> Advance:
-        """Return the function that runs iterations, compiled if the engine is "jax"."""
-        if self.engine == "torch":
-            return self._iterate_eagerly
-        from .compiled.engine import Engine, Untraceable
-
-        with self.clock.pause():
-            bar.update(self.progress, status="compiling")
-            try:
-                if self._compiled is None:
-                    self._compiled = Engine(self)
-                self._compiled.load()
-            except Untraceable as error:
-                if self._asked == "jax":
-                    raise
-                warnings.warn(f"{error}; training goes on with engine='torch'", stacklevel=3)
-                self.engine = "torch"
-                return self._iterate_eagerly
-        return self._compiled.advance
-
-    def _iterate_eagerly(self, most: int, budget: Budget, end: float) -> None:
-        """Run one iteration by PyTorch."""
-        self.iterate()
-
-    @property
-    def spent(self) -> Spent:
-        """What the training has spent so far, on all members."""
-        return Spent(self.num_timesteps, self.clock.elapsed)
-
-    def progress_at(self, budget: Budget, more: Spent = NOTHING) -> float:
-        """Return the progress when more has been spent than by now."""
-        spent = Spent(self.num_timesteps + more.timesteps, self.clock.elapsed + more.seconds)
-        share = 1 - budget.share(self.others) if self.race.over else self.race.last_share
-        return min(1.0, budget.share(spent.less(self.others)) / share)
-
-
-def _unpickled(cls: type[Agent], data: bytes, problem: HindsightProblem, device: torch.device) -> Agent:
-    """Return the agent that ``Agent.__reduce__`` took apart."""
-    return cls.load(io.BytesIO(data), problem, device)
 
 
 def _name_of(env: Any) -> str:

@@ -76,8 +76,9 @@ class ValidatedAgent(Agent):
         """See ``Agent.stored_extra``: the best validated policy."""
         return stored_validation(self.validated, self._reviewed)
 
-    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor], key: Any) -> None:
-        super()._restore(stored, tensors, key)
+    def restore(self, stored: dict[str, Any], tensors: dict[str, Tensor], key: Any) -> None:
+        """See ``Agent.restore``: the best validated policy, too."""
+        super().restore(stored, tensors, key)
         if "validation" not in stored:
             return
         kept = dict(stored["validation"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from jumpgym import checks
 
 
 class Spent(NamedTuple):
@@ -22,6 +24,15 @@ class Spent(NamedTuple):
 
 
 NOTHING = Spent()
+
+
+def checked_spent(name: str, value: Any) -> Spent:
+    """Return what a checkpoint says has been spent, if it can be true; otherwise raise, naming ``name``."""
+    entries = checks.sequence(name, value)
+    if len(entries) != 2:
+        raise ValueError(f"{name}={checks.shown(value)} must be a pair: time steps and CPU seconds")
+    timesteps = checks.integer(f"{name}[0]", entries[0], low=0)
+    return Spent(timesteps, checks.number(f"{name}[1]", entries[1], low=0))
 
 
 class Budget(NamedTuple):

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+
+from jumpgym.adapters.views import TupleView
+
+from .copies import Copies
+from .iteration import TrainingIteration
 
 
 class Callbacks:
@@ -86,6 +92,27 @@ class Callbacks:
         before, self._counted = self._counted, self._agent.num_timesteps
         horizon = self._agent.problem.horizon
         return 0 if horizon is None else self._counted // horizon - before // horizon
+
+
+class SB3Model(TrainingIteration):
+    """What SB3's callbacks ask of the model that is trained, beside ``num_timesteps`` and ``logger``."""
+
+    @property
+    def action_space(self) -> spaces.Tuple[Any]:
+        """The space of the environment's pairs (regime, quantity), as SB3's models have it."""
+        return TupleView(self.problem).space
+
+    def get_env(self) -> Copies:
+        """Return the copies of the problem that an iteration simulates."""
+        return Copies(self.problem, self.periods * self.settings.batch_size)
+
+    def dump_logs(self) -> None:
+        """Write the latest values to TensorBoard, and print them if ``verbose``."""
+        self.logger.dump(self.num_timesteps)
+
+    def get_vec_normalize_env(self) -> None:
+        """Return None, since observations are normalised only inside the networks."""
+        return None
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

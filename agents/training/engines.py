@@ -65,3 +65,10 @@ def callback_interval(engine: str) -> int:
 def first_key(seed: int) -> NDArray[np.uint32]:
     """Return the first key of JAX's random numbers for a seed below 2**64."""
     return np.array([seed >> 32, seed & 0xFFFFFFFF], dtype=np.uint32)
+
+
+def checked_key(key: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return the key of a checkpoint if it has the dtype and the shape of one; otherwise raise ValueError."""
+    if key.dtype != np.uint32 or key.shape != (2,):
+        raise ValueError(f"key of dtype {key.dtype} and shape {key.shape} must be two of uint32")
+    return key

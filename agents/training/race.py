@@ -12,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .budget import NOTHING, Spent
+from jumpgym import checks
+
+from .budget import NOTHING, Spent, checked_spent
+from .engines import checked_key
 from .training_state import restore_tensors, training_tensors
 from .validation import validation_cost
 
@@ -160,26 +163,59 @@ class Race:
                 named[prefix + "key"] = member.key
         return named
 
-    def restore(self, stored: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what ``stored`` and ``arrays`` returned.
+    def restore(
+        self, agent: Any, stored: dict[str, Any], arrays: dict[str, NDArray[Any]], *, same_device: bool
+    ) -> None:
+        """Take over what ``stored`` and ``arrays`` returned; this overwrites the weights of the agent.
+
+        Args:
+            agent: the agent that the members are to fit.
+            stored, arrays: from a checkpoint.
+            same_device: whether it was written on the agent's type of device. If not, the noise of each
+                member starts afresh, since the state of a generator has no meaning on another type of device.
 
         Raises:
-            KeyError: if an array is missing.
+            KeyError: if something is missing.
+            TypeError, ValueError, RuntimeError: if something does not fit the agent.
         """
-        self.started, self.position = bool(stored["started"]), int(stored["position"])
-        self.members = []
-        for index, entry in enumerate(stored["members"]):
-            if entry is None:
-                self.members.append(None)
-                continue
-            prefix = f"{MEMBERS}{index}/"
-            member_arrays = {
-                name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)
-            }
-            key = member_arrays.pop("key")
-            tensors = {name: torch.from_numpy(array) for name, array in member_arrays.items()}
-            spent = Spent(*entry["spent"])
-            self.members.append(Member(tensors, key, entry["cost_scale"], entry["iterations"], spent))
+        entries = checks.sequence("race.members", stored["members"])
+        self.started = checks.choice("race.started", stored["started"], (True, False))
+        self.position = checks.integer("race.position", stored["position"], low=0, high=len(entries))
+        allowed = {0, 1, *self.rounds} if self.count == 1 else {0, *self.rounds}
+        if len(entries) not in (allowed if self.started else {0}):
+            raise ValueError(
+                f"race.members has {len(entries)} entries, which restarts={self.count} and "
+                f"race.started={self.started} do not allow"
+            )
+        absent = [index for index, entry in enumerate(entries) if entry is None]
+        if absent and absent != [self.position]:
+            raise ValueError(
+                f"race.members {absent} are not stored; only that at race.position={self.position} may be "
+                "absent, since it is in the agent"
+            )
+        self.members = [
+            None if entry is None else _restored(agent, index, entry, arrays, same_device)
+            for index, entry in enumerate(entries)
+        ]
+
+
+def _restored(
+    agent: Any, index: int, entry: dict[str, Any], arrays: dict[str, NDArray[Any]], same_device: bool
+) -> Member:
+    """Return a member of a checkpoint, after it has been tried in the agent."""
+    prefix = f"{MEMBERS}{index}/"
+    own_arrays = {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+    key = checked_key(own_arrays.pop("key"))
+    tensors = {name: torch.from_numpy(array) for name, array in own_arrays.items()}
+    iterations = checks.integer(f"race.members[{index}].iterations", entry["iterations"], low=0)
+    cost_scale = checks.number(f"race.members[{index}].cost_scale", entry["cost_scale"], low=0)
+    spent = checked_spent(f"race.members[{index}].spent", entry["spent"])
+    restore_tensors(tensors, agent.networks, agent.optimizer, stepped=iterations > 0)
+    if not same_device:
+        fresh = torch.Generator(agent.device).manual_seed(agent.settings.seed + index + iterations)
+        tensors["generator"] = fresh.get_state()
+    agent.generator.set_state(tensors["generator"])
+    return Member(tensors, key, cost_scale, iterations, spent)
 
 
 def _newcomer(agent: Any, index: int) -> Member:

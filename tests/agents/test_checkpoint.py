@@ -464,6 +464,71 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(saved, change, message)
     assert str(error.value).startswith(str(saved))
 
 
+@pytest.fixture(scope="module")
+def race_file():
+    """The checkpoint of a race of three members while the second one trains, as bytes."""
+    file = io.BytesIO()
+    agent = new(restarts=3)
+    agent.learn(24 * ITERATION, callback=lambda agent: agent.race.position < 1)
+    agent.save(file)
+    assert [member is None for member in agent.race.members] == [False, True, False]
+    return file.getvalue()
+
+
+def edit_race(**changes):
+    """Change entries of the race; a change of ``members`` is made in the first of them."""
+
+    def change(entries):
+        stored = json.loads(entries[checkpoint.SETTINGS])
+        stored["race"]["members"][0] |= changes.pop("members", {})
+        stored["race"] |= changes
+        entries[checkpoint.SETTINGS] = json.dumps(stored).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit_race(position=4), r"race\.position=4 must be an integer in \[0, 3\]"),
+        (edit_race(position="1"), r"race\.position='1' must be an integer"),
+        (edit_race(position=2), r"race\.members \[1\] are not stored; only that at race\.position=2"),
+        (edit_race(started=False), r"race\.members has 3 entries, which restarts=3 and race\.started=False"),
+        (edit_race(started="yes"), r"race\.started='yes' must be one of True, False"),
+        (edit_race(members={"iterations": -1}), r"race\.members\[0\]\.iterations=-1 must be an integer"),
+        (edit_race(members={"cost_scale": None}), r"race\.members\[0\]\.cost_scale=None must be a number"),
+        (edit_race(members={"spent": [1]}), r"race\.members\[0\]\.spent=\[1\] must be a pair"),
+        (edit_race(members={"spent": [-1, 0]}), r"race\.members\[0\]\.spent\[0\]=-1 must be an integer"),
+        (edit_settings(race={}), "it has no 'members'"),
+        (edit_settings(race={"members": [None, 7, None], "position": 0, "started": True}), "does not fit"),
+        (edit_settings(others=[80, "long"]), r"others\[1\]='long' must be a number"),
+        (edit_array("members/0/key", lambda a: a[:1]), "key of dtype uint32 and shape"),
+        (edit_array("members/0/generator", lambda a: a[:-1]), "does not fit"),
+        (edit_array("members/0/networks/policy.net.0.bias", lambda a: a[1:]), "size mismatch"),
+        (edit_array("members/0/optimizer/0/exp_avg", lambda a: a[:1]), "exp_avg of the optimizer has shape"),
+        (lambda entries: entries.pop("members/2/key.npy"), "it has no 'key'"),
+    ],
+)
+def test_a_damaged_race_is_refused_with_the_reason(race_file, tmp_path, change, message):
+    path = tmp_path / "agent.zip"
+    path.write_bytes(race_file)
+    MixedGradient.load(path, PROBLEM)
+    rewrite(path, change)
+    with pytest.raises(ValueError, match=message) as error:
+        MixedGradient.load(path, PROBLEM)
+    assert str(error.value).startswith(str(path))
+
+
+def test_the_members_of_a_race_go_on_with_other_noise_on_another_type_of_device(race_file, tmp_path):
+    path = tmp_path / "agent.zip"
+    path.write_bytes(race_file)
+    rewrite(path, edit_settings(device="cuda"))
+    rewrite(path, edit_array("members/0/generator", lambda a: a[:16]))  # that of a GPU is shorter
+    agent = MixedGradient.load(path, PROBLEM)
+    agent.learn(24 * ITERATION - agent.num_timesteps, reset_num_timesteps=False)
+    assert agent.race.over
+
+
 ENDLESS = setup_cost(horizon=None)
 
 

@@ -279,7 +279,7 @@ def test_a_problem_that_cannot_be_traced_is_trained_by_pytorch_with_a_warning():
     with pytest.raises(TypeError, match=r"line \d+ of test_engines.py, 'if \(quantity > 0\).any\(\):'"):
         MixedGradient(problem, engine="jax", **TINY).learn(TRANSITIONS)
     agent = MixedGradient(problem, engine="torch", **TINY)
-    agent.engine, agent._asked = "jax", "auto"
+    agent.engine, agent.requested_engine = "jax", "auto"
     with pytest.warns(UserWarning, match=r"JAX cannot trace line \d+ of test_engines.py"):
         agent.learn(2 * TRANSITIONS)
     assert (agent.engine, agent.iterations) == ("torch", 2)
