@@ -256,7 +256,8 @@ class Agent(SB3Model):
             FileNotFoundError: if there is no such file.
             ValueError: if the file is damaged, holds another agent, or does not fit ``env``.
         """
-        return storage.load_agent(cls, path, env, device, engine)
+        agent: Self = storage.load_agent(cls, path, env, device, engine)
+        return agent
 
     def __reduce__(self) -> Any:
         # As a checkpoint, since parts of an agent do not pickle: generators, closures, compiled functions.

@@ -107,7 +107,11 @@ def _read(path: Target, with_arrays: bool) -> tuple[dict[str, Any], dict[str, ND
     if not path.exists():
         path = with_suffix(path)
     if not path.exists():
-        raise FileNotFoundError(f"no checkpoint at {path}")
+        raise FileNotFoundError(
+            f"no checkpoint at {path}; the method save of an agent writes one, or 'jumpgym train --save'"
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a checkpoint; give the name of the file")
     with path.open("rb") as file:
         return _parse_named(file, str(path), with_arrays)
 

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from math import gcd
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from jumpgym import checks
 
@@ -16,15 +16,12 @@ from .clock import CpuClock
 from .device import one_thread
 from .logger import Logger, ProgressBar, run_folder
 
-if TYPE_CHECKING:
-    from ..base import Agent
-
 Advance: TypeAlias = Callable[[int, Budget, float], None]
 """Runs at most so many iterations of a training with a budget, up to some progress."""
 
 
 def learn(
-    agent: Agent,
+    agent: Any,
     *,
     total_timesteps: int | None,
     callback: Any,
@@ -89,7 +86,7 @@ def learn(
         agent.logger.close()
 
 
-def _begin(agent: Agent, budget: Budget, new: bool) -> Budget:
+def _begin(agent: Any, budget: Budget, new: bool) -> Budget:
     """Start or continue the counters and the clock of an agent, and return the budget that they run up to."""
     if new:
         agent.num_timesteps = agent.iterations = 0
@@ -105,7 +102,7 @@ def _begin(agent: Agent, budget: Budget, new: bool) -> Budget:
     )
 
 
-def _start_engine(agent: Agent, bar: ProgressBar) -> Advance:
+def _start_engine(agent: Any, bar: ProgressBar) -> Advance:
     """Return the function that runs iterations, compiled if the engine is "jax"."""
     if agent.engine == "torch":
         return lambda most, budget, end: agent.iterate()
@@ -123,4 +120,5 @@ def _start_engine(agent: Agent, bar: ProgressBar) -> Advance:
             warnings.warn(f"{error}; training goes on with engine='torch'", stacklevel=5)
             agent.engine = "torch"
             return _start_engine(agent, bar)
-    return agent.compiled.advance
+    advance: Advance = agent.compiled.advance
+    return advance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -18,13 +18,8 @@ from .engines import usable_engine
 from .race import MEMBERS
 from .training_state import signature, training_tensors
 
-if TYPE_CHECKING:
-    from ..base import Agent
 
-AgentType = TypeVar("AgentType", bound="Agent")
-
-
-def save_agent(agent: Agent, path: checkpoint.Target) -> None:
+def save_agent(agent: Any, path: checkpoint.Target) -> None:
     """Write a checkpoint; see ``Agent.save``."""
     stored = {
         "agent": type(agent).__name__,
@@ -47,12 +42,12 @@ def save_agent(agent: Agent, path: checkpoint.Target) -> None:
 
 
 def load_agent(
-    cls: type[AgentType],
+    cls: type[Any],
     path: checkpoint.Target,
     env: Any,
     device: str | torch.device,
     engine: str | None,
-) -> AgentType:
+) -> Any:
     """Return the agent of a checkpoint; see ``Agent.load``."""
     stored, arrays = checkpoint.read(path)
     problem, device = as_problem(env), usable_device(device)
@@ -84,6 +79,6 @@ def load_agent(
     return agent
 
 
-def unpickled(cls: type[Agent], data: bytes, problem: HindsightProblem, device: torch.device) -> Agent:
+def unpickled(cls: type[Any], data: bytes, problem: HindsightProblem, device: torch.device) -> Any:
     """Return the agent that ``Agent.__reduce__`` took apart."""
     return cls.load(io.BytesIO(data), problem, device)

@@ -58,7 +58,11 @@ def add_decide(commands: Any) -> argparse.ArgumentParser:
 def run_decide(args: argparse.Namespace) -> int:
     """Print the decision, and a table by item."""
     from ..applied.decide import decide
+    from ..runs.files import check_writable_file
 
+    if args.output is not None:
+        with usage_errors():
+            check_writable_file(args.output, "--output")
     env = make_environment(args.env, args.set)
     with usage_errors():
         state = _state(args, as_problem(env))
@@ -79,7 +83,13 @@ def _state(args: argparse.Namespace, problem: Any) -> dict[str, Any]:
     if args.stock is not None and len(args.stock) == 1 and Path(args.stock[0]).suffix.lower() == ".csv":
         if args.on_order is not None:
             raise UsageError("--on-order: what is under way is read from the file of --stock")
-        return {**read_stocks(args.stock[0], lead_time(problem)), **state}
+        try:
+            return {**read_stocks(args.stock[0], lead_time(problem)), **state}
+        except OSError as error:
+            raise UsageError(
+                f"--stock={args.stock[0]!r} cannot be read: {error.strerror}. It must be a CSV file with the "
+                "columns item and stock, or else give numbers"
+            ) from error
     if args.stock is not None:
         state["inventory"] = parse_stock("--stock", args.stock)
     if args.on_order is not None:
@@ -106,14 +116,16 @@ def add_simulate(commands: Any) -> argparse.ArgumentParser:
 def run_simulate(args: argparse.Namespace) -> int:
     """Print mean costs by kind and service levels; write the table and the picture."""
     from ..applied.simulate import simulate
-    from ..runs.files import check_writable
+    from ..runs.files import check_writable_file
 
     with usage_errors():
         checks.integer("--episodes", args.episodes, low=1)
         checks.integer("--seed", args.seed, low=0)
         for option, path in (("--output", args.output), ("--picture", args.picture)):
             if path is not None:
-                check_writable(path.parent, option)
+                check_writable_file(path, option)
+        if args.picture is not None:
+            _check_picture(args.picture)
     env = make_environment(args.env, args.set)
     with usage_errors(), waiting("simulating"):
         simulation = simulate(args.policy, env, args.episodes, args.seed, args.periods)
@@ -125,3 +137,13 @@ def run_simulate(args: argparse.Namespace) -> int:
         if args.picture is not None:
             simulation.plot().savefig(args.picture, dpi=120)
     return 0
+
+
+def _check_picture(path: Path) -> None:
+    """Raise ValueError unless Matplotlib can write a picture of this name."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    allowed = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in allowed:
+        endings = ", ".join(f".{ending}" for ending in sorted(allowed))
+        raise ValueError(f"--picture={str(path)!r} must end in one of {endings}")

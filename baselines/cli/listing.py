@@ -65,12 +65,13 @@ def add_traces(commands: Any) -> argparse.ArgumentParser:
 
 def run_traces(args: argparse.Namespace) -> int:
     """Write the noise of an evaluation."""
-    from ..runs.files import replace_file
+    from ..runs.files import check_writable_file, replace_file
     from ..runs.noise_table import noise_table
 
     with usage_errors(OSError, ValueError):
         checks.integer("--episodes", args.episodes, low=1)
         checks.integer("--seed", args.seed, low=0)
+        check_writable_file(args.output, "--output")
         table = noise_table(make_environment(args.env, args.set), args.episodes, args.seed)
         replace_file(args.output, table.to_csv(index=False).encode())
     print(f"{len(table):,} rows in {args.output}")

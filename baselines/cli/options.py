@@ -25,6 +25,8 @@ def usage_errors(*types: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as error:
+        if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+            raise UsageError(f"{str(error.filename)!r}: {error.strerror}") from error
         raise UsageError(error) from error
 
 

@@ -52,11 +52,11 @@ def add_hard(commands: Any) -> argparse.ArgumentParser:
 def run_hard(args: argparse.Namespace) -> int:
     """Draw hard instances, and write them to a file."""
     from ..hard.instances import draw_instances, write_instances
-    from ..runs.files import check_writable
+    from ..runs.files import check_writable_file
 
     instances = []
     with usage_errors(OSError, RuntimeError, TypeError, ValueError):
-        check_writable(args.output.parent, "--output")
+        check_writable_file(args.output, "--output")
         for instance in draw_instances(args.count, args.seed, args.env):
             print(instance, flush=True)
             instances.append(instance)

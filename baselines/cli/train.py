@@ -42,12 +42,12 @@ def run_train(args: argparse.Namespace) -> int:
     """Train a method within its budget and save it."""
     from rich.progress import Progress
 
-    from ..runs.files import check_writable
+    from ..runs.files import check_writable_file
     from ..runs.methods import make, method, one_thread
 
     with usage_errors(TypeError, ValueError):
         trained = method(args.method)
-        check_writable(args.save.parent, "--save")
+        check_writable_file(args.save, "--save")
         checks.integer("--seed", args.seed, low=0)
         if args.timesteps is not None:
             checks.integer("--timesteps", args.timesteps, low=1)

@@ -78,7 +78,6 @@ def plan(
         instances: file of problems that ``jumpgym hard`` drew, instead of the environments of the preset.
 
     Raises:
-        OSError: if the file of instances cannot be read.
         ValueError, TypeError: naming the option, its value and what is allowed.
     """
     blocks = PRESETS[checks.choice("--preset", preset, tuple(PRESETS))]
@@ -98,7 +97,16 @@ def plan(
         chosen: list[tuple[str, Mapping[str, Any]]] = drawn or [
             (env, parameters) for env in envs or block.envs for parameters in settings or ({},)
         ]
-        problems = [_problem(env, parameters, episodes, split) for env, parameters in chosen]
+        problems = [
+            _problem(
+                env,
+                parameters,
+                episodes,
+                split,
+                option="--instances" if drawn else "--set" if parameters else "--env",
+            )
+            for env, parameters in chosen
+        ]
         seconds = None if timesteps is not None else float(budget or block.budget)
         for seed in range(seeds or block.seeds):
             for problem in problems:
@@ -128,7 +136,15 @@ def _drawn(
     """Environments and parameters of hard instances, those of a file or of the preset."""
     if settings:
         raise ValueError("--set: instances have parameters of their own; choose among them by --env")
-    instances = read_instances(path)
+    try:
+        instances = read_instances(path)
+    except OSError as error:
+        raise ValueError(
+            f"--instances={str(path)!r} cannot be read: {error.strerror}; 'jumpgym hard --output FILE' draws "
+            "instances and writes them to a file"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"--instances: {error}") from error
     chosen: list[tuple[str, Mapping[str, Any]]] = [
         (instance.env, instance.parameters) for instance in instances if not envs or instance.env in envs
     ]
@@ -172,11 +188,10 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
-def _problem(env: str, parameters: Mapping[str, Any], episodes: int, split: str) -> Problem:
+def _problem(env: str, parameters: Mapping[str, Any], episodes: int, split: str, option: str) -> Problem:
     """A problem with its split; ValueError if methods cannot be compared on it."""
     if not parameters and env in ENVIRONMENTS:
         return Problem(env, (), episodes)  # methods can be compared on the defaults of this package
-    option = "--set" if parameters else "--env"
     try:
         problem = as_problem(make_env(env, parameters))
         check_measurable(problem)

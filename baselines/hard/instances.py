@@ -84,7 +84,9 @@ def read_instances(path: Path | None = None) -> list[Instance]:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
         return [Instance(**entry) for entry in entries]
     except (TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{file} must be a list of instances, as 'jumpgym hard' writes: {error}") from error
+        raise ValueError(
+            f"{file} must be a list of instances, as 'jumpgym hard' writes: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def write_instances(path: Path, instances: Sequence[Instance], command: str) -> None:

@@ -59,6 +59,18 @@ def markdown_of(table: pd.DataFrame, digits: int = 4) -> str:
     return markdown_table([list(table.columns), *rows], numeric)
 
 
+def failed_runs(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """The section of the runs that failed.
+
+    Args:
+        head: names of the columns; the last one holds the errors.
+        lines: cells of each run.
+    """
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    numeric = [name in ("items", "seed", "budget") for name in head]
+    return f"## Failed runs\n\n{markdown_table([head, *cells], numeric)}"
+
+
 def code_block(commands: Iterable[str]) -> str:
     """The different commands that were typed, each once, as a block of code in Markdown."""
     return "\n".join(f"    {command}" for command in dict.fromkeys(commands))

@@ -12,7 +12,7 @@ import pandas as pd
 from ..runs.methods import REFERENCES, tuning
 from ..runs.provenance import PACKAGES
 from ..runs.status import Status
-from .formatting import anchor, code_block, counted, markdown_table, percent, short_gap, software
+from .formatting import anchor, code_block, counted, failed_runs, markdown_table, percent, short_gap, software
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
 from .tables import (
     PROBLEM,
@@ -130,13 +130,16 @@ def _failed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _failures(failed: pd.DataFrame) -> str:
     """The runs that failed, with their errors."""
-    lines = [["environment", "method", "seed", "error"]]
-    for row in failed.to_dict("records"):
-        seed = "" if pd.isna(row["seed"]) else str(row["seed"])
-        cell = str(row["note"]).replace("|", "\\|")
-        lines.append([title(row["env"], row["parameters"]), row["method"], seed, cell])
-    table = markdown_table(lines, [False, False, True, False])
-    return f"## Failed runs\n\n{table}\n"
+    lines = [
+        [
+            title(row["env"], row["parameters"]),
+            row["method"],
+            "" if pd.isna(row["seed"]) else row["seed"],
+            row["note"],
+        ]
+        for row in failed.to_dict("records")
+    ]
+    return failed_runs(["environment", "method", "seed", "error"], lines) + "\n"
 
 
 def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:

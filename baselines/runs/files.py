@@ -47,6 +47,8 @@ def check_writable(folder: Path, name: str) -> None:
         ValueError: if it cannot be made or written.
     """
     probe = folder / f".{uuid.uuid4().hex}"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{name}: {str(folder)!r} must be a folder that can be written: it is a file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
@@ -55,3 +57,18 @@ def check_writable(folder: Path, name: str) -> None:
         raise ValueError(
             f"{name}: {str(folder)!r} must be a folder that can be written: {error.strerror}"
         ) from error
+
+
+def check_writable_file(path: Path, name: str) -> None:
+    """Make the folder of a file, and check that the file can be written before anything is computed.
+
+    Args:
+        path: the file.
+        name: name of the option that gave it.
+
+    Raises:
+        ValueError: if it is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise ValueError(f"{name}: {str(path)!r} is a folder; give the name of a file")
+    check_writable(path.parent, name)

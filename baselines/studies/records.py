@@ -24,6 +24,9 @@ Record = dict[str, Any]
 CONTENT = ("row", "curve", "reference_cost")
 """What the record of a training has beside its settings and its origin."""
 
+FAILURE = ("status", "traceback")
+"""What is recorded of a run that failed, beside its settings and its origin."""
+
 
 def read_record(
     path: Path, settings: Mapping[str, Any] | None = None, content: Sequence[str] = CONTENT

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import Field, asdict
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from rich.console import Console
 
@@ -14,11 +15,14 @@ from jumpgym import checks
 from ..comparison.plans import cores
 from ..comparison.workers import Failure, Workers
 from ..runs.files import check_writable
-from .records import Record
+from ..runs.status import Status
+from .records import Record, write_record
 
 
 class StudyRun(Protocol):
-    """Definition of a run, which can be hashed; runs that are equal are the same."""
+    """Definition of a run: a frozen dataclass; runs that are equal are the same."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def path(self, folder: Path) -> Path:
         """File of its record."""
@@ -40,6 +44,8 @@ def do_missing(
     report: Callable[[Path], str],
 ) -> int:
     """Do the runs that ``output`` does not hold yet, and write a report on what it then holds.
+
+    The traceback of a run that fails is recorded in place of its results, and the next call repeats the run.
 
     Args:
         runs: all runs of the study.
@@ -75,6 +81,8 @@ def do_missing(
             if isinstance(result, Failure):
                 failures.append(run)
                 text = "FAILED\n" + result
+                failure = {"status": Status.FAILED, "traceback": result}
+                write_record(run.path(folder), asdict(run), command, failure)
             else:
                 text = outcome(result)
             console.print(f"[{finished}/{len(runs)}] {run.path(folder).stem}: {text}", markup=False)

@@ -95,7 +95,7 @@ def make_env(env_id: str, parameters: Mapping[str, Any] | None = None) -> gym.En
     """``gym.make`` with parameters of the problem only, and with the environment's own errors.
 
     ``gym.make`` also takes keywords that are no part of the problem, such as ``max_episode_steps``, and wraps
-    the errors of the environment.
+    the type errors of the environment.
 
     Args:
         env_id: any name that ``environment_id`` takes.
@@ -114,7 +114,7 @@ def make_env(env_id: str, parameters: Mapping[str, Any] | None = None) -> gym.En
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "horizon=None without max_episode_steps")
             return gym.make(env_id, **parameters)
-    except (OSError, TypeError, ValueError) as error:
+    except TypeError as error:  # wrapped in one that repeats all parameters
         raise error.__cause__ or error from None
 
 

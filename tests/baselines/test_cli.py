@@ -253,6 +253,38 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
         ("references", "--env", "nowhere", "--output", str(tmp_path)): "unknown environment 'nowhere'",
         ("references", "--output", str(file / "new")): "must be a folder that can be written",
         ("evaluate", "x.zip", "--env", SETUP_COST, "--episodes", "1"): "--episodes=1",
+        ("evaluate", "x.zip", "--env", SETUP_COST): "no checkpoint at x.zip; the method save of an agent",
+        ("evaluate", str(tmp_path), "--env", SETUP_COST): "is a folder, not a checkpoint",
+        (
+            "solve",
+            SETUP_COST,
+            "--set",
+            "demand=x.csv",
+        ): "demand='x.csv': cannot be read as a CSV file: there is",
+        (
+            "compare",
+            "--instances",
+            "x.yml",
+        ): "--instances='x.yml' cannot be read: No such file or directory; 'jum",
+        ("compare", "--instances", str(file)): "--instances: " + str(file) + " must be a list of instances",
+        (
+            "decide",
+            "optimum",
+            "--env",
+            SETUP_COST,
+            "--stock",
+            "x.csv",
+        ): "--stock='x.csv' cannot be read: No such",
+        ("decide", "x.zip", "--env", SETUP_COST, "--output", str(tmp_path)): "--output: ",
+        (
+            "simulate",
+            "x.zip",
+            "--env",
+            SETUP_COST,
+            "--picture",
+            "x.doc",
+        ): "--picture='x.doc' must end in one of",
+        ("hard", "--output", str(tmp_path)): "is a folder; give the name of a file",
     }
     for arguments, message in cases.items():
         assert message in refused(capsys, *arguments)

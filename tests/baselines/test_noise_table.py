@@ -57,5 +57,5 @@ def test_refusals(tmp_path, capsys):
     ):
         assert main(["traces", SETUP_COST, *arguments, "--output", path]) == 2
         assert message in capsys.readouterr().err
-    assert main(["traces", SETUP_COST, "--output", str(tmp_path / "no" / "folder.csv")]) == 2
-    assert "No such file or directory" in capsys.readouterr().err
+    assert main(["traces", SETUP_COST, "--output", str(tmp_path)]) == 2
+    assert "is a folder; give the name of a file" in capsys.readouterr().err

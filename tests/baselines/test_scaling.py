@@ -7,6 +7,7 @@ import pytest
 from jumpgym.baselines.cli import main
 from jumpgym.baselines.evaluation import evaluate
 from jumpgym.baselines.studies.records import read_record
+from jumpgym.baselines.studies.scaling import study
 from jumpgym.baselines.studies.scaling.methods import METHODS, ScaledPPO
 from jumpgym.baselines.studies.scaling.report import write_scaling
 from jumpgym.baselines.studies.scaling.separate_items import (
@@ -168,7 +169,7 @@ def record(items, method, seed, gaps):
     packages = ("python", "torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib", "jumpgym")
     return {
         "settings": {"items": items, "method": method, "seed": seed, "budget": 40.0, "episodes": 64},
-        "row": {"gap_percent": gaps[-1], "note": ""},
+        "row": {"gap_percent": gaps[-1], "status": "ok", "note": ""},
         "curve": curve,
         "reference_cost": 1.0,
         "versions": dict.fromkeys(packages, "1"),
@@ -184,12 +185,37 @@ def test_table(tmp_path):
         for name, gaps in finals.items()
         for seed, gap in enumerate(gaps)
     ]
-    write_scaling(json.loads(json.dumps(records)), tmp_path)
+    write_scaling(json.loads(json.dumps(records)), [], tmp_path)
     text = (tmp_path / "scaling.md").read_text()
     assert "| 50 | 0.7 (3) | 5 (6) |" in text
     assert "| 50 | 20 | 40 |" in text
     times = pd.read_csv(tmp_path / "scaling.csv").cpu_to_gap_of_ppo
     np.testing.assert_array_equal(times.fillna(-1), [20, 20, 40, 40, -1, 40])
+
+
+def test_failed_runs_are_in_the_tables_and_are_repeated(finished, local_pools_in_this_process, monkeypatch):
+    command = [*TINY, "--methods", "mixed", "--output", str(finished)]
+    path = finished / "runs" / "n2_mixed_seed0_1.2s.json"
+    finished_record = path.read_text()
+    path.unlink()
+
+    def fail(*_):
+        raise RuntimeError("out of | luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "train_and_record", fail)
+        assert main(command) == 1
+    rows = pd.read_csv(finished / "scaling.csv").set_index("items")
+    assert list(rows.status) == ["ok", "failed"]
+    assert rows.note[2] == "RuntimeError: out of | luck"
+    assert np.isnan(rows.gap_percent[2])
+    text = (finished / "scaling.md").read_text()
+    assert "| 2 | 1 failed |" in text
+    assert "| 2 | mixed | 0 | 1.2 | RuntimeError: out of \\| luck |" in text
+    assert read_record(path) is None  # so that the same command repeats the run
+    path.write_text(finished_record)
+    assert main(command) == 0
+    assert "failed" not in (finished / "scaling.md").read_text()
 
 
 def test_ppo_has_open_trucks_and_the_networks_are_as_wide():

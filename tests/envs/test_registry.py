@@ -70,6 +70,10 @@ def test_make_env_takes_parameters_of_the_problem_only():
         make_env("SetupCost", {"max_episode_steps": 3})
     with pytest.raises(ValueError, match=r"^fixed_cost=-1\.0 must be a finite number"):
         make_env("SetupCost", {"fixed_cost": -1})
+    with pytest.raises(TypeError, match=r"^fixed_cost='a' must be a number, not str$"):
+        make_env("SetupCost", {"fixed_cost": "a"})
+    with pytest.raises(ValueError, match=r"^demand='no.csv': cannot be read as a CSV file: there is no such"):
+        make_env("SetupCost", {"demand": "no.csv"})
 
 
 def test_a_foreign_environment_carries_no_problem():

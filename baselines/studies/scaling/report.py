@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...report.formatting import code_block, csv, markdown_table
+from ...report.formatting import code_block, csv, failed_runs, markdown_table
 from ...report.rows import first_time
 from ...report.statistics import FLOOR
 from ...report.styles import log_log, png, style
 from ...runs.files import replace_file
 from ...runs.provenance import PACKAGES
+from ...runs.record import reason
+from ...runs.status import Status
 from ..records import Record
 from .methods import BASELINE, METHODS
 
@@ -26,18 +28,20 @@ TIME = f"cpu_to_gap_of_{BASELINE}"
 """Column of the CPU seconds to the baseline's median final gap with as many items and the same budget."""
 
 
-def write_scaling(records: Sequence[Record], output: Path) -> None:
+def write_scaling(records: Sequence[Record], failures: Sequence[Record], output: Path) -> None:
     """Write ``scaling.csv``, ``curves.csv``, ``scaling.md`` and ``scaling.png``.
 
     Args:
-        records: see ``scaling.perform``.
+        records: of the runs that finished, at least one; see ``scaling.perform``.
+        failures: of the runs that failed, see ``studies.do_missing``.
         output: a folder that exists.
     """
-    rows = pd.DataFrame([_row(record) for record in records])
+    rows = pd.DataFrame([*(_row(record) for record in records), *map(_failure_row, failures)])
     final = rows[rows.method == BASELINE].groupby(["items", "budget"]).gap_percent.median()
     thresholds = [final.get(key, np.nan) for key in zip(rows["items"], rows.budget, strict=True)]
-    pairs = zip(records, thresholds, strict=True)
-    rows[TIME] = [first_time(record["curve"], threshold) for record, threshold in pairs]
+    curves = [*(record["curve"] for record in records), *([] for _ in failures)]
+    pairs = zip(curves, thresholds, strict=True)
+    rows[TIME] = [first_time(curve, threshold) for curve, threshold in pairs]
     points = pd.DataFrame([{**record["settings"], **p} for record in records for p in record["curve"]])
     replace_file(output / "scaling.csv", csv(rows))
     replace_file(output / "curves.csv", csv(points.drop(columns="episodes")))
@@ -55,6 +59,15 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
+def _failure_row(failure: Record) -> dict[str, Any]:
+    return {
+        **failure["settings"],
+        "status": failure["status"],
+        "note": reason(failure),
+        "command": failure["command"],
+    }
+
+
 def _markdown(rows: pd.DataFrame, records: Sequence[Record]) -> str:
     """Two tables: gaps, and CPU seconds to the baseline's final gap."""
     methods = [name for name in METHODS if name in set(rows.method)]
@@ -62,7 +75,7 @@ def _markdown(rows: pd.DataFrame, records: Sequence[Record]) -> str:
     descriptions = "\n".join(f"- `{name}`: {METHODS[name].description}" for name in methods)
     blocks = [
         "# n items that share nothing",
-        code_block(sorted(record["command"] for record in records)),
+        code_block(sorted(rows.command)),
         f"CPU seconds of each training: {', '.join(f'{budget:g}' for budget in budgets)}. "
         f"Seeds: {rows.seed.nunique()}. Hardware: {records[0]['hardware']}.",
         descriptions,
@@ -71,13 +84,16 @@ def _markdown(rows: pd.DataFrame, records: Sequence[Record]) -> str:
         of_budget = rows[rows.budget == budget]
         blocks += [
             f"## Gap to the optimum after {budget:g} CPU seconds, %: median of the seeds (worst)",
-            _table(of_budget, methods, lambda runs: _gap(runs.gap_percent)),
+            _table(of_budget, methods, _gap),
         ]
         if BASELINE in methods:
             blocks += [
                 f"## CPU seconds to the median final gap of `{BASELINE}`: median of the seeds",
-                _table(of_budget, methods, lambda runs: _seconds(runs[TIME])),
+                _table(of_budget, methods, _seconds),
             ]
+    if (failed := rows.status == Status.FAILED).any():
+        identity = ["items", "method", "seed", "budget", "note"]
+        blocks.append(failed_runs([*identity[:-1], "error"], rows.loc[failed, identity].to_numpy().tolist()))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -89,12 +105,17 @@ def _table(rows: pd.DataFrame, methods: Sequence[str], cell: Callable[[pd.DataFr
     return markdown_table([["n", *methods], *lines])
 
 
-def _gap(gaps: pd.Series[float]) -> str:
-    return f"{gaps.median():.3g} ({gaps.max():.3g})" if len(gaps) else ""
+def _gap(runs: pd.DataFrame) -> str:
+    """The median and the largest gap, and how many runs failed."""
+    failed = int((runs.status == Status.FAILED).sum())
+    gaps = runs.gap_percent[runs.status != Status.FAILED]
+    finished = f"{gaps.median():.3g} ({gaps.max():.3g})" if len(gaps) else ""
+    return ", ".join(filter(None, [finished, f"{failed} failed" if failed else ""]))
 
 
-def _seconds(times: pd.Series[float]) -> str:
-    """The median; runs that never reached the gap count as later than all others."""
+def _seconds(runs: pd.DataFrame) -> str:
+    """The median; runs that never reached the gap count as later than all others, failed ones not at all."""
+    times = runs.loc[runs.status != Status.FAILED, TIME]
     middle = times.fillna(np.inf).median() if len(times) else np.nan
     return "" if np.isnan(middle) else "not reached" if np.isinf(middle) else f"{middle:.3g}"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from jumpgym import checks
 
-from ..records import Record, read_record, train_and_record
+from ..records import CONTENT, FAILURE, Record, read_record, train_and_record
 from ..runs import do_missing
 from .methods import METHODS
 from .report import write_scaling
@@ -72,10 +72,15 @@ def perform(run: ScalingRun, folder: Path, command: str) -> Record:
     )
 
 
-def all_records(folder: Path) -> list[Record]:
-    """The records of all runs in a folder, in order, without those that are damaged or of another version."""
+def all_records(folder: Path, content: Sequence[str] = CONTENT) -> list[Record]:
+    """The records of all runs in a folder, in order, without those that are damaged or of another version.
+
+    Args:
+        folder: of the records.
+        content: what they have beside settings and origin: ``CONTENT``, or ``FAILURE`` for runs that failed.
+    """
     order = {name: position for position, name in enumerate(METHODS)}
-    records = [record for path in folder.glob("*.json") if (record := read_record(path)) is not None]
+    records = [r for path in folder.glob("*.json") if (r := read_record(path, content=content)) is not None]
     settings = ScalingRun.__dataclass_fields__.keys()
     records = [r for r in records if r["settings"].keys() == settings and r["settings"]["method"] in order]
 
@@ -150,9 +155,9 @@ def scale(runs: Sequence[ScalingRun], output: Path, workers: int | None = None, 
         return f"about {minutes:.1f} minutes"
 
     def report(folder: Path) -> str:
-        records = all_records(folder)
+        records, failures = all_records(folder), all_records(folder, FAILURE)
         if records:
-            write_scaling(records, output)
+            write_scaling(records, failures, output)
         return f"tables and pictures are in {output}" if records else ""
 
     return do_missing(
