@@ -8,6 +8,7 @@ from jumpgym.extras import needs_extra
 with needs_extra("jumpgym.baselines", "baselines"):
     from .applied.decide import Recommendation, decide
     from .applied.simulate import Simulation, simulate
+    from .bounds.lower_bound import LowerBound, lower_bound
     from .evaluation import Evaluation, evaluate
     from .hindsight import HindsightTimeout, hindsight_cost, solve_trace
     from .optimum import Exactness, Optimum, solve
@@ -31,6 +32,7 @@ __all__ = [
     "FullTruckPolicy",
     "HindsightTimeout",
     "Learner",
+    "LowerBound",
     "Method",
     "MinOrderPolicy",
     "Optimum",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluate",
     "hindsight_cost",
     "jump_ignoring",
+    "lower_bound",
     "register_method",
     "simulate",
     "solve",

@@ -152,7 +152,7 @@ class Reference:
         cost = exact_cost(policy)
         if cost is None or self.exactness == "simulated":
             return self._gap(self._on_yardstick(policy), self.yardstick_costs)
-        return Gap(cost, 0.0, cost - self.cost, 0.0, self._percent * (cost - self.cost), 0.0)
+        return Gap(cost, 0.0, cost - self.cost, 0.0, self.percent * (cost - self.cost), 0.0)
 
     def hindsight_gap(self, traces: int) -> Gap:
         """The gap of perfect hindsight, which is negative, on the first ``traces`` episodes of that sample.
@@ -175,14 +175,14 @@ class Reference:
     def _gap(self, costs: NDArray[np.float64], reference_costs: NDArray[np.float64]) -> Gap:
         """The gap of costs to those of the reference in the same episodes."""
         difference = costs - reference_costs
-        mean, percent, windows = float(difference.mean()), self._percent, self.windows
+        mean, percent, windows = float(difference.mean()), self.percent, self.windows
         error, difference_error = standard_error(costs, windows), standard_error(difference, windows)
         return Gap(
             float(costs.mean()), error, mean, difference_error, percent * mean, percent * difference_error
         )
 
     @property
-    def _percent(self) -> float:
+    def percent(self) -> float:
         """Factor from a cost difference to per cent of the reference's cost; NaN if that cost is 0."""
         return 100 / abs(self.cost) if self.cost else float("nan")
 

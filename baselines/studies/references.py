@@ -1,4 +1,4 @@
-"""The table of references: optimum, best classical policy, jump-ignoring policy and perfect hindsight."""
+"""The table of references: optimum, classical and jump-ignoring policies, hindsight and lower bounds."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ import jumpgym
 from jumpgym import ENVIRONMENTS, NotApplicable, as_problem, environment_id
 from jumpgym.problems.min_investment import MinInvestment
 
+from ..bounds.lower_bound import lower_bound
+from ..generic import is_implemented
 from ..hindsight.cost import GAP, default_gap, traces_of
 from ..hindsight.program import HindsightTimeout
 from ..policies.classical import best_classical
@@ -53,6 +55,8 @@ COLUMNS = (
     "hindsight_gap_se_percent",
     "hindsight_traces",
     "hindsight_seconds",
+    "bound_gap_percent",
+    "bound_seconds",
     "episodes",
     "seed",
     "note",
@@ -62,6 +66,17 @@ COLUMNS = (
     "jumpgym",
     "hardware",
     "command",
+)
+
+HEADINGS = (
+    "environment",
+    "optimum",
+    "CPU s",
+    "best classical",
+    "ignores jump",
+    "perfect hindsight",
+    "episodes",
+    "lower bound",
 )
 
 MISSING = "n/a"
@@ -178,6 +193,13 @@ def reference_row(env: str, traces: int | None = None) -> Row:
         row |= {**_percent_of("hindsight", bound), "hindsight_traces": count}
         if default_gap(problem) > GAP:
             notes.append(f"Perfect hindsight is bounded from below, to {100 * default_gap(problem):g} %")
+    if is_implemented(lower_bound, problem):
+        try:
+            least, row["bound_seconds"] = _timed(lower_bound, problem)
+        except NotApplicable as error:
+            notes.append(f"bound: {error}")
+        else:
+            row["bound_gap_percent"] = reference.percent * (least.cost - reference.cost)
     return row | {"note": ". ".join(notes)}
 
 
@@ -240,11 +262,12 @@ def _markdown(rows: Sequence[Row]) -> str:
         "The optimum is the expected cost of an episode, ± the estimated error of its grid. Other columns",
         "are differences to it in per cent of its absolute value: the best classical policy, the best policy",
         "that ignores the jump, and perfect hindsight. A difference without ± is exact. The others are means",
-        "of paired differences on the same noise, ± their standard error; the last column is the number of",
-        f"episodes of hindsight. {MISSING}: it does not exist for the problem, for the reason given below.",
+        "of paired differences on the same noise, ± their standard error; after that of hindsight is its",
+        "number of episodes. The last column is the lower bound on the expected cost of several items.",
+        f"{MISSING}: it does not exist for the problem, for the reason given below.",
         "",
-        "| environment | optimum | CPU s | best classical | ignores jump | perfect hindsight | episodes |",
-        "|---|---|---|---|---|---|---|",
+        f"| {' | '.join(HEADINGS)} |",
+        "|" + "---|" * len(HEADINGS),
     ]
     for row in rows:
         cells = [
@@ -253,6 +276,7 @@ def _markdown(rows: Sequence[Row]) -> str:
             "" if row["solve_seconds"] is None else f"{row['solve_seconds']:.1f}",
             *(_percent(row, kind) for kind in ("classical", "ignoring", "hindsight")),
             str(row["hindsight_traces"] or ""),
+            "" if row["bound_gap_percent"] is None else f"{row['bound_gap_percent']:+.3f} %",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Policies:", ""]

@@ -1,0 +1,1 @@
+"""Lower bounds on the cost of problems that are too large to solve."""
