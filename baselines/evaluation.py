@@ -14,7 +14,7 @@ from jumpgym.adapters.action_spaces import acting_space, check_same_actions
 from jumpgym.adapters.layers import decoding_layer
 from jumpgym.adapters.registry import wrapped_problem
 from jumpgym.adapters.views import TupleView
-from jumpgym.problem import CarriedOut
+from jumpgym.layout import CarriedOut
 
 from .policy import BatchPolicy, Decision
 from .windows import Windows, standard_error, windows_of

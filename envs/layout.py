@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,3 +186,42 @@ def _groups(sizes: Sequence[int]) -> tuple[Group, ...]:
         groups.append(Group(slice(start, start + count * options), count, options))
         start += count * options
     return tuple(groups)
+
+
+def regime_label(names: Iterable[str]) -> str:
+    """One label for the regimes of all gates: ``"3 trucks; items 1, 2"``.
+
+    Neighbouring names that differ only in a number at their end are merged, and empty names are left out.
+
+    Args:
+        names: of the chosen regime of each gate, from ``HindsightProblem.regime_names``.
+
+    Returns:
+        The label; ``"nothing"`` if all names are empty.
+
+    Example:
+        >>> regime_label(["3 trucks", "item 1", "", "item 3"])
+        '3 trucks; items 1, 3'
+    """
+    parts = []
+    for stem, group in groupby(filter(None, names), lambda name: name.rstrip("0123456789")):
+        numbers = [name.removeprefix(stem) for name in group]
+        merged = len(numbers) > 1 and stem.endswith(" ")
+        parts += [f"{stem[:-1]}s {', '.join(numbers)}"] if merged else [stem + n for n in numbers]
+    return "; ".join(parts) or "nothing"
+
+
+class CarriedOut(NamedTuple):
+    """What a hard decision comes to in a state, in the two forms of ``ActionLayout``.
+
+    Attributes:
+        regime: of each gate, shape (..., G).
+        quantity: shape (..., n).
+        gate: one-hot weights of the regimes, shape (..., options).
+        columns: the quantities in the flat array that ``step`` takes, shape (..., columns).
+    """
+
+    regime: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    gate: NDArray[np.float64]
+    columns: NDArray[np.float64]

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, as_problem
-from jumpgym.problem import CarriedOut
+from jumpgym.layout import CarriedOut
 from jumpgym.problems.several_items import MultiItemInventory
 
 from ..evaluation import decoder, requested

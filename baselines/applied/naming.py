@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jumpgym import HindsightProblem, SingleItemInventory
-from jumpgym.problem import regime_label
+from jumpgym.layout import regime_label
 from jumpgym.problems.budget_discount import BudgetDiscount
 from jumpgym.problems.several_items import MultiItemInventory
 

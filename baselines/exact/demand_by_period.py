@@ -7,19 +7,9 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from jumpgym import NotApplicable
 from jumpgym.demand import Demand
 
-from .lattice import Weights, demand_weights
-
-
-def refuse_periods(*noises: Any, name: str = "demand") -> None:
-    """Raise NotApplicable unless every noise has the same distribution in all periods."""
-    if any(len(noise.periods) > 1 for noise in noises):
-        raise NotApplicable(
-            f"{name}: a distribution for each period is not supported here. Pass one distribution for all "
-            "periods, or compare simulated policies (evaluate)"
-        )
+from .lattice_demand import Weights, demand_weights
 
 
 def largest_mean(demand: Demand) -> float:

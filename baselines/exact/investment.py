@@ -13,8 +13,7 @@ from jumpgym.noise.single import ContinuousNoise, DiscreteNoise, Noise
 from jumpgym.problems.min_investment import MinInvestment
 
 from .bellman import midpoints, refine
-from .demand_by_period import refuse_periods
-from .lattice import refuse_traces
+from .refusals import refuse_periods, refuse_traces
 from .result import Optimum
 
 TABLE = 8192

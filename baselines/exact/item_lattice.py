@@ -10,7 +10,8 @@ from jumpgym.demand import Demand, DiscreteDemand
 
 from ..policy import FloatArray
 from .demand_by_period import WeightsByPeriod
-from .lattice import Weights, demand_matrix, start_weights, stock_costs
+from .lattice import start_weights
+from .lattice_demand import Weights, demand_matrix, stock_costs
 
 NO_DEMAND = DiscreteDemand(np.zeros(1), np.ones(1), None)
 """Demand of an item that does not exist."""

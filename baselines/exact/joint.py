@@ -23,7 +23,9 @@ from .demand_by_period import largest_mean
 from .item_lattice import ItemLattice
 from .joint_lattice import Decision, JointProcess
 from .joint_orders import JointProblem, choices, largest_demand, lattice_orders, lattice_steps
-from .lattice import ROUNDING, nearest_index, refuse_remainders, refuse_traces, standard_deviation
+from .lattice import ROUNDING, nearest_index
+from .lattice_demand import standard_deviation
+from .refusals import refuse_remainders, refuse_traces
 from .result import Optimum
 
 GROWTH = 1.3
@@ -32,8 +34,8 @@ GROWTH = 1.3
 MOST_STATES = 2**20
 """Most lattice points, over both items."""
 
-LONG = 10_000.0
-"""Number of periods for which a shortage below the lattice is charged if costs are averaged over time."""
+UNDISCOUNTED_PERIODS = 10_000.0
+"""Periods for which a shortage below the lattice is charged where costs are averaged over time."""
 
 ROUNDS, SWEEPS, DAMPING = 2000, 20, 0.9
 """Value iteration: most improvements, sweeps under a fixed policy after each of them, and step length."""
@@ -96,7 +98,7 @@ def solve_joint(problem: JointProblem) -> Optimum:
     the polygon, or in a point where a side meets a line. As the stocks move within one triangle, each of
     these points stays on one edge or triangle, so the value there is concave in the stocks; and if the stocks
     are on the lattice, so are all of these points. Without a limit on the trucks' capacity the items' steps
-    need not match. With three items the argument about the lines fails, and with it this proof.
+    need not match. The argument does not extend to three items.
 
     With order multiples only finitely many orders are possible, and capacities need not be on the lattice.
 
@@ -132,14 +134,14 @@ def solve_joint(problem: JointProblem) -> Optimum:
 def _check_supported(problem: JointProblem) -> None:
     if problem.items > 2:
         raise NotApplicable(
-            f"items={problem.items} is not supported: the state has as many dimensions; at most 2, or "
-            "compare simulated policies with evaluate"
+            f"items={problem.items} is not supported: the state has a dimension for each item, of which at "
+            "most 2 can be computed; compare simulated policies (evaluate)"
         )
     refuse_traces(*problem.demand.items)
     if problem.unmet_demand == "lost" and problem.lead_time > 0:
         raise NotApplicable(
-            f"lead_time={problem.lead_time} with unmet_demand='lost' is not supported: the orders under way "
-            "are part of the state; set lead_time=0 or unmet_demand='backlog'"
+            f"lead_time={problem.lead_time} with unmet_demand='lost' is not supported: outstanding orders "
+            "would be part of the state; set lead_time=0 or unmet_demand='backlog'"
         )
     if problem.horizon is None and problem.unmet_demand == "backlog":
         for item, demand in enumerate(problem.demand.items):
@@ -248,7 +250,7 @@ def _solve_finite(problem: JointProblem, process: JointProcess) -> tuple[FloatAr
 
 
 def _solve_infinite(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, bool, list[Decision]]:
-    """Value iteration: as ``_solve_finite``, with one decision for all periods."""
+    """The stationary optimum, returned as by ``_solve_finite`` with one decision for all periods."""
     bounds, value, decision = _iterate(problem, process)
     reach, before = _start_reach(problem, process), (-1, -1)
     while reach != before:
@@ -257,9 +259,9 @@ def _solve_infinite(problem: JointProblem, process: JointProcess) -> tuple[Float
 
 
 def _iterate(problem: JointProblem, process: JointProcess) -> tuple[FloatArray, FloatArray, Decision]:
-    """Bounds (2,) on the average or the discounted cost, a value function, and the decisions."""
+    """Value iteration: bounds (2,) on the average or the discounted cost, a value function, decisions."""
     discount = problem.discount
-    left = 1 / (1 - discount) if discount < 1 else LONG
+    left = 1 / (1 - discount) if discount < 1 else UNDISCOUNTED_PERIODS
     ahead = discount * left if discount < 1 else 1.0
     step = 1.0 if discount < 1 else DAMPING  # against periodic chains, Puterman section 8.5.4
     value, below = np.zeros((2, *process.shape)), 0.0
@@ -297,7 +299,7 @@ def _at_start(problem: JointProblem, process: JointProcess, value: FloatArray) -
 
 
 def _start_reach(problem: JointProblem, process: JointProcess) -> tuple[int, int]:
-    """Index of the lowest point, one by item, that no start lies above."""
+    """Index of each item's lowest point that is at or above all of its initial stocks."""
     high = np.append(problem.initial_inventory[1], 0.0)
     first, second = (
         int(np.ceil(high[item] / lattice.step - ROUNDING)) - lattice.low

@@ -1,8 +1,8 @@
 """Dynamic programming steps for two items that are ordered jointly, on a lattice of their stocks.
 
-As in ``single_item_position`` a value function carries two rows: row 0 bounds the value from below, row 1 is
-the cost of a policy. Its shape is (2, n1, n2). A single item is treated as one of two, the other of which has
-a lattice of one point.
+As in ``stock_process`` a value function carries two rows: row 0 bounds the value from below, row 1 is
+the cost of a policy. Its shape is (2, n1, n2). A problem of one item has a second one with a lattice of one
+point.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Orders(NamedTuple):
     Attributes:
         regime: the regime of each gate.
         fixed_cost: cost of the orders, whatever their quantities.
-        most: for each quantity of item 1 the largest quantity of item 2, not increasing, shape (m,).
-        fill: whether item 2 must be ordered in exactly that quantity.
+        most: largest quantity of item 2 by quantity 0, 1, ... of item 1, shape (m,); it does not increase.
+        fill: whether item 2 must be ordered in exactly this quantity.
         strides: the order multiples of the two items, in steps; 1 without.
     """
 
@@ -173,13 +173,13 @@ class JointProcess:
         return value
 
     def rises(self, value: FloatArray) -> bool:
-        """Whether more stock does not lower the value at the upper ends of the lattice."""
+        """Whether the value does not fall towards the upper ends of the lattice."""
         slack = TOLERANCE * max(1.0, float(np.abs(value).max()))
         first = self.shape[0] == 1 or bool(np.all(value[:, -1] >= value[:, -2] - slack))
         return first and (self.shape[1] == 1 or bool(np.all(value[..., -1] >= value[..., -2] - slack)))
 
     def highest(self, decision: Decision, start: tuple[int, int]) -> tuple[int, int]:
-        """Highest points, one by item, that row 1 orders up to from points up to ``start``."""
+        """The highest point of each item that row 1 reaches from points up to ``start``."""
         target = np.unravel_index(decision.target[UPPER, : start[0] + 1, : start[1] + 1], self.shape)
         return max(start[0], int(target[0].max())), max(start[1], int(target[1].max()))
 
@@ -187,10 +187,10 @@ class JointProcess:
 def least_in_reach(
     values: FloatArray, most: NDArray[np.int64], fill: bool, strides: tuple[int, int] = (1, 1)
 ) -> tuple[FloatArray, NDArray[np.int32]]:
-    """The least of the ``values`` that orders can reach from each point, and the flat index of its point.
+    """The least value among the points that orders can reach from each point, and that point's flat index.
 
     From a point (i, j), orders reach (i + a, j + b) on the lattice for ``b <= most[a]``; with ``fill`` only
-    for ``b == most[a]``. Where they reach nothing, the least value is infinite.
+    for ``b == most[a]``. Points from which no order stays on the lattice have an infinite least value.
 
     Args:
         values: shape (2, n1, n2).
@@ -220,9 +220,11 @@ def least_in_reach(
 def _improve(
     least: FloatArray, target: NDArray[np.int32], values: FloatArray, points: NDArray[np.int32]
 ) -> None:
-    """Where ``values`` are less than the first rows and columns of ``least``, take them and their points.
+    """Replace entries of ``least`` and ``target`` in place where ``values`` are less.
 
-    ``least`` and ``target``, the points, are changed in place.
+    Args:
+        least, target: least values so far, and the points that have them.
+        values, points: to compare with the first rows and columns of ``least``.
     """
     rows, columns = values.shape[1:]
     best, best_points = least[:, :rows, :columns], target[:, :rows, :columns]

@@ -14,7 +14,8 @@ from jumpgym.problems.joint_replenishment import JointReplenishment
 
 from .demand_by_period import largest_mean
 from .joint_lattice import Orders
-from .lattice import ROUNDING, common_step, grid_step, standard_deviation
+from .lattice import ROUNDING, common_step, grid_step
+from .lattice_demand import standard_deviation
 
 JointProblem = JointReplenishment | CapacitatedLotSizing
 

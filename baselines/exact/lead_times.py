@@ -11,11 +11,13 @@ from jumpgym.demand import discrete_values
 
 from .bellman import TOLERANCE, append_decision, enlarge, refine
 from .demand_by_period import largest_mean
-from .lattice import common_step, grid_step, refuse_traces, standard_deviation
+from .lattice import common_step, grid_step
+from .lattice_demand import standard_deviation
 from .lead_times_lattice import LeadTimeProcess
+from .refusals import refuse_traces
 from .result import Optimum
 from .single_item_lattice import LatticeRule, order_ends, refuse_forced_orders
-from .single_item_position import Decision, stride_of
+from .stock_process import Decision, stride_of
 
 GROWTH = 1.4
 """Factor by which the lattice is enlarged."""

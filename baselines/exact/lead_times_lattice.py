@@ -12,15 +12,10 @@ from jumpgym import SingleItemInventory
 
 from .bellman import cheapest
 from .demand_by_period import WeightsByPeriod, mean_ahead
-from .lattice import (
-    Expectation,
-    Weights,
-    demand_matrix,
-    start_weights,
-    stock_costs,
-    stride_argmin,
-)
-from .single_item_position import Decision, stride_of
+from .lattice import start_weights
+from .lattice_demand import Expectation, Weights, demand_matrix, stock_costs
+from .stock_process import Decision, stride_of
+from .window_minimum import stride_argmin
 
 NEVER = 1e100
 """Cost of what lies outside the lattice; finite, since it is multiplied by probabilities of 0."""

@@ -14,15 +14,9 @@ from jumpgym.demand import DiscreteDemand
 from jumpgym.problems.loan_brackets import LoanBrackets
 
 from .bellman import cheapest, midpoints, refine, rows_by_period
-from .demand_by_period import refuse_periods
-from .lattice import (
-    common_step,
-    demand_matrix,
-    demand_weights,
-    refuse_traces,
-    standard_deviation,
-    stock_cost,
-)
+from .lattice import common_step
+from .lattice_demand import demand_matrix, demand_weights, standard_deviation, stock_cost
+from .refusals import refuse_periods, refuse_traces
 from .result import Optimum
 
 WHOLE_LOANS = 64

@@ -11,8 +11,9 @@ from .bellman import LOWER, TOLERANCE, UPPER, append_decision, refine
 from .lead_times import solve_lead_times
 from .result import Optimum
 from .single_item_lattice import LatticeRule, certified, lattice_steps, supported
-from .single_item_position import Decision, PositionProcess, StockProcess
+from .single_item_position import PositionProcess
 from .single_item_stationary import solve_stationary
+from .stock_process import Decision, StockProcess
 
 
 def solve_single_item(problem: SingleItemInventory) -> Optimum:
@@ -20,8 +21,8 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
 
     **State.** With backlog and a common lead time L an order of period t acts on the costs of period t + L
     and later, so the inventory position is a state (Scarf 1960). No order changes the costs of the first L
-    periods, since nothing is on order at the start. Orders of the last L periods never arrive, so the
-    cheapest regime is chosen. With lost sales the state is the stock after the period's arrivals, and for
+    periods, since nothing is on order at the start. Orders of the last L periods never arrive, so their
+    regime is the cheapest one. With lost sales the state is the stock after the period's arrivals, and with
     L > 1 also the orders that arrive next.
 
     **Lattice.** Quantities are continuous. Nevertheless, if all values of demand, all ends of regimes and the
@@ -42,16 +43,16 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
     ``discretisation_error`` is the difference to the solution at twice the step: an estimate, not a bound.
     The mean over a uniform initial inventory is treated in the same way.
 
-    **Ends of the lattice.** The lattice is enlarged until the cost of a policy and a lower bound, which treat
-    what lies outside in opposite ways, agree to a relative 1e-9; see ``single_item_position``.
+    **Ends of the lattice.** The lattice is enlarged until the cost of a policy and a lower bound, which make
+    opposite assumptions about stocks outside the lattice, agree to a relative 1e-9; see ``stock_process``.
 
-    Infinite-horizon problems are left to ``solve_stationary``, and problems whose regimes differ in lead time
-    to ``solve_lead_times``.
+    Infinite-horizon problems are passed on to ``solve_stationary``, and problems whose regimes differ in lead
+    time to ``solve_lead_times``.
 
     Args:
-        problem: inventory of one item over any regime table whose first regime may order nothing. Demand is a
-            distribution, or one for each period. With backlog a common lead time may be of any length; with
-            lost sales it is at most 2, or 4 over an infinite horizon.
+        problem: inventory of one item with any regime table whose first regime admits an order of 0. Demand
+            is a distribution, or a list of one for each period. With backlog a common lead time may have any
+            length; with lost sales it is at most 2 periods, or 4 over an infinite horizon.
 
     Returns:
         The optimum. Its ``rule`` has the attribute ``step``, the distance of lattice points in units.
@@ -91,7 +92,7 @@ def _backward(process: StockProcess) -> tuple[NDArray[np.float64], bool, tuple[S
 
 
 def _rises_outwards(process: StockProcess, value: NDArray[np.float64]) -> bool:
-    """Whether the value (n, ...) does not fall towards an end at which the lattice is cut off."""
+    """Whether the value (n, ...) does not fall towards the ends at which states are cut off."""
     slack = TOLERANCE * max(1.0, float(value.max()))
     above = bool(np.all(value[-1] >= value[-2] - slack))
     if isinstance(process, PositionProcess) and process.problem.unmet_demand == "backlog":

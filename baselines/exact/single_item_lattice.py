@@ -14,9 +14,12 @@ from jumpgym.demand import discrete_values
 
 from .bellman import enlarge, is_tight, rows_by_period
 from .demand_by_period import largest_mean
-from .lattice import check_size, common_step, grid_step, refuse_traces, standard_deviation
+from .lattice import common_step, grid_step
+from .lattice_demand import standard_deviation
+from .refusals import check_size, refuse_traces
 from .single_item_pipeline import PipelineProcess
-from .single_item_position import Decision, PositionProcess, StockProcess, check_position_lattice
+from .single_item_position import PositionProcess, check_position_lattice
+from .stock_process import Decision, StockProcess
 
 EXACT_POINTS = {0: 2**18, 1: 1024, 2: 160, 3: 80, 4: 48}
 """Most lattice points of an exact solution, by the dimensions of the pipeline."""

@@ -12,9 +12,9 @@ from jumpgym import SingleItemInventory
 
 from .bellman import UPPER, cheapest
 from .demand_by_period import largest_mean
-from .lattice import Weights, demand_matrix, stock_cost
+from .lattice_demand import Weights, demand_matrix, stock_cost
 from .markov_chain import PolicyChain, transition_matrix
-from .single_item_position import Decision, StockProcess
+from .stock_process import Decision, StockProcess
 
 
 class PipelineProcess(StockProcess):

@@ -13,7 +13,8 @@ from jumpgym import NotApplicable, SingleItemInventory
 from jumpgym.demand import discrete_values
 
 from .bellman import TOLERANCE, refine, span_bounds
-from .lattice import refuse_remainders, standard_deviation
+from .lattice_demand import standard_deviation
+from .refusals import refuse_remainders
 from .result import Optimum
 from .single_item_lattice import (
     FIRST_MARGIN,
@@ -24,22 +25,23 @@ from .single_item_lattice import (
     pipeline_dimensions,
 )
 from .single_item_pipeline import PipelineProcess
-from .single_item_position import Decision, PositionProcess, StockProcess
+from .single_item_position import PositionProcess
+from .stock_process import Decision, StockProcess
 
 DAMPING = 0.9
 """Step length of value iteration."""
 
 FIRST_STEPS = 8
-"""Steps of value iteration after an evaluation of the policy did not help; doubled each time."""
+"""Steps of value iteration after policy iteration made no progress; they double each time."""
 
 MOST_BACKUPS = 2000
-"""After so many applications of the Bellman operator the iteration stops with the bound it has reached."""
+"""Most applications of the Bellman operator; ``error_bound`` is then what has been reached."""
 
-LARGE, ROUGH = 100_000, 1e-7
-"""With more pairs of state and choice than ``LARGE`` the iteration stops at the tolerance ``ROUGH``."""
+MANY_CHOICES, LOOSE_TOLERANCE = 100_000, 1e-7
+"""Beyond ``MANY_CHOICES`` pairs of state and choice, the iteration stops at ``LOOSE_TOLERANCE``."""
 
-SAME = 10
-"""Two lattices give the same cost if their costs differ by at most this many tolerances."""
+EQUAL_COSTS = 10
+"""The costs on two lattices count as equal if they differ by at most this many tolerances."""
 
 MOST_CHOICES = 60_000_000
 """Most pairs of state and choice on a lattice."""
@@ -51,15 +53,15 @@ def solve_stationary(problem: SingleItemInventory) -> Optimum:
     The states and the lattice are those of ``solve_single_item``.
 
     **Iteration.** Any function of the state gives bounds on the optimal cost, see ``bellman.span_bounds``, so
-    ``error_bound`` holds however the function was found. It is found by policy iteration, whose equations
-    GMRES solves approximately. Where that does not narrow the bounds, damped value iteration follows, which
-    converges also if optimal policies are periodic.
+    ``error_bound`` holds however the function was found. The function comes from policy iteration, whose
+    equations GMRES solves approximately. Where this does not narrow the bounds, steps of damped value
+    iteration follow, which converge even if optimal policies are periodic.
 
     **Ends of the lattice.** Stock that would fall below the lattice is moved to its lowest point. This bounds
-    the cost from below, since far down more stock never costs more. Nothing is ordered beyond the upper end
-    or, for lost sales with a lead time, beyond a largest order. The lattice is enlarged in all directions
-    until the cost no longer changes (by a relative 1e-8, on large lattices 1e-6). The last change is added to
-    ``error_bound``.
+    the cost from below, since at low stocks a larger stock never costs more. Nothing is ordered beyond the
+    upper end or, for lost sales with a lead time, beyond a largest order. The lattice is enlarged in all
+    directions until the cost no longer changes (by a relative 1e-8, on large lattices 1e-6). The last change
+    is added to ``error_bound``.
 
     Args:
         problem: an infinite-horizon problem that ``single_item_lattice.supported`` admits.
@@ -113,7 +115,7 @@ def _enlarged(problem: SingleItemInventory, step: float) -> tuple[StockProcess, 
         extended = _iterate(larger, _solution(larger, _extend(solution.relative, process, larger)))
         difference = abs(extended.cost - solution.cost)
         process, solution = larger, extended
-        if difference <= SAME * _tolerance(larger, extended):
+        if difference <= EQUAL_COSTS * _tolerance(larger, extended):
             return process, solution, solution.half_width + difference
 
 
@@ -166,7 +168,7 @@ def _tolerance(process: StockProcess, solution: _Solution) -> float:
     choices = solution.relative.size
     if isinstance(process, PipelineProcess):
         choices *= len(process.quantities)
-    return (ROUGH if choices > LARGE else TOLERANCE) * max(1.0, abs(solution.cost))
+    return (LOOSE_TOLERANCE if choices > MANY_CHOICES else TOLERANCE) * max(1.0, abs(solution.cost))
 
 
 def _solution(process: StockProcess, relative: NDArray[np.float64]) -> _Solution:

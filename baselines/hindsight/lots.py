@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jumpgym import SingleItemInventory
 
-from ..exact.lattice import window_argmin
+from ..exact.window_minimum import window_argmin
 from .program import Decisions
 
 FloatArray = NDArray[np.float64]

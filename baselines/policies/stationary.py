@@ -14,10 +14,11 @@ from jumpgym.demand import PeriodDemand, TraceDemand
 
 from ..evaluation import draw
 from ..exact.bellman import UPPER
-from ..exact.lattice import grid_step, standard_deviation
+from ..exact.lattice import grid_step
+from ..exact.lattice_demand import standard_deviation
 from ..exact.markov_chain import long_run_cost
 from ..exact.single_item_lattice import certified, lattice_steps, order_ends, supported
-from ..exact.single_item_position import StockProcess
+from ..exact.stock_process import StockProcess
 from ..policy import Policy
 from .descent import Point, Progress, descend, mean_costs
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jumpgym.problem import regime_label
+from jumpgym.layout import regime_label
 
 from ..runs.files import replace_file
 from ..runs.methods import METHODS, REFERENCES, description

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layout import ActionLayout
-from ..problem import CarriedOut
+from ..layout import ActionLayout, CarriedOut
 
 
 def without_single_axes(layout: ActionLayout, result: CarriedOut) -> tuple[Any, Any]:

@@ -10,7 +10,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from jumpgym import RegimeTable, SingleItemInventory
 from jumpgym.baselines.evaluation import evaluate
-from jumpgym.baselines.exact.lattice import common_step, demand_weights, window_argmin
+from jumpgym.baselines.exact.lattice import common_step
+from jumpgym.baselines.exact.lattice_demand import demand_weights
+from jumpgym.baselines.exact.window_minimum import window_argmin
 from jumpgym.baselines.optimum import solve
 from jumpgym.demand import as_demand
 from jumpgym.problems.min_order import min_order

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jumpgym import RegimeTable, as_problem
-from jumpgym.problem import regime_label
+from jumpgym.layout import regime_label
 from jumpgym.problems.free_shipping import free_shipping
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.order_size_lead_time import order_size_lead_time
