@@ -136,8 +136,8 @@ class Agent(SB3Model):
 
     def __repr__(self) -> str:
         estimator = getattr(self.settings, "estimator", None)
-        kind = "" if estimator is None else f"estimator={estimator!r}, "
-        return f"{type(self).__name__}({self._environment}, {kind}{self.num_timesteps:,} time steps)"
+        settings = "" if estimator is None else f"estimator={estimator!r}, "
+        return f"{type(self).__name__}({self._environment}, {settings}{self.num_timesteps:,} time steps)"
 
     def decide(self, observation: Tensor, deterministic: bool) -> tuple[Tensor, Tensor]:
         """Return regimes (m, G) and quantities (m, n) for observations (m, n_obs).

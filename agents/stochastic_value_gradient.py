@@ -23,7 +23,7 @@ from .windows import WindowedAgent, WindowSettings
 
 
 class DisturbedPolicy(HybridPolicy):
-    """A policy whose levels can be disturbed by noise.
+    """A policy to whose levels exploration noise can be added.
 
     Args:
         problem, hidden, quantity_head: see ``HybridPolicy``.
@@ -247,9 +247,9 @@ class StochasticValueGradient(WindowedAgent):
         return xp.tensordot(together, costs, ([1], [0]))
 
     def critic_targets(self, episodes: Rollout) -> Array:
-        """Return the critic's targets, lambda-returns of the decisions (T, m, C), without gradient.
+        """Return the critic's targets, the lambda-returns of the decisions, (T, m, C), without gradient.
 
-        On a window, there is no target for the last decision, (T - 1, m, C).
+        On a window, the last decision has no target, so the shape is (T - 1, m, C).
         """
         assert self.critic is not None
         costs = self.relative(arrays.detach(episodes.costs))

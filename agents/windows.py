@@ -42,23 +42,23 @@ class WindowSettings(AgentSettings):
     @classmethod
     def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
         """See ``AgentSettings.for_problem``; a window is refused where the horizon is finite."""
-        made = cls(**settings)
-        if problem.horizon is not None and made.window is not None:
+        chosen = cls(**settings)
+        if problem.horizon is not None and chosen.window is not None:
             raise ValueError(
-                f"window={made.window} is for problems with an infinite horizon; this one has "
+                f"window={chosen.window} is for problems with an infinite horizon; this one has "
                 f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
             )
-        if problem.horizon is None and made.validation_share > 0 and made.restarts > 1:
+        if problem.horizon is None and chosen.validation_share > 0 and chosen.restarts > 1:
             raise ValueError(
-                f"restarts={made.restarts} compares members on records that validation_share="
-                f"{made.validation_share:g} holds back, where the horizon is infinite; leave one of them out"
+                f"restarts={chosen.restarts} compares members on records that validation_share="
+                f"{chosen.validation_share:g} holds back; with horizon=None leave one of them out"
             )
-        if problem.season is not None and made.window is not None and made.window % problem.season:
+        if problem.season is not None and chosen.window is not None and chosen.window % problem.season:
             raise ValueError(
-                f"window={made.window} must be a multiple of season={problem.season}: windows are whole "
+                f"window={chosen.window} must be a multiple of season={problem.season}: windows are whole "
                 "seasons"
             )
-        return made
+        return chosen
 
 
 class Windows(nn.Module):
@@ -197,15 +197,15 @@ class WindowedAgent(ValidatedAgent):
             estimator: its name.
             gae_lambda: lambda of the generalised advantage.
         """
-        kind = estimators.ESTIMATORS[estimator]
-        assert kind.advantage is not None
+        definition = estimators.ESTIMATORS[estimator]
+        assert definition.advantage is not None
         costs = self.relative(arrays.detach(episodes.costs))
         values = None
-        if kind.needs_value:
+        if definition.needs_value:
             assert self.value is not None
             values = self.value(arrays.detach(episodes.observations)) * self.discounts(costs)
         data = estimators.CostData(costs, arrays.detach(closing), values, gae_lambda, self.cost_scale)
-        return kind.advantage(data)
+        return definition.advantage(data)
 
     def costs_to_go(self, episodes: Rollout) -> Array:
         """Return the costs to go (T, m, C), discounted to the first period, without gradient."""

@@ -107,12 +107,12 @@ class BoxAction(ViewWrapper):
 
 
 class BoxQuantity(ViewWrapper):
-    """``Box((n,))``: quantities, not decomposed; they belong to the regimes that hold them.
+    """``Box((n,))``: the quantities alone; each belongs to the regime whose interval contains it.
 
     Args:
         env: a jumpgym environment.
         normalize: True scales each quantity linearly to [-1, 1], from the least to the largest that any
-            regime admits; a value outside of it is refused. False leaves units.
+            regime admits; a value outside of it is refused. False: quantities are in units.
     """
 
     def __init__(self, env: gym.Env[Any, Any], normalize: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Copies of networks with other arrays: the same code on constants, or on the arrays of another library."""
+"""Copies of networks that run the same code on other arrays, such as constants or arrays of JAX."""
 
 from __future__ import annotations
 

@@ -134,9 +134,9 @@ class AmortizedFittedQ(FittedQIteration):
         return self.q.each(observation, level).masked_fill(others, torch.inf), level
 
     def values(self, episodes: Rollout) -> Tensor:
-        """Return ``q(s, a*; theta_n)``, (T, m): a* is the minimiser at B_opt, elsewhere the action of d.
+        """Return ``q(s, a*; theta_n)``, (T, m), and add the minimisers to the window.
 
-        The minimisers are added to the window.
+        At the states of B_opt, a* is the minimiser; at the others it is the action of the policy d.
         """
         values = super().values(episodes).clone()  # step 3.3.3: a* = d(s; w_n)
         observations = episodes.observations.flatten(0, 1)

@@ -51,7 +51,7 @@ def draw_simulation(problem: HindsightProblem, table: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, title: str, lines: dict[str, Any], band: bool = False) -> None:
-    """One line for each group of numbers by period: their mean and, with ``band``, the middle 80 %."""
+    """Draw the mean of each group of numbers by period and, with ``band``, their middle 80 %."""
     colours = colormaps["viridis"]([0.05 + 0.8 * i / max(len(lines) - 1, 1) for i in range(len(lines))])
     for (name, by_period), colour in zip(lines.items(), colours, strict=True):
         mean = by_period.mean()

@@ -57,8 +57,8 @@ def read_stocks(path: str | os.PathLike[str], periods: int) -> dict[str, dict[st
                 f"{name}: there must be one column {column!r}; needed are {', '.join(columns)}, "
                 f"and there are {', '.join(header)[:100]}"
             )
-    known = {ON_ORDER, *(column for column in header if column.startswith("arrives in"))}
-    if extra := sorted(known & set(header) - set(columns)):
+    stock_columns = {ON_ORDER, *(column for column in header if column.startswith("arrives in"))}
+    if extra := sorted(stock_columns & set(header) - set(columns)):
         raise ValueError(f"{name}: column {extra[0]!r} does not fit a lead time of {periods}: {columns} do")
     inventory: dict[str, Any] = {}
     pipeline: dict[str, Any] = {}
@@ -91,14 +91,14 @@ def parse_stock(option: str, words: Sequence[str]) -> Any:
         return numbers[0] if len(numbers) == 1 else numbers
     if not all(named):
         raise ValueError(f"{option} {words[named.index(False)]!r} must be ITEM=NUMBER, as the others are")
-    found: dict[str, Any] = {}
+    stocks: dict[str, Any] = {}
     for word in words:
         item, _, value = word.rpartition("=")
-        if item in found:
+        if item in stocks:
             raise ValueError(f"{option}: item {item!r} is repeated")
         numbers = [_number(f"{option} {item}", part) for part in value.split(",")]
-        found[item] = numbers[0] if len(numbers) == 1 else numbers
-    return found
+        stocks[item] = numbers[0] if len(numbers) == 1 else numbers
+    return stocks
 
 
 def _number(where: str, text: str) -> float:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from jumpgym import as_problem
 from jumpgym.adapters.registry import make_env
 
 ENV_HELP = "such as SetupCost, or package.module:Id-v0 of another package"
@@ -82,7 +83,9 @@ def make_environment(name: str, assignments: Sequence[str]) -> Any:
     """The environment of a name, with parameters from the texts ``name=value`` of ``--set``."""
     parameters = parse_parameters(assignments)
     with usage_errors():
-        return make_env(name, parameters)
+        env = make_env(name, parameters)
+        as_problem(env)  # refuses environments without one, such as CartPole
+    return env
 
 
 def parse_parameters(assignments: Sequence[str], option: str = "--set") -> dict[str, Any]:

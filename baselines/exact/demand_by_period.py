@@ -43,8 +43,8 @@ class WeightsByPeriod(Generic[Derived]):
     def __init__(self, demand: Demand, step: float, derive: Callable[[Weights], Derived]) -> None:
         self._derive = derive
         self._last: tuple[Weights, Derived] | None = None
-        made = {id(period): period for period in demand.periods}
-        weights = {key: demand_weights(period, step) for key, period in made.items()}
+        different = {id(period): period for period in demand.periods}
+        weights = {key: demand_weights(period, step) for key, period in different.items()}
         self._periods = [weights[id(period)] for period in demand.periods]
 
     def __getitem__(self, period: int) -> Weights:

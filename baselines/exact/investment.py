@@ -209,7 +209,7 @@ def _needs(problem: MinInvestment, entered: NDArray[np.bool_]) -> float:
 def _wealth_grid(
     problem: MinInvestment, points: int, subsets: list[NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
-    """Ascending points of wealth over the range that is reached with a probability that is not negligible."""
+    """Ascending points of wealth, over the range that is reached with non-negligible probability."""
     growth = [np.array([np.log1p(problem.risk_free)])]
     growth += [np.log1p(np.maximum(_quadrature(item, 1.0)[0], -0.999)) for item in problem.returns.items]
     weights = [np.ones(1)] + [_quadrature(item, 1.0)[1] for item in problem.returns.items]

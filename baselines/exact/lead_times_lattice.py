@@ -22,7 +22,7 @@ NEVER = 1e100
 
 
 class LeadTimeProcess:
-    """The state is the stock together with the outstanding orders that cannot be added to it.
+    """Bellman operator whose state is the stock and those outstanding orders that cannot be lumped with it.
 
     Orders cross, so the inventory position is not a state. With backlog, what arrives within the shortest
     lead time ``base`` is added to the stock, since no order changes the costs before that; with lost sales
@@ -32,10 +32,10 @@ class LeadTimeProcess:
     order. With u for the new entry 0, the stock cost is that of u, and the next state is
     (u - demand + z_1, z_2, ..., z_D).
 
-    Orders are multiples of ``stride`` steps, and z counts these. They are at most ``most`` multiples and must
-    leave what ``y``, z_1, ..., z_D are together on the lattice. Below the lattice nothing is ordered ever
-    again, at a cost bounded from above. So every cost is an upper bound on the cost of a policy, and it falls
-    to the optimum as the lattice grows.
+    Orders are multiples of ``stride`` steps, and z counts these. They are at most ``most`` multiples, and
+    the sum of ``y``, z_1, ..., z_D must not exceed the upper end of the lattice. Below the lattice nothing is
+    ever ordered again, at a cost that is bounded from above. So every value is an upper bound on the cost of
+    a policy, and it falls to the optimum as the lattice grows.
 
     Args:
         problem: the problem. Its first regime may order nothing.
@@ -163,7 +163,7 @@ class LeadTimeProcess:
         return float(total @ self.start)
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
-        """Index of the state nearest to each observation (m, n), and by how much more stock it has in all."""
+        """Index of the state nearest to each observation (m, n), and the excess of its total stock."""
         stocks = observation[:, : self.problem.max_lead_time + 1]
         lumped = stocks[:, : self.base + 2].sum(axis=1, keepdims=True)
         state = np.concatenate([lumped, stocks[:, self.base + 2 :]], axis=1) / self.step

@@ -1,4 +1,4 @@
-"""The lattice of a single item: which problems have one, its step, how far it reaches, deciding on it."""
+"""The lattice of a single item: which problems have one, its step, its ends, and decisions on it."""
 
 from __future__ import annotations
 
@@ -149,11 +149,13 @@ def certified(
         further result.
     """
     dimensions = pipeline_dimensions(problem)
-    kind = PipelineProcess if dimensions else PositionProcess
+    process_class = PipelineProcess if dimensions else PositionProcess
 
     def solve_between(ends: tuple[float, float]) -> tuple[tuple[NDArray[np.float64], Result], bool]:
         low, high = ends
-        bounds, holds, result = solve_on(kind(problem, step, floor(low / step), ceil(high / step) + 1))
+        bounds, holds, result = solve_on(
+            process_class(problem, step, floor(low / step), ceil(high / step) + 1)
+        )
         return (bounds, result), holds and is_tight(bounds)
 
     return enlarge(
@@ -193,12 +195,12 @@ def pipeline_dimensions(problem: SingleItemInventory) -> int:
 
 
 class Lattice(Protocol):
-    """What deciding on a lattice needs of it."""
+    """What ``LatticeRule`` needs of a lattice."""
 
     step: float
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
-        """Index of the state nearest to each observation (m, n), and by how much more stock it has."""
+        """Index of the state nearest to each observation (m, n), and the excess of its stock, (m,)."""
 
 
 class LatticeRule:

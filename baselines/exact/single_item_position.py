@@ -179,7 +179,7 @@ class PositionProcess(StockProcess):
         return observation
 
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
-        """Index of the nearest position, and how far it lies above that of each observation (m, n)."""
+        """Index of the nearest position, and its excess over the position of each observation (m, n)."""
         position = self.problem.position(observation)
         index = self.nearest(position)
         return (index,), self.points[index] - position

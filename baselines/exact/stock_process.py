@@ -66,10 +66,11 @@ class StockProcess(ABC):
         self.price = regimes.unit_cost * step
 
     def _linear(self, per_period: float, slope: float) -> NDArray[np.float64]:
-        """Coefficients a, b by period of a cost ``a + b * z`` until the end, shape (horizon + 1, 2).
+        """Coefficients a, b of the cost ``a + b * z`` from each period to the end, shape (horizon + 1, 2).
 
-        Each period costs ``per_period``, and while orders still matter also ``slope`` for each unit of z and
-        of the mean demand until an order has arrived. In each period z grows by the mean demand.
+        Each period costs ``per_period``. As long as an order can still arrive, it also costs ``slope`` for
+        each unit of z, and of the mean demand until an order has arrived. In each period z grows by the mean
+        demand.
         """
         problem = self.problem
         assert problem.horizon is not None
@@ -141,7 +142,7 @@ class StockProcess(ABC):
 
     @abstractmethod
     def locate(self, observation: NDArray[np.float64]) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
-        """Index of the state nearest to each observation (m, n), and by how much more stock it has."""
+        """Index of the state nearest to each observation (m, n), and the excess of its stock, (m,)."""
 
     def nearest(self, stock: NDArray[np.float64]) -> NDArray[np.int64]:
         """Index of the lattice point nearest to the stock."""

@@ -49,9 +49,9 @@ def lots(problem: SingleItemInventory, demand: FloatArray, state: Any) -> Decisi
 
 
 class _Lots:
-    """The recursion of ``lots``; its arrays have a row for each period in which the stock ran out.
+    """The recursion of ``lots``. Its arrays have a row for each period in which the stock ran out.
 
-    With backlog there is a single row, for the start.
+    With backlog they have a single row, for the start.
     """
 
     def __init__(self, problem: SingleItemInventory, demand: FloatArray, state: Any) -> None:

@@ -143,7 +143,7 @@ def fine_steps(problem: SingleItemInventory) -> tuple[float | None, float]:
 
 
 def demand_scale(problem: SingleItemInventory) -> float:
-    """The mean demand of a period, in units; where there is none, another number greater than 0."""
+    """The mean demand of a period, in units; a positive substitute if the mean is 0."""
     return problem.demand.mean or problem.level_scale
 
 

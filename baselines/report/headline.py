@@ -49,8 +49,8 @@ def headline(comparison: pd.DataFrame) -> str:
 
 def _cell(gaps: pd.Series[float], runs: pd.DataFrame) -> str:
     """A gap, or what stands for it if the runs have none."""
-    known = gaps.dropna()
-    return short_gap(float(known.iloc[0])) if len(known) else absence(runs)
+    measured = gaps.dropna()
+    return short_gap(float(measured.iloc[0])) if len(measured) else absence(runs)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -61,7 +61,7 @@ def _parameters(record: Record) -> str:
 
 
 def comparison_row(record: Record) -> dict[str, Any]:
-    """The row of ``comparison``."""
+    """The row of a record in the table ``comparison``."""
     curve, reference = record["curve"], record["reference"]
     return {
         **_run(record),
@@ -80,7 +80,7 @@ def comparison_row(record: Record) -> dict[str, Any]:
 
 
 def failure_row(failure: Record) -> dict[str, Any]:
-    """The row of ``comparison`` of a run that failed, see ``record.failure_of``."""
+    """The row of a failed run in the table ``comparison``; see ``record.failure_of``."""
     return {
         **_run(failure),
         "episodes": failure["settings"]["episodes"],
@@ -91,7 +91,7 @@ def failure_row(failure: Record) -> dict[str, Any]:
 
 
 def curve_rows(record: Record) -> list[dict[str, Any]]:
-    """The rows of ``curves``."""
+    """The rows of a record in the table ``curves``: one for each evaluation during training."""
     return [_run(record) | point for point in record["curve"]]
 
 

@@ -31,7 +31,7 @@ def noise_table(env: Any, episodes: int, seed: int = 0) -> pd.DataFrame:
     table = pd.DataFrame(
         numbers.reshape(-1, numbers.shape[2]), columns=[f"noise_{i}" for i in range(numbers.shape[2])]
     )
-    place = np.indices(noise.shape[:2]).reshape(2, -1)
-    table.insert(0, "episode", place[0])
-    table.insert(1, "period", place[1])
+    indices = np.indices(noise.shape[:2]).reshape(2, -1)
+    table.insert(0, "episode", indices[0])
+    table.insert(1, "period", indices[1])
     return table

@@ -40,7 +40,7 @@ def split_for(env: str, parameters: Mapping[str, Any], split: str) -> str | None
 
 
 def parts(env: str, parameters: Mapping[str, Any], split: str) -> tuple[Any, Any]:
-    """The environments of the earlier and of the later records; the same one twice if ``IN_SAMPLE``.
+    """The environments with the earlier and with the later records; with ``IN_SAMPLE`` the same one twice.
 
     Args:
         env, parameters, split: see ``split_for``.
@@ -58,13 +58,13 @@ def parts(env: str, parameters: Mapping[str, Any], split: str) -> tuple[Any, Any
         earlier, later = episodes[:first], episodes[first:]
     else:
         earlier, later = _split(_records(noise), split)
-    made = []
+    environments = []
     for which, part in (("earlier", earlier), ("later", later)):
         try:
-            made.append(make_env(env, {**parameters, name: part}))
+            environments.append(make_env(env, {**parameters, name: part}))
         except ValueError as error:
             raise ValueError(f"the {which} part of the records, split at {split}: {error}") from error
-    return made[0], made[1]
+    return environments[0], environments[1]
 
 
 def _records(noise: Any) -> Records:

@@ -140,7 +140,10 @@ def _checked(arrays: Arrays, name: str, current: NDArray[Any]) -> NDArray[Any]:
     """
     array = arrays[name]
     if (array.shape, array.dtype) != (current.shape, current.dtype):
-        raise ValueError(f"{name} is {array.dtype}{array.shape}, not {current.dtype}{current.shape}")
+        raise ValueError(
+            f"{name} has dtype {array.dtype} and shape {array.shape}; it must have {current.dtype} and "
+            f"{current.shape}"
+        )
     return array
 
 

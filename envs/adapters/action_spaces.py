@@ -44,17 +44,17 @@ def acting_space(env: Any) -> Any:
 
 
 def check_same_actions(policy: str, acts_in: Any, takes: Any) -> None:
-    """Refuse a policy whose actions are not those of an environment.
+    """Raise an error if a policy's actions are not those of an environment.
 
     Pairs (regime, quantity in units) may differ in their bounds, since quantities are projected.
 
     Args:
-        policy: its name.
-        acts_in: its action space; None if it does not say.
-        takes: that of the environment.
+        policy: name of the policy.
+        acts_in: action space of the policy; None if it has no such attribute.
+        takes: action space of the environment.
 
     Raises:
-        ValueError: if they differ, naming both.
+        ValueError: if the two spaces differ; the message names both.
     """
     if acts_in is None or takes is None or acts_in == takes:
         return

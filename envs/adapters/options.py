@@ -64,7 +64,7 @@ def check_initial_state(problem: HindsightProblem, given: Any, *batch: int) -> N
 
 
 def check_mask(mask: Any, num_envs: int) -> NDArray[np.bool_]:
-    """The mask (num_envs,) of the copies to reset; TypeError or ValueError if it is none."""
+    """Return the mask (num_envs,) of the copies to reset; raise TypeError or ValueError if it is invalid."""
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         raise TypeError(f"reset: {MASK_OPTION}={mask!r} must be a NumPy array of bool")
     if mask.shape != (num_envs,) or not mask.any():

@@ -11,14 +11,15 @@ from .. import checks
 
 
 def generators(seeds: Any, count: int) -> list[np.random.Generator | None]:
-    """A generator for each copy, as single environments have with these seeds; None where there is none.
+    """The random generator of each copy, equal to that of a single environment with the same seed.
 
     Args:
         seeds: a seed for each copy, or None.
         count: number of copies.
 
     Raises:
-        TypeError, ValueError: if the seeds are no sequence of that many integers of at least 0, or None.
+        TypeError, ValueError: if ``seeds`` is not a sequence of ``count`` entries, each None or an integer of
+            at least 0.
     """
     listed = checks.sequence("seed", seeds)
     if len(listed) != count:

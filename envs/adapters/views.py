@@ -43,10 +43,11 @@ class ActionView(ABC):
     def decode(self, observation: Any, action: Any) -> Decision:
         """Regimes (m, G) and quantities (m, n) of a batch of actions.
 
-        The quantities are what was asked for; the environment projects them on the intervals of the regimes.
+        The quantities are those of the action; the environment projects them on the intervals of the regimes.
 
         Args:
-            observation: what the actions answer to, shape (m, d), or None, see ``needs_observation``.
+            observation: observations in which the actions were chosen, shape (m, d); None unless
+                ``needs_observation``.
             action: actions of ``space`` with a leading batch axis m.
 
         Raises:

@@ -75,25 +75,25 @@ class CapacitatedLotSizing(MultiItemInventory):
     def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """Weights (..., n) of the setups, and the lots (..., n); see ``MultiItemInventory.placed``."""
         setup = gate[..., 1::2]
-        return setup, setup * self._made(setup, quantity[..., 1::2])
+        return setup, setup * self._produced(setup, quantity[..., 1::2])
 
     def admit(self, state: Any, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """Lots cut to the time that setups leave; the setups are carried out as chosen."""
         c = self.constants(quantity)
         setup = gate[..., 1::2]
-        made = self._made(setup, quantity[..., 1::2]) * c.xp.astype(setup > 0, gate.dtype)
-        lots = c.xp.stack([quantity[..., ::2], made], axis=-1)
+        produced = self._produced(setup, quantity[..., 1::2]) * c.xp.astype(setup > 0, gate.dtype)
+        lots = c.xp.stack([quantity[..., ::2], produced], axis=-1)
         return gate, c.xp.reshape(lots, quantity.shape)
 
-    def _made(self, setup: Any, quantity: Any) -> Any:
-        """Lots (..., n), of the weights (..., n) of the setups, cut to the time that the setups leave."""
+    def _produced(self, setup: Any, quantity: Any) -> Any:
+        """Lots (..., n) from weights of setups and quantities (..., n), cut to the time that setups leave."""
         c = self.constants(quantity)
         free_time = c.xp.maximum(c.capacity - setup @ c.setup_times, c.zero)
         needed = (setup * quantity) @ c.unit_times
-        made = quantity * self.cut(free_time, needed)[..., None]
+        produced = quantity * self.cut(free_time, needed)[..., None]
         if self.order_multiple is None:
-            return made
-        return packed(setup, quantity, made, c.multiples, c.unit_times, free_time)
+            return produced
+        return packed(setup, quantity, produced, c.multiples, c.unit_times, free_time)
 
 
 class CapacitatedLotSizingEnv(HybridEnv):

@@ -22,13 +22,13 @@ class JointReplenishment(MultiItemInventory):
     """The problem of ``jumpgym/JointReplenishment-v0``; see ``JointReplenishmentEnv`` for the parameters.
 
     Gates: the number of trucks, then for each item "nothing" or "order". The cost has a component for each
-    item and, last, one for the trucks. The number of trucks enters all components, the gate of an item its
-    own and that of the trucks; that an order also takes room from the others where trucks are short is left
-    out, so credit by components is an approximation there.
+    item and, last, one for the trucks. The number of trucks enters all components; the gate of an item
+    enters the item's own component and that of the trucks. Where trucks are short, an order also takes room
+    from the other items. Credit by components neglects this effect, so it is an approximation there.
 
     ``admit`` cuts what does not fit the trucks: all orders are multiplied by ``capacity / total``, so that
-    they keep their proportions and gradients pass. With ``full_trucks`` the rest of the trucks is filled with
-    the items ordered, in proportion to their mean demand; if none is ordered the trucks travel empty. With 0
+    they keep their proportions and gradients pass. With ``full_trucks`` the remaining room is filled with the
+    ordered items, in proportion to their mean demand; if no item is ordered, the trucks travel empty. With 0
     trucks nothing is ordered, whatever the items' gates say, and no item cost is due.
     """
 

@@ -153,10 +153,10 @@ class DemandMemory:
     def _before(self) -> NDArray[np.float64]:
         """Demand of the k periods before the first recorded one, in order of time; (k,) or (k, n)."""
         past = np.array(self.arrays["expected_history"][::-1])
-        known = None if self.demand.records is None else self.demand.records.before
-        if known is not None and self.length > 0:
-            known = known[-self.length :]
-            past[self.length - len(known) :] = known if self._item_axes else known[:, 0]
+        recorded = None if self.demand.records is None else self.demand.records.before
+        if recorded is not None and self.length > 0:
+            recorded = recorded[-self.length :]
+            past[self.length - len(recorded) :] = recorded if self._item_axes else recorded[:, 0]
         return past
 
 

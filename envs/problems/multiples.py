@@ -74,17 +74,17 @@ def to_multiples(quantity: Any, multiple: Any) -> Any:
 
 
 def packed(
-    weights: Any, asked: Any, cut: Any, multiples: Any, sizes: Any, capacity: Any, full: bool = False
+    weights: Any, requested: Any, cut: Any, multiples: Any, sizes: Any, capacity: Any, full: bool = False
 ) -> Any:
     """Orders (..., n) of n items, in multiples that fit a capacity together, with the gradient of ``cut``.
 
-    The multiples nearest to what was asked for are taken if they fit. Otherwise orders are cut and rounded
-    down. The capacity that this leaves goes to the items that lost most by rounding, in parts of their
-    multiples: one multiple each, in this order, as long as they fit.
+    The multiples nearest to the requested orders are taken if they fit together. Otherwise the cut orders are
+    rounded down. The remaining capacity goes to the items that lost most by rounding, in parts of
+    a multiple: one multiple each, in this order, as long as they fit.
 
     Args:
         weights: weights of the items that are ordered, shape (..., n).
-        asked: orders in units as asked for, shape (..., n).
+        requested: orders in units, before they are cut, shape (..., n).
         cut: orders in units that use no more than the capacity, shape (..., n).
         multiples: order multiple of each item, in units, shape (n,).
         sizes: capacity that a unit of each item takes, shape (n,).
@@ -92,7 +92,7 @@ def packed(
         full: whether the capacity must be used up.
     """
     xp, taken = array_namespace(cut), weights * sizes
-    nearest = multiples * xp.round(asked / multiples)
+    nearest = multiples * xp.round(requested / multiples)
     used, most = xp.sum(taken * nearest, axis=-1), capacity * (1 + ROUNDING)
     fits = used <= most
     if full:

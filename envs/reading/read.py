@@ -120,7 +120,7 @@ def title(source: Any, name: str) -> str:
 
 
 def records_of(table: Table) -> Records:
-    """The records in a table, in the layout that is said or the only one possible.
+    """The records in a table, in the given layout, or else in the only one that is possible.
 
     Raises:
         ValueError: see ``read``.

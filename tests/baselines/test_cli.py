@@ -235,6 +235,7 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
         ("solve", "nowhere"): "unknown environment 'nowhere': there are jumpgym/SetupCost-v0",
         ("solve", "setupcost"): "did you mean jumpgym/SetupCost-v0?",
         ("solve", "no.such.module:Id-v0"): "cannot import no.such.module",
+        ("solve", "CartPole-v1"): "must be a jumpgym environment, its id, or a HindsightProblem",
         ("compare", "--env", "SetupCots"): "did you mean jumpgym/SetupCost-v0?",
         (
             "solve",

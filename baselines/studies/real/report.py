@@ -212,5 +212,5 @@ def _picture(table: pd.DataFrame, records: Sequence[Any]) -> bytes:
 
 def _later(records: Sequence[Any], series: str, policy: str) -> NDArray[np.float64]:
     """Costs of the later windows, of each seed of a policy: (seeds, windows)."""
-    wanted = {"series": series, "policy": policy}
-    return np.array([run["later"] for run in records if wanted.items() <= run["settings"].items()])
+    selection = {"series": series, "policy": policy}
+    return np.array([run["later"] for run in records if selection.items() <= run["settings"].items()])

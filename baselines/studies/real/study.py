@@ -80,11 +80,11 @@ def plan(
     checks.integer("--seeds", seeds, low=1)
     if checks.number("--budget", budget) <= 0:
         raise ValueError(f"--budget={budget!r} must be a number of CPU seconds greater than 0")
-    wanted = [name for name in POLICIES if name in (policies or POLICIES) or name == CLASSICAL]
+    names = [name for name in POLICIES if name in (policies or POLICIES) or name == CLASSICAL]
     return [
         RealRun(records, name, seed, float(budget) if learnt else 0.0)
         for records in dict.fromkeys(series or SERIES)
-        for name in wanted
+        for name in names
         if name != WEEKDAY or records == SINGLE
         for learnt in [POLICIES[name].method is not None]
         for seed in range(seeds if learnt else 1)
