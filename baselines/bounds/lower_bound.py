@@ -16,7 +16,7 @@ from jumpgym.problems.several_items import MultiItemInventory
 from jumpgym.problems.single_item import SingleItemInventory
 
 from ..exact.bellman import TOLERANCE
-from ..exact.lattice import refuse_traces
+from ..exact.refusals import refuse_traces
 from ..exact.result import ROUNDING, Exactness
 from ..exact.single_item_lattice import FIRST_MARGIN, extent, lattice_steps
 from ..generic import resolve
