@@ -13,6 +13,8 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 # One thread: the networks are so small that more threads only slow each other down.
 export OMP_NUM_THREADS := 1
+# Without bytecode, which --no-compile leaves to the first use, each new process would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install compare test lint bench peers dist wheel clean
 

@@ -5,6 +5,7 @@ All files are parsed, not imported, so that imports inside functions and under `
 
 import ast
 import fnmatch
+import functools
 import tomllib
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def imports(module: str) -> set[str]:
     return targets - {module}
 
 
-IMPORTS = {module: imports(module) for module in SOURCES}
+@functools.cache
+def all_imports() -> dict[str, set[str]]:
+    """The imports of every source file."""
+    return {module: imports(module) for module in SOURCES}
 
 
 def room(module: str) -> str:
@@ -72,13 +76,13 @@ COMMAND_LINE_DOOR = "jumpgym.__main__"
 def test_imports_point_one_way(folder, forbidden):
     wrong = [
         f"{module} imports {target}"
-        for module, targets in IMPORTS.items()
+        for module, targets in all_imports().items()
         if room(module) == folder and module != COMMAND_LINE_DOOR
         for target in sorted(targets)
         if within(target, *forbidden)
     ]
     assert not wrong, f"{folder}/ must not import {', '.join(forbidden)}"
-    assert COMMAND_LINE_DOOR not in set().union(*IMPORTS.values())
+    assert COMMAND_LINE_DOOR not in set().union(*all_imports().values())
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -115,7 +119,7 @@ def test_circles_are_found():
 
 
 def circles_of_files() -> list[list[str]]:
-    return circles({module: targets & SOURCES.keys() for module, targets in IMPORTS.items()})
+    return circles({module: targets & SOURCES.keys() for module, targets in all_imports().items()})
 
 
 def test_no_file_imports_itself_through_others():

@@ -2,18 +2,19 @@
 
 import doctest
 import importlib.metadata
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
+import types
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import warm
 import yaml
 from matplotlib.image import imread
 
@@ -83,29 +84,28 @@ def test_the_examples_of_a_page(page, tmp_path, monkeypatch):
     assert runner.summarize(verbose=False).failed == 0
 
 
-def run(script: str, folder: Path) -> str:
-    """Run a script as a user would; its output. It skips the test if a library is missing."""
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    missing = re.findall(r"^(?:ModuleNotFound|Import)Error: .*$", process.stderr, re.MULTILINE)
-    if process.returncode and missing:
+def run(script: str) -> None:
+    """What ``python -c script`` does."""
+    warnings.simplefilter("ignore")
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(compile(script, "<page>", "exec"), vars(main))
+
+
+def output_of(script: str, folder: Path) -> str:
+    """What a script prints in a process of its own; it skips the test if a library is missing."""
+    code, output = warm.Process(run, script, folder=folder).finish()
+    missing = re.findall(r"^(?:ModuleNotFound|Import)Error: .*$", output, re.MULTILINE)
+    if code and missing:
         library = re.search(r"No module named '(\w+)", missing[-1])
         if library is None or library[1] not in sys.modules | {"jumpgym": None}:
             pytest.skip(f"not installed by .[dev], see constraints-peers.txt: {missing[-1]}")
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+    assert code == 0, output
+    return output
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=str)
 def test_the_scripts_of_the_pages(block, tmp_path):
-    output = run(block.text, tmp_path)
+    output = output_of(block.text, tmp_path)
     if "% above the optimum" in block.text:
         assert -0.1 < float(output.split()[0]) < 1.0
     for picture in tmp_path.glob("*.png"):

@@ -17,6 +17,9 @@ from ..runs.methods import one_thread
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 """Environment variables that the numeric libraries of a worker read when they are loaded."""
 
+START_METHOD = "spawn"
+"""How workers start: a fork would inherit threads and random states."""
+
 
 class Failure(str):
     """The traceback of a piece of work that failed."""
@@ -80,7 +83,7 @@ class _Worker:
     """A process that does the work it receives from ``pipe``."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork inherits threads and random states
+        context = multiprocessing.get_context(START_METHOD)
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
         before = dict(os.environ)

@@ -22,7 +22,7 @@ from jumpgym.problems.truck_capacity import truck_capacity
 
 HORIZON = 4
 DEMAND = scipy.stats.rv_discrete(values=([3, 9], [0.6, 0.4]))
-SAMPLES, BATCH = 100_000, 1_000
+SAMPLES, BATCH = 100_000, 2_000
 EXACT = {"entropy_bonus": 0, "revival": 0, "heads": 1, "cross_term": "full"}
 """Without what is added to the cost for exploration, and with the regimes as they are."""
 

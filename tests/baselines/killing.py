@@ -7,17 +7,19 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import warm
 
 from jumpgym.agents.training import checkpoint
+from jumpgym.baselines import cli
+from jumpgym.baselines.comparison import workers
 from jumpgym.baselines.comparison.plans import plan
+from jumpgym.baselines.report import write
 from jumpgym.baselines.runs.perform import read_reference
 from jumpgym.baselines.runs.record import read_record
 from jumpgym.baselines.runs.run import Problem
@@ -33,26 +35,18 @@ COMMAND = [
 ]
 TABLES = ("comparison.csv", "curves.csv", "policies.csv.gz", "environments.csv")
 TIMES = ["cpu_seconds", "wall_seconds", "cpu_to_1_percent", "cpu_to_0.3_percent"]
-END_SECONDS = 300.0
+
+
+def sweep():
+    """The sweep, with tables only, by workers that are forks too."""
+    workers.START_METHOD = "fork"
+    write._render = lambda tables, output: []
+    return cli.main(COMMAND)
 
 
 def start(folder):
     """The sweep in a process group of its own, with its results in ``folder``."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "jumpgym.baselines.cli", *COMMAND],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    """Wait for a sweep, and for its workers, which have the same end of the pipe."""
-    out, _ = process.communicate(timeout=END_SECONDS)
-    return process.returncode, out
+    return warm.Process(sweep, folder=folder)
 
 
 def tables(folder):
@@ -86,7 +80,7 @@ def whole_sweep(folder):
     process = start(folder)
     process.stdout.readline()
     begin = time.monotonic()
-    code, out = finish(process)
+    code, out = process.finish()
     assert code == 0, out
     return time.monotonic() - begin
 
@@ -104,14 +98,12 @@ def killed_sweep(folder, kills, seconds, rng):
     while True:
         process = start(folder)
         process.stdout.readline()
-        try:
-            process.wait(rng.uniform(0, seconds) if len(found) < kills else END_SECONDS)
-        except subprocess.TimeoutExpired:
+        if len(found) < kills and not process.wait(rng.uniform(0, seconds)):
             if len(found) % 2:
                 process.kill()
             else:
                 os.killpg(process.pid, signal.SIGKILL)
-        code, out = finish(process)
+        code, out = process.finish()
         records = finished_records(folder)
         assert {name: records.get(name) for name in kept} == kept
         kept = records

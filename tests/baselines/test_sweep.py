@@ -1,42 +1,39 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import killing
 import numpy as np
 import pytest
+import warm
 from killing import PROBLEM, RUNS, TIMES
 
 from jumpgym.agents.training import checkpoint
 from jumpgym.baselines.comparison.sweep import compare
 from jumpgym.baselines.runs import perform as performing
 from jumpgym.baselines.runs import training
+from jumpgym.baselines.runs.methods import one_thread
 from jumpgym.baselines.runs.perform import perform
 from jumpgym.baselines.runs.record import read_failure, read_record
 
 KILLS = 2  # one of the process group and one of the parent
-KILLED_IN_ITS_MIDDLE = """
-import os, pathlib, signal, sys
-from jumpgym.baselines.runs.methods import one_thread
-from jumpgym.baselines.runs.perform import perform
-from jumpgym.baselines.runs.run import Run
-from jumpgym.baselines.runs.training import Keeper
 
-keep, calls = Keeper.keep_when_due, []
-def keep_twice(*arguments):
-    calls.append(None)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    keep(*arguments)
 
-Keeper.keep_when_due = keep_twice
-one_thread()
-perform(eval(sys.argv[1]), pathlib.Path(sys.argv[2]), "", 0.0)
-"""
+def killed_in_its_middle(run, kept):
+    """Perform a run in a process that dies when the run would keep its state for the third time."""
+    keep, calls = training.Keeper.keep_when_due, []
+
+    def keep_twice(*arguments):
+        calls.append(None)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        keep(*arguments)
+
+    training.Keeper.keep_when_due = keep_twice
+    one_thread()
+    perform(run, kept, "", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +64,11 @@ def test_two_sweeps_at_once_do_each_run_once(whole, tmp_path):
     sweeps = [killing.start(tmp_path) for _ in range(2)]
     paths = [run.record_path(tmp_path / "runs") for run in RUNS]
     written = set()
-    while any(sweep.poll() is None for sweep in sweeps):
+    while any(sweep.returncode is None for sweep in sweeps):
         written |= {(path.name, path.stat().st_mtime_ns) for path in paths if path.exists()}
         time.sleep(0.05)
     for sweep in sweeps:
-        code, out = killing.finish(sweep)
+        code, out = sweep.finish()
         assert code == 0, out
         assert f"{len(RUNS)} to do" in out
     assert len(written) == len(RUNS)
@@ -83,8 +80,8 @@ def test_two_sweeps_at_once_do_each_run_once(whole, tmp_path):
 def test_a_training_killed_in_its_middle_goes_on_bit_by_bit(whole, folder, monkeypatch, method):
     run = next(run for run in RUNS if run.method == method)
     kept = folder / "runs"
-    script = [sys.executable, "-c", KILLED_IN_ITS_MIDDLE, repr(run), str(kept)]
-    assert subprocess.run(script).returncode == -signal.SIGKILL
+    code, out = warm.Process(killed_in_its_middle, run, kept, folder=folder).finish()
+    assert code == -signal.SIGKILL, out
     assert (kept / f"{run.name}.training.zip").exists()
     assert read_record(run, kept) is None
     met = []

@@ -1,14 +1,14 @@
 import itertools
 import json
+import os
 import signal
-import subprocess
-import sys
 from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import warm
 import yaml
 from filelock import FileLock
 from sqlalchemy import event
@@ -193,22 +193,23 @@ def test_training_again_goes_on_where_it_was_stopped(trainings, tmp_path):
     assert not any(call in first.calls for call in second.calls)
 
 
+def search_until_killed(output):
+    """Search in a process that dies in its fourth training."""
+    calls = []
+
+    def killing(method, env, seed, keywords, cpu_seconds):
+        calls.append(env)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1.0, cpu_seconds
+
+    module.measure_gap = killing
+    search(output)
+
+
 def test_a_killed_process_loses_one_training(trainings, tmp_path):
-    script = f"""
-import os, signal
-from pathlib import Path
-from jumpgym.baselines.tuning import tune
-calls = []
-def measure_gap(method, env, seed, keywords, cpu_seconds):
-    calls.append(env)
-    if len(calls) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return 1.0, cpu_seconds
-tune.measure_gap = measure_gap
-tune.tune("mixed", {[SETUP_COST, MIN_ORDER]}, {BUDGET}, 1.0, output=Path({str(tmp_path)!r}))
-"""
-    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, out = warm.Process(search_until_killed, tmp_path, folder=tmp_path).finish()
+    assert code == -signal.SIGKILL, out
     rest = trainings()
     search(tmp_path)
     found = table(tmp_path)
