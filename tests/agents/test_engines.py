@@ -23,11 +23,11 @@ from jumpgym.agents import (
 from jumpgym.agents.training import engines
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
+from jumpgym.agents.compiled import engine as compiling  # noqa: E402
 from jumpgym.agents.compiled.cache import cache_folder  # noqa: E402
-from jumpgym.agents.compiled.engine import OPTIONS, Engine  # noqa: E402
 
-COMPILED_FOR_TESTS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-"""Compiles fastest; one test compiles as for training."""
+OPTIONS = compiling.OPTIONS
+"""As for training; the tests' own, in conftest.py, are those by which XLA compiles fastest."""
 
 
 @pytest.fixture
@@ -61,18 +61,16 @@ def problem_of(name, horizon, **parameters):
     return gym.make(f"jumpgym/{name}-v0", horizon=horizon, **parameters).unwrapped.problem
 
 
-def differences(
-    cls, problem, start_noise, iterations=1, dtype=np.float64, options=COMPILED_FOR_TESTS, **settings
-):
+def differences(cls, problem, start_noise, iterations=1, dtype=np.float64, options=None, **settings):
     """Largest relative differences in loss, gradient and weights after some iterations."""
     settings = {"batch_size": 6, "hidden": (5, 4), "seed": 3, **settings}
     agent = cls(problem, engine="torch", **settings)
     agent.networks.to(torch.from_numpy(np.empty(0, dtype)).dtype)
     with jax.enable_x64(dtype == np.float64):
         start_noise(dtype)
-        engine = Engine(agent)
+        engine = compiling.Engine(agent)
         state = engine.state
-        step = jax.jit(engine._iteration, compiler_options=options)
+        step = jax.jit(engine._iteration, compiler_options=options or compiling.OPTIONS)
         for iteration in range(iterations):
             state = step(state._replace(values={}), jax.numpy.array(0.1 * iteration), engine.numbers)
             assert state.finite
@@ -149,13 +147,13 @@ ENDLESS = {"horizon": None, "max_episode_steps": 10}
     ids=lambda value: value.__name__ if isinstance(value, type) else "-".join(map(str, value.values())),
 )
 def test_both_engines_take_the_same_step_with_several_items(cls, settings, fixed_noise):
-    check(cls, problem_of("JointReplenishment", 4), fixed_noise, **settings)
+    check(cls, problem_of("JointReplenishment", 4), fixed_noise, **{"hidden": (4,), **settings})
 
 
 @pytest.mark.parametrize("cls", [MixedGradient, HPO, HybridPPO, StochasticValueGradient])
 def test_both_engines_take_the_same_steps_on_windows(cls, fixed_noise):
     problem = gym.make("jumpgym/SetupCost-v0", **ENDLESS).unwrapped.problem
-    check(cls, problem, fixed_noise, iterations=2, window=4)
+    check(cls, problem, fixed_noise, iterations=2, window=4, hidden=(4,))
 
 
 TINY = {"batch_size": 4, "hidden": (3,)}

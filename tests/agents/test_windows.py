@@ -117,6 +117,6 @@ def test_it_learns(cls):
     best = solve(AVERAGE)
     agent = cls(AVERAGE, seed=0, batch_size=64, window=20, hidden=(16,))
     before = evaluate(agent, AVERAGE, episodes=64, periods=500).mean
-    agent.learn(total_timesteps=60 * 64 * 20)
+    agent.learn(total_timesteps=25 * 64 * 20)
     after = evaluate(agent, AVERAGE, episodes=64, periods=500).mean
     assert after < best.average_cost + 0.5 * (before - best.average_cost)

@@ -38,7 +38,7 @@ TINY = [*COMMAND, "--budget", "1.2", "--seeds", "1", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(local_pools_in_this_process, tmp_path_factory):
     output = tmp_path_factory.mktemp("comparison")
     assert main([*TINY, "--output", str(output)]) == 0
     return output

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def trained():
-    return make_ppo("ppo-gate", SETUP_COST, seed=0).learn(total_timesteps=192_000)
+    return make_ppo("ppo-gate", SETUP_COST, seed=0).learn(total_timesteps=128_000)
 
 
 FROM_QUANTITIES = {"ppo-level", "ppo-quantity", "ppo-box"}
