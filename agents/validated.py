@@ -41,7 +41,8 @@ class ValidatedAgent(Agent):
     def held_out(self) -> HeldOutRecords | None:
         """The held-out records, or None.
 
-        They are looked for when the agent begins to learn: one that was loaded may act on other noise.
+        They are determined when the agent begins to learn, since an agent that was only loaded may act on a
+        problem with other noise.
         """
         share = self.settings.validation_share
         return HeldOutRecords(self.problem, share, self.periods) if share > 0 else None

@@ -77,7 +77,7 @@ class HindsightProblem(ABC):
 
     @cached_property
     def item_parameters(self) -> NDArray[np.float64] | None:
-        """Numbers without dimension that tell items apart, shape (items, parameters); None without items."""
+        """Dimensionless parameters in which items differ, shape (items, parameters); None without items."""
         return None
 
     @cached_property
@@ -209,7 +209,7 @@ class HindsightProblem(ABC):
             NotImplementedError: by default, for problems that do not say how to recover their noise.
         """
         raise NotImplementedError(
-            f"{type(self).__name__}: infer_noise does not know how a transition tells its {self.noise_name}; "
+            f"{type(self).__name__}: infer_noise cannot recover the {self.noise_name} from a transition; "
             "log it, as info['noise'] of the environment, and replay it by reset(options={'noise': trace})"
         )
 

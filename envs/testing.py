@@ -118,7 +118,7 @@ def _spaces(env: gym.Env[Any, Any]) -> Iterator[str]:
 
 
 def _rollout(env: gym.Env[Any, Any], seed: int) -> list[Any]:
-    """All that reset and up to ``STEPS`` steps with sampled actions, always the same, return."""
+    """Everything that ``reset`` and up to ``STEPS`` steps return; the actions are always the same."""
     env.action_space.seed(0)
     returned: list[Any] = [env.reset(seed=seed)]
     for _ in range(STEPS):

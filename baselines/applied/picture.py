@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from jumpgym import HindsightProblem
 
+from ..report.formatting import counted
 from .naming import SHARED, state_names
 
 SHOWN = 6
@@ -28,6 +29,8 @@ def draw_simulation(problem: HindsightProblem, table: pd.DataFrame) -> Figure:
         table: of ``Simulation``.
     """
     figure = Figure(figsize=(8.0, 8.0), layout="constrained")
+    episodes = counted(table.episode.nunique(), "episode")
+    figure.suptitle(f"Lines: means of {episodes}. Bands: the middle 80 %.", fontsize=9)
     above, middle, below = figure.subplots(3, 1, sharex=True)
     if "item" in table:
         of_items = table[table.item != SHARED]

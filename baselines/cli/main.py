@@ -81,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"jumpgym {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"jumpgym {args.command}: not enough memory: {error}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # The reader, such as `head`, has left; Python would try once more to write what is buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

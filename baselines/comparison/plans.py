@@ -180,10 +180,6 @@ def _check_method(name: str) -> None:
         )
 
 
-def _sorted(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((name, _hashable(value)) for name, value in parameters.items()))
-
-
 def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
@@ -203,7 +199,8 @@ def _problem(env: str, parameters: Mapping[str, Any], episodes: int, split: str,
             f"{option}: {env} has horizon=None, but runs are compared by the cost of whole episodes; "
             "give a horizon, such as horizon=100"
         )
-    return Problem(env, _sorted(parameters), episodes, applied)
+    hashable = tuple(sorted((name, _hashable(value)) for name, value in parameters.items()))
+    return Problem(env, hashable, episodes, applied)
 
 
 def cores() -> int:

@@ -139,7 +139,8 @@ def best_items_order_up_to(problem: Any) -> ItemsOrderUpToPolicy:
 def always_kelly(problem: Any) -> ConstantFractionPolicy:
     """Constant fractions of wealth in every period, optimal for log utility without minima and entry costs.
 
-    They are the ``kelly_fractions``; a vehicle is held whenever wealth pays its minimum and entry cost.
+    The fractions are the ``kelly_fractions``. A vehicle is entered whenever wealth covers its minimum and its
+    entry cost.
     """
     return ConstantFractionPolicy(problem)
 

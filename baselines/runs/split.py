@@ -81,6 +81,10 @@ def _split(records: Records, split: str) -> tuple[Records, Records]:
     try:
         share = float(split)
     except ValueError:
+        if records.dates is None:
+            raise ValueError(
+                f"--split-date={split!r}, but these records have no dates; give --train-share"
+            ) from None
         return records.split(date=split)
     return records.split(share=checks.number("--train-share", share, low=0, high=1))
 

@@ -33,7 +33,7 @@ def with_masks(infos: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]
 
 
 def where(mask: NDArray[np.bool_], infos: dict[str, Any]) -> dict[str, Any]:
-    """``infos`` without its masks; values (num_envs, ...) where the mask (num_envs,) is True, else 0."""
+    """``infos`` without its masks, with 0 in the rows where the mask (num_envs,) is False."""
     return {
         key: where(mask, values)
         if isinstance(values, dict)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
+from .. import checks
 from ..problem import HindsightProblem
 from .callers import callers, user_level
 from .layers import check_layers, layers
@@ -72,11 +73,9 @@ def environment_id(name: str) -> str:
     if suggestions:
         advice = f"did you mean {' or '.join(suggestions)}?"
     else:
-        known_ids = [i for i in gym.registry if i.startswith(f"{NAMESPACE}/") and not _is_variant(i)]
-        advice = (
-            f"there are {', '.join(known_ids)}; give those of other packages as package.module:Id-v0, "
-            "where the module registers the id"
-        )
+        ids = [i for i in gym.registry if i.startswith(f"{NAMESPACE}/") and not _is_variant(i)]
+        short_names = dict.fromkeys(_aliases(i)[-1] for i in ids)
+        advice = f"there are {', '.join(short_names)}; give those of other packages as package.module:Id-v0"
     raise ValueError(f"unknown environment {name!r}: {advice}")
 
 
@@ -184,7 +183,10 @@ def _check_names(make_problem: Callable[..., HindsightProblem], parameters: Mapp
     allowed = inspect.signature(make_problem).parameters
     for name, value in parameters.items():
         if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1)
+            advice = f" did you mean {close[0]}?" if close else ""
             # TorchRL probes keywords, and looks for these words of Python's own error.
             raise TypeError(
-                f"got an unexpected keyword argument {name!r}={value!r}; allowed are {', '.join(allowed)}"
+                f"got an unexpected keyword argument {name!r}={checks.shown(value)};{advice} allowed are "
+                f"{', '.join(allowed)}"
             )

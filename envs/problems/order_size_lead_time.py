@@ -49,8 +49,8 @@ class OrderSizeLeadTimeEnv(HybridEnv):
     ## Description
     A warehouse holds one item whose supplier delivers small orders sooner than large ones, so the
     transition jumps where one more unit makes the order late. Small orders alone may not keep up with
-    demand, or cost too much; a small order may overtake a large one that is still outstanding. So not only
-    the inventory position counts, but also what of it arrives soon.
+    demand, or cost too much; a small order may overtake a large one that is still outstanding. So a
+    decision depends on the inventory position, and on how much of it arrives soon.
 
     An order of exactly a breakpoint has the shorter lead time. On the defaults the best policy that ignores
     the jump, ordering up to the best constant level in every period, costs 31 % more than the optimum;

@@ -61,7 +61,7 @@ def grid_of(periods: Axis, freq: Any) -> Axis:
     if grid is None:
         raise ValueError(_irregular(periods))
     if len(periods) >= MANY_WEEKDAYS and step == pd.offsets.Day() and not _weekends(periods):
-        raise ValueError("some days are missing, and all weekends; give freq='B' (weekdays) or freq='D'")
+        raise ValueError("all weekends and some other days are missing; give freq='B' (weekdays) or freq='D'")
     return grid
 
 

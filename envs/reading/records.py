@@ -69,7 +69,8 @@ class Records:
             self.dates.is_monotonic_increasing and self.dates.is_unique
         ):
             raise ValueError(
-                f"dates: {len(self.dates)} must be ascending, one for each of {len(values)} periods"
+                f"dates: {len(self.dates)} are given; there must be one for each of {len(values)} "
+                "periods, ascending"
             )
         if self.freq is None:
             object.__setattr__(self, "freq", self.dates.freqstr)

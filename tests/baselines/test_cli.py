@@ -227,12 +227,16 @@ def test_damaged_and_foreign_checkpoints_are_refused(checkpoints, capsys, tmp_pa
         assert reason in refused(capsys, "evaluate", str(path), "--env", SETUP_COST)
 
 
-def test_bad_arguments_are_refused(capsys, tmp_path):
+def out_of_memory(*_):
+    raise MemoryError("7 TiB")
+
+
+def test_bad_arguments_are_refused(capsys, monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     save = ["--save", str(tmp_path / "agent.zip")]
     cases = {
-        ("solve", "nowhere"): "unknown environment 'nowhere': there are jumpgym/SetupCost-v0",
+        ("solve", "nowhere"): "unknown environment 'nowhere': there are SetupCost, MinOrder, ",
         ("solve", "setupcost"): "did you mean jumpgym/SetupCost-v0?",
         ("solve", "no.such.module:Id-v0"): "cannot import no.such.module",
         ("solve", "CartPole-v1"): "must be a jumpgym environment, its id, or a HindsightProblem",
@@ -289,4 +293,7 @@ def test_bad_arguments_are_refused(capsys, tmp_path):
     }
     for arguments, message in cases.items():
         assert message in refused(capsys, *arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr("jumpgym.baselines.cli.solve.make_environment", out_of_memory)
+        assert "not enough memory: 7 TiB" in refused(capsys, "solve", SETUP_COST)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

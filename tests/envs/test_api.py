@@ -217,13 +217,14 @@ def test_importing_the_package_imports_no_learning_library():
 
 @every_environment
 def test_an_unknown_keyword_is_named_with_those_allowed(env_id):
-    message = r"got an unexpected keyword argument 'fixed_costs'=3; allowed are " + ", ".join(
-        defaults_of(env_id)
+    message = (
+        r"got an unexpected keyword argument 'horizons'=3; did you mean horizon\? allowed are "
+        + ", ".join(defaults_of(env_id))
     )
     with pytest.raises(TypeError, match=message):
-        gym.make(env_id, fixed_costs=3)
+        gym.make(env_id, horizons=3)
     with pytest.raises(TypeError, match=message):
-        gym.make_vec(env_id, 2, vectorization_mode="vector_entry_point", fixed_costs=3)
+        gym.make_vec(env_id, 2, vectorization_mode="vector_entry_point", horizons=3)
 
 
 @every_environment

@@ -52,8 +52,8 @@ def test_a_split_by_date_puts_the_date_into_the_later_part(date, first):
         (lambda: RECORDS.select("C"), "item 'C' is not one of 'A', 'B'"),
         (lambda: Records(VALUES, ("A", "A")), "the name 'A' is given twice"),
         (lambda: Records(VALUES, ("A",)), r"must have shape \(periods, items\)"),
-        (lambda: Records(VALUES, ("A", "B"), DATES[::-1]), "must be ascending"),
-        (lambda: Records(VALUES, ("A", "B"), DATES[1:]), "9 must be ascending, one for each of 10"),
+        (lambda: Records(VALUES, ("A", "B"), DATES[::-1]), "one for each of 10 periods, ascending"),
+        (lambda: Records(VALUES, ("A", "B"), DATES[1:]), "9 are given; there must be one for each"),
     ],
 )
 def test_refusals(call, message):

@@ -35,7 +35,7 @@ def test_a_wrong_name_gets_a_suggestion(name):
 
 def test_a_name_that_resembles_nothing_gets_the_list():
     for name in ("", "qqqq", None, 7):
-        with pytest.raises(ValueError, match=r"there are jumpgym/SetupCost-v0, .*package.module:Id-v0"):
+        with pytest.raises(ValueError, match=r"there are SetupCost, MinOrder, .*package.module:Id-v0"):
             environment_id(name)
 
 
@@ -52,7 +52,8 @@ def test_a_module_that_registers_its_environment_is_imported(tmp_path, monkeypat
     assert environment_id(name) == name  # other processes need the module, too
     assert make_env(name, {"horizon": 3}).unwrapped.problem.horizon == 3
     with pytest.raises(
-        TypeError, match="got an unexpected keyword argument 'horizons'=3; allowed are fixed_cost"
+        TypeError,
+        match=r"got an unexpected keyword argument 'horizons'=3; did you mean horizon\? allowed are",
     ):
         make_env(name, {"horizons": 3})
     with pytest.raises(ValueError, match="did you mean elsewhere/Pallets-v3"):

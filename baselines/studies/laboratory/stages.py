@@ -222,7 +222,9 @@ def _section(
     )
     columns = {
         "estimator": table.estimator,
-        "bias": [_with_error(*pair) for pair in zip(table.bias, table.bias_error, strict=True)],
+        "bias": [
+            f"{bias:.3g} ± {error:.2g}" for bias, error in zip(table.bias, table.bias_error, strict=True)
+        ],
         "z": table.bias_z,
         "sd": table.sd,
         "cosine": table.cosine,
@@ -244,10 +246,6 @@ gradient of a state {largest:.3g} in the units of `state_gradient_limit`, whose 
 """
 
 
-def _with_error(value: float, error: float) -> str:
-    return f"{value:.3g} ± {error:.2g}"
-
-
 def draw(table: pd.DataFrame) -> bytes:
     """For each stage bias and standard deviation of the gradient; below, standard deviations of its parts."""
     names = list(dict.fromkeys(table.stage))
@@ -265,7 +263,8 @@ def draw(table: pd.DataFrame) -> bytes:
         places = np.arange(len(here))
         for axes, shown in ((panels[0, column], whole), (panels[1, column], split)):
             for key, (label, marker, face) in shown.items():
-                x, edge = here[key].where(here[key] > 0).clip(upper=LARGEST), _edge(marker)
+                x = here[key].where(here[key] > 0).clip(upper=LARGEST)
+                edge = None if marker in ("x", "+") else "black"
                 axes.scatter(x, places, 38, face, marker=marker, edgecolors=edge, label=label, zorder=3)
             axes.set(xscale="log", yticks=places, yticklabels=estimators)
             axes.grid(color="#dddddd")
@@ -282,7 +281,3 @@ def draw(table: pd.DataFrame) -> bytes:
     for row in panels:
         row[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return png(figure)
-
-
-def _edge(marker: str) -> str | None:
-    return None if marker in ("x", "+") else "black"
