@@ -94,11 +94,14 @@ def test_the_report_compares_seeds_and_series_with_the_classical_policy(tmp_path
     expected = (-15.0, -15.0, -15.0, -20.0, -10.0)
     names = ("excess", "low", "high", "best_seed", "worst_seed")
     np.testing.assert_allclose([row[f"{name}_percent"] for name in names], expected)
-    assert write_report(records, tmp_path)
-    assert "| `mixed` | 900 |" in (tmp_path / "real.md").read_text()
+    failure = {"settings": runs[2].__dict__, "traceback": "Traceback:\nValueError: out of luck\n"}
+    assert write_report(records, [failure], tmp_path)
+    text = (tmp_path / "real.md").read_text()
+    assert "| `mixed` | 900 |" in text
+    assert "| bakery | mixed | 1 | 3.0 | ValueError: out of luck |" in text
     assert {"real.csv", "runs.csv", "real.png"} <= {path.name for path in tmp_path.iterdir()}
-    assert not write_report([], tmp_path)
-    assert not write_report(records[1:], tmp_path)
+    assert not write_report([], [], tmp_path)
+    assert not write_report(records[1:], [], tmp_path)
 
 
 def test_the_plan():

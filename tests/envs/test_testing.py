@@ -166,7 +166,7 @@ class TextOnly(SetupCostEnv):
         (IgnoresSeeds, "episodes with different seeds are equal"),
         (ForgetsKeys, "return the same keys at every step"),
         (TextInInfo, r"info\['message'\] is neither a number nor an array"),
-        (NumbersOfPython, r"info\['noise'\] is a number of Python: return a NumPy scalar"),
+        (NumbersOfPython, r"info\['noise'\] is a plain Python number: return a NumPy scalar"),
         (ChangesTypes, r"info\['noise'\] changes its type or shape"),
         (NoProjection, "project quantities"),
         (AcceptsEverything, "a NaN quantity is accepted: raise a ValueError"),

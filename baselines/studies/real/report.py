@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from jumpgym import as_problem
 
-from ...report.formatting import code_block, counted, csv, markdown_table, software
+from ...report.formatting import code_block, counted, csv, failed_runs, markdown_table, software
 from ...report.styles import COLOURS, MARKERS, png
 from ...runs.files import replace_file
 from ...runs.provenance import PACKAGES
+from ...runs.record import reason
 from ...windows import windows_of
 from .policies import CLASSICAL, POLICIES
 from .series import HORIZON, MEMORY, SERIES, TERMS
@@ -93,11 +94,12 @@ def summaries(records: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_report(records: Sequence[Any], output: Path) -> bool:
+def write_report(records: Sequence[Any], failures: Sequence[Any], output: Path) -> bool:
     """Write ``real.csv``, ``runs.csv``, ``real.md`` and ``real.png``; False if there is nothing to report.
 
     Args:
-        records: see ``study.perform``.
+        records: of the runs that finished, see ``study.perform``.
+        failures: of the runs that failed, see ``studies.runs.do_missing``.
         output: a folder that exists.
     """
     table = summaries(records)
@@ -117,12 +119,12 @@ def write_report(records: Sequence[Any], output: Path) -> bool:
     ]
     replace_file(output / "real.csv", csv(table))
     replace_file(output / "runs.csv", csv(pd.DataFrame(rows)))
-    replace_file(output / "real.md", _markdown(table, records).encode())
+    replace_file(output / "real.md", _markdown(table, records, failures).encode())
     replace_file(output / "real.png", _picture(table, records))
     return True
 
 
-def _markdown(table: pd.DataFrame, records: Sequence[Any]) -> str:
+def _markdown(table: pd.DataFrame, records: Sequence[Any], failures: Sequence[Any]) -> str:
     budgets = {record["settings"]["budget"] for record in records} - {0.0}
     blocks = [
         "# Real demand",
@@ -163,6 +165,10 @@ def _markdown(table: pd.DataFrame, records: Sequence[Any]) -> str:
         f"The classical policies that were found:\n\n{classical}",
         f"{software([record['versions'] for record in records])}; {records[0]['hardware']}.",
     ]
+    if failures:
+        names = ["series", "policy", "seed", "budget"]
+        lines = [[*(failure["settings"][name] for name in names), reason(failure)] for failure in failures]
+        blocks.append(failed_runs([*names, "error"], lines))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -15,7 +15,7 @@ from jumpgym import as_problem, checks
 from ...evaluation import simulated_costs
 from ...policies.classical import best_classical
 from ...runs.methods import method, one_thread
-from ..records import Record, read_record, write_record
+from ..records import FAILURE, Record, read_record, write_record
 from ..runs import do_missing
 from .policies import CLASSICAL, POLICIES, WEEKDAY
 from .report import write_report
@@ -146,7 +146,9 @@ def study(runs: Sequence[RealRun], output: Path, workers: int | None = None, com
 
     def report(folder: Path) -> str:
         records = [record for run in runs if (record := read_run(run, folder)) is not None]
-        return f"table and picture are in {output}" if write_report(records, output) else ""
+        recorded = (read_record(run.path(folder), asdict(run), FAILURE) for run in runs)
+        failures = [failure for failure in recorded if failure is not None]
+        return f"table and picture are in {output}" if write_report(records, failures, output) else ""
 
     return do_missing(
         runs,

@@ -33,7 +33,7 @@ def write_scaling(records: Sequence[Record], failures: Sequence[Record], output:
 
     Args:
         records: of the runs that finished, at least one; see ``scaling.perform``.
-        failures: of the runs that failed, see ``studies.do_missing``.
+        failures: of the runs that failed, see ``studies.runs.do_missing``.
         output: a folder that exists.
     """
     rows = pd.DataFrame([*(_row(record) for record in records), *map(_failure_row, failures)])
