@@ -3,6 +3,9 @@
 Importing the package registers its environments. It needs neither PyTorch nor Stable-Baselines3.
 """
 
+import importlib
+from typing import Any
+
 from . import wrappers
 from .adapters.env import HybridEnv
 from .adapters.noise_inference import infer_noise
@@ -56,6 +59,14 @@ __all__ = [
     "infer_noise",
     "wrappers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The module ``traces``, which imports pandas, when it is asked for."""
+    if name == "traces":
+        return importlib.import_module(".traces", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 ENVIRONMENTS = tuple(
     register(environment)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -18,7 +19,9 @@ from .noise.single import STATIONARY_PERIODS
 from .noise.single import ContinuousNoise as ContinuousDemand
 from .noise.single import DiscreteNoise as DiscreteDemand
 from .noise.single import Noise as Demand
-from .traces import episodes, split_series
+
+if TYPE_CHECKING:
+    from .traces import episodes, split_series
 
 __all__ = [
     "ROUNDING",
@@ -36,6 +39,13 @@ __all__ = [
     "from_stocks",
     "split_series",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``episodes`` and ``split_series``, whose module imports pandas, when they are asked for."""
+    if name in ("episodes", "split_series"):
+        return getattr(importlib.import_module(".traces", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 ROUNDING = 1e-6

@@ -15,7 +15,6 @@ import jumpgym
 from jumpgym import NotApplicable, agents, as_problem
 from jumpgym.baselines import evaluate
 from jumpgym.baselines.runs.methods import METHODS
-from jumpgym.noise.distributions import describe, is_distribution
 
 ROOT = Path(__file__).parents[1]
 HEADINGS = (
@@ -76,8 +75,8 @@ def test_the_documented_defaults_are_those_of_the_signature(env_id):
     parameters = inspect.signature(environment.make_problem).parameters
     for name, documented, _ in rows_of_arguments(environment):
         default = parameters[name].default
-        if is_distribution(default):
-            assert documented == describe(default), name
+        if name == "demand" and default is not None:
+            assert documented == default
         elif default is None and documented != "None":
             plain, given = environment.make_problem(), environment.make_problem(**{name: documented})
             uniforms = np.random.default_rng(0).random((64, plain.horizon, *plain.noise_shape))

@@ -10,15 +10,15 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Literal
 
 from ..runs.methods import one_thread
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 """Environment variables that the numeric libraries of a worker read when they are loaded."""
 
-START_METHOD = "spawn"
-"""How workers start: a fork would inherit threads and random states."""
+START_METHOD: Literal["spawn"] = "spawn"
+"""How workers start: a fork would inherit threads and random states, which only tests can rule out."""
 
 
 class Failure(str):

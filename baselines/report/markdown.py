@@ -70,14 +70,14 @@ def picture(kind: str, env: str, parameters: str) -> str:
 
 def has_policies(environment: pd.Series[Any], tables: Tables) -> bool:
     """Whether there are decisions of the reference and of a learned method, to be drawn beside each other."""
-    policies = of_problem(tables.policies, environment.env, environment.parameters)
+    policies = of_problem(tables.policies, environment.env, environment.parameters).drop_duplicates("method")
     return environment.reference in set(policies.method) and len(learned(policies)) > 0
 
 
 def overview(tables: Tables) -> pd.Series[Any] | None:
     """The first environment with decisions of all ``OVERVIEW_METHODS`` that are drawn as lines, or None."""
     for _, environment in tables.environments.iterrows():
-        methods = set(of_problem(tables.policies, environment.env, environment.parameters).method)
+        methods = set(of_problem(tables.policies, environment.env, environment.parameters).method.unique())
         if not environment.y_name and {environment.reference, *OVERVIEW_METHODS} <= methods:
             return environment
     return None
@@ -145,6 +145,7 @@ def _failures(failed: pd.DataFrame) -> str:
 def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     """Gap of each method on each problem, with the best mean rank first."""
     runs = {(row["env"], row["parameters"], row["method"]): row for row in summary(rows).to_dict("records")}
+    of_cell = dict(iter(rows.groupby([*PROBLEM, "method"])))
     listed = zip(tables.environments.env, tables.environments.parameters, strict=True)
     problems = [key for key in listed if len(of_problem(rows, *key))]
     lines = [["method", "mean rank", *(f"[{title(*key)}](#{anchor(title(*key))})" for key in problems)]]
@@ -152,10 +153,10 @@ def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
         cells = [_reference_cell(tables.comparison, method, *key) for key in problems]
         lines += [[label, "", *cells]] if any(cells) else []
     for method, rank in _ranked(rows):
-        lines.append([method, rank, *(_cell(runs, rows, *key, method) for key in problems)])
+        lines.append([method, rank, *(_cell(runs, of_cell, *key, method) for key in problems)])
     nowhere = set(rows.method) - {name for *_, name in runs}
     for method in in_order(nowhere):
-        lines.append([method, "", *(_cell(runs, rows, *key, method) for key in problems)])
+        lines.append([method, "", *(_cell(runs, of_cell, *key, method) for key in problems)])
     several = any(row["runs"] > 1 for row in runs.values())
     shown = "Median gap (worst) in per cent" if several else "Gap in per cent"
     return f"## {shown} after {_with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"
@@ -172,15 +173,16 @@ def _reference_cell(comparison: pd.DataFrame, method: str, env: str, parameters:
     return short_gap(gaps.iloc[0]) if len(gaps) else ""
 
 
-def _cell(runs: Mapping[Any, Any], rows: pd.DataFrame, env: str, parameters: str, method: str) -> str:
+def _cell(
+    runs: Mapping[Any, Any], of_cell: Mapping[Any, pd.DataFrame], env: str, parameters: str, method: str
+) -> str:
     """Median and worst gap of the seeds, in short."""
-    seeds = runs.get((env, parameters, method))
-    of_method = of_problem(rows, env, parameters)
-    of_method = of_method[of_method.method == method]
+    key = env, parameters, method
+    seeds = runs.get(key)
     if seeds is None:
-        return absence(of_method) if len(of_method) else ""
+        return absence(of_cell[key]) if key in of_cell else ""
     worst = f" ({short_gap(seeds['worst'])})" if seeds["runs"] > 1 else ""
-    marks = (" D" if seeds["diverged"] else "") + (" F" if len(_failed(of_method)) else "")
+    marks = (" D" if seeds["diverged"] else "") + (" F" if len(_failed(of_cell[key])) else "")
     return f"{short_gap(seeds['median'])}{worst}{marks}"
 
 

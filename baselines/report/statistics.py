@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import bootstrap
 
 from ..runs.status import Status
 from .tables import BUDGET, PROBLEM, THRESHOLDS, applicable, in_order, learned
@@ -69,7 +69,7 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     if np.ptp(sample) == 0:
         return float(sample[0]), float(sample[0])
-    interval = bootstrap(
+    interval = scipy.stats.bootstrap(
         (sample,),
         statistic,
         n_resamples=RESAMPLES,

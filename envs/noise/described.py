@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks, traces
+from .. import checks
 from ..checks import shown
-from ..reading.arrays import check_values
 from .distributions import TAIL, describe, is_constant, is_discrete, is_distribution, parse, values
 from .periods import PeriodNoise
 from .recorded import TraceNoise
@@ -60,6 +59,9 @@ def as_noise(
         return from_distribution(noise, horizon, name, low)
     if lists_distributions(noise):
         return PeriodNoise(each_noise([noise], horizon, name, low, season)[0], horizon)
+    from .. import traces  # here, since it imports pandas, which takes half a second
+    from ..reading.arrays import check_values
+
     if not isinstance(noise, traces.KINDS):
         raise TypeError(
             f"{name}={shown(noise)} must be a frozen scipy.stats distribution such as "

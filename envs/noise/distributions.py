@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 import numpy as np
-import scipy.stats
+import scipy  # and not scipy.stats, which is then loaded at its first use and takes a second
 from numpy.typing import NDArray
 
 from ..checks import MOST_SHOWN, shown

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .. import traces
 from ..checks import shown
-from ..reading.arrays import check_values
-from ..reading.records import shortened
 from .described import each_noise, lists_distributions
 from .distributions import is_constant, is_distribution, parse
 from .periods import Columns, PeriodNoise, Repeated
 from .recorded import Replay, Replayed, TraceNoise
 from .single import Noise
+
+if TYPE_CHECKING:
+    from .. import traces
 
 
 class ItemNoise(ABC):
@@ -101,16 +101,28 @@ def item_records(noise: Any, name: str, low: float = -np.inf) -> Any:
         low: the least value allowed.
     """
     noise = parse(noise, name)
+    if _needs_no_pandas(noise):
+        return noise
+    from .. import traces
+
     return traces.recorded(noise, name, low) if isinstance(noise, traces.TABLES_AND_FILES) else noise
 
 
 def count_items(noise: Any) -> int | None:
     """The number of items that noise implies: by a list of distributions, records, or episodes of items."""
-    if isinstance(noise, traces.Records):
-        return len(noise.items)
     if lists_distributions(noise):
         return len(noise)
-    return noise.shape[-1] if getattr(noise, "ndim", 0) == 3 else None
+    if _needs_no_pandas(noise):
+        return noise.shape[-1] if getattr(noise, "ndim", 0) == 3 else None
+    from .. import traces
+
+    return len(noise.items) if isinstance(noise, traces.Records) else None
+
+
+def _needs_no_pandas(noise: Any) -> bool:
+    """Whether it is surely no table, file or records, whose modules take half a second to import pandas."""
+    known = (type(None), list, tuple, np.ndarray, Noise, ItemNoise)
+    return isinstance(noise, known) or is_distribution(noise) or is_constant(noise)
 
 
 def as_item_noise(
@@ -161,14 +173,8 @@ def as_item_noise(
         given = [noise] * items
     elif lists_distributions(noise):
         given = noise
-    elif isinstance(noise, traces.KINDS):
-        return _from_traces(noise, items, horizon, name, low, season)
     else:
-        raise TypeError(
-            f"{name}={shown(noise)} must be a frozen scipy.stats distribution, a list of {items} of them, or "
-            "traces: an array of shape (episodes, horizon, items) or (periods, items), a pandas DataFrame, "
-            "or the path of a CSV file"
-        )
+        return _from_traces(noise, items, horizon, name, low, season)
     if len(given) != items:
         raise ValueError(
             f"{name}: {len(given)} distributions for {items} items; give one, or one for each item. "
@@ -183,6 +189,16 @@ def as_item_noise(
 def _from_traces(
     noise: Any, items: int, horizon: int | None, name: str, low: float, season: int | None
 ) -> ItemTraces:
+    from .. import traces
+    from ..reading.arrays import check_values
+    from ..reading.records import shortened
+
+    if not isinstance(noise, traces.KINDS):
+        raise TypeError(
+            f"{name}={shown(noise)} must be a frozen scipy.stats distribution, a list of {items} of them, or "
+            "traces: an array of shape (episodes, horizon, items) or (periods, items), a pandas DataFrame, "
+            "or the path of a CSV file"
+        )
     data = traces.recorded(noise, name, low)
     if isinstance(data, traces.Records):
         if len(data.items) != items:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-from .. import traces
 from ..tracing import index_dtype
 from .single import STATIONARY_PERIODS, Noise
+
+if TYPE_CHECKING:
+    from .. import traces
 
 
 class Replay:

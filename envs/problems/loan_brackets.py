@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 

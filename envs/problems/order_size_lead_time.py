@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import scipy.stats
-
 from .. import checks
 from ..adapters.env import HybridEnv
 from ..adapters.vector import HybridVectorEnv
@@ -14,7 +12,7 @@ from ..regimes import MAX_LEAD_TIME, RegimeTable, brackets, per_bracket
 from .single_item import single_item
 
 
-@single_item(demand=scipy.stats.poisson(10))
+@single_item(demand="poisson(10)")
 def order_size_lead_time(
     *,
     breakpoints: Sequence[float] = (8.0,),

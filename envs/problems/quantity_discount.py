@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import scipy.stats
 
 from .. import checks
 from ..adapters.env import HybridEnv
@@ -15,7 +14,7 @@ from ..regimes import RegimeTable, brackets, per_bracket
 from .single_item import single_item
 
 
-@single_item(demand=scipy.stats.nbinom(5, 0.2))
+@single_item(demand="nbinom(5, 0.2)")
 def quantity_discount(
     *,
     breakpoints: Sequence[float] = (30.0, 60.0),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 

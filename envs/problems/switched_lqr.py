@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 
 from .. import checks
 from ..adapters.env import HybridEnv
@@ -12,7 +11,7 @@ from ..regimes import RegimeTable, truck_names
 from .single_item import single_item
 
 
-@single_item(demand=scipy.stats.nbinom(5, 0.2))
+@single_item(demand="nbinom(5, 0.2)")
 def truck_capacity(
     *,
     truck_capacity: float = 20.0,
