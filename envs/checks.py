@@ -108,12 +108,12 @@ def discount(value: Any) -> float:
     return factor
 
 
-def interval(name: str, value: Any, *, low: float = -LARGEST, high: float = LARGEST) -> tuple[float, float]:
-    """Return a number, or a pair (low, high) to draw from, as a pair in ``[low, high]``; otherwise raise."""
+def interval(name: str, value: Any, *, low: float = -LARGEST) -> tuple[float, float]:
+    """Return a number, or a pair (low, high) to draw from, as a pair of at least ``low``; otherwise raise."""
     pair = value if isinstance(value, (tuple, list)) else (value,) * 2
     if len(pair) != 2:
         raise ValueError(f"{name}={shown(value)} must be a number or a pair (low, high)")
-    lower, upper = (number(name, end, low=low, high=high) for end in pair)
+    lower, upper = (number(name, end, low=low) for end in pair)
     if lower > upper:
         raise ValueError(f"{name}={shown(value)} must be a pair (low, high), low <= high")
     return lower, upper

@@ -83,7 +83,7 @@ class _Worker:
     """A process that does the work it receives from ``pipe``."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context(START_METHOD)
+        context: Any = multiprocessing.get_context(START_METHOD)
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
         before = dict(os.environ)

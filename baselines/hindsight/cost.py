@@ -151,19 +151,18 @@ def hindsight_cost(problem: Any, noise: Any, state: Any = None, gap: float = GAP
     return costs[0] if single else costs
 
 
-def hindsight_plan(problem: Any, noise: Any, state: Any = None, gap: float = GAP) -> HindsightPlan:
-    """The decisions behind ``hindsight_cost``, which has the same parameters and errors.
+def hindsight_plan(problem: Any, noise: Any, state: Any = None) -> HindsightPlan:
+    """The decisions behind ``hindsight_cost`` at its default gap; it describes the parameters and the errors.
 
-    Carried out by ``problem.step`` on the same noise, they cost what is stated, up to the gap. Controls of a
+    Carried out by ``problem.step`` on the same noise, they have the stated cost, up to the gap. Controls of a
     switched LQR may exceed ``max_control``.
 
     Returns:
         The plan; for a single trace without the axis of episodes.
     """
     resolved = as_problem(problem)
-    gap = checks.number("gap", gap, low=0, high=1)
     traces, states, single = _checked(resolved, noise, state)
-    plan = _plan(resolved, traces, states, gap)
+    plan = _plan(resolved, traces, states, GAP)
     return HindsightPlan(plan.costs[0], plan.regime[0], plan.quantity[0]) if single else plan
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..runs.methods import REFERENCES
 from ..runs.status import Status
-from .formatting import short_gap
+from .page_cells import (
+    EMPTY_CELL,
+    digits,
+    html_row,
+    html_table,
+    interval_cell,
+    link,
+    method_head,
+    number_cell,
+    short_digits,
+    sorting_head,
+    time_cell,
+)
 from .page_data import budgets_by_size, key, rows_of
 from .statistics import BASELINE, CONFIDENCE, paired_differences
 from .tables import (
@@ -21,15 +32,12 @@ from .tables import (
     THRESHOLDS,
     absence,
     applicable,
-    described,
     in_order,
     learned,
     of_problem,
     spent,
     title,
 )
-
-NONE = '<td class="none">&ndash;</td>'
 
 
 def headlines(
@@ -73,7 +81,7 @@ def _headline(
     body = []
     for name in (name for name in ("hindsight", "classical") if name in set(comparison.method)):
         cells = [_reference_cell(of_problem(comparison, *problem), name) for problem in problems]
-        body.append(_line([_method(name), NONE, *cells], "reference"))
+        body.append(html_row([method_head(name), EMPTY_CELL, *cells], "reference"))
     for row in rows_of(order):
         selected, of_method = medians[medians.method == row.method], runs[runs.method == row.method]
         cells = []
@@ -81,12 +89,12 @@ def _headline(
             cells.append(
                 _gap_cell(of_problem(selected, *problem), of_problem(of_method, *problem), least[problem])
             )
-        body.append(_line([_method(row.method), f"<td>{row.rank:.1f}</td>", *cells]))
+        body.append(html_row([method_head(row.method), f"<td>{row.rank:.1f}</td>", *cells]))
     missing = set(runs.method) - set(order.method)
     for name in in_order(missing):
         of_method = runs[runs.method == name]
         cells = [_gap_cell(medians[:0], of_problem(of_method, *problem), 0.0) for problem in problems]
-        body.append(_line([_method(name), NONE, *cells]))
+        body.append(html_row([method_head(name), EMPTY_CELL, *cells]))
     several = runs.seed.nunique() > 1
     shown = "median of the seeds, with the worst below it" if several else "one seed"
     caption = (
@@ -94,7 +102,7 @@ def _headline(
         "by their mean rank. Hindsight is a bound: the cost if all noise were known. n/a: does not "
         "apply; D: diverged; hover over a cell for details."
     )
-    return _table("headline", caption, heads, body)
+    return html_table("headline", caption, heads, body)
 
 
 def _problem_head(env: str, parameters: str) -> str:
@@ -109,21 +117,21 @@ def _reference_cell(rows: pd.DataFrame, name: str) -> str:
     """The gap of a reference in the headline."""
     selected = rows[rows.method == name]
     if selected.empty:
-        return NONE
+        return EMPTY_CELL
     (row,) = rows_of(selected)
     if math.isnan(row.gap_percent):
         return _unavailable(selected)
-    return f'<td title="{escape(row.note)}">{_in_headline(row.gap_percent)}</td>'
+    return f'<td title="{escape(row.note)}">{short_digits(row.gap_percent)}</td>'
 
 
 def _gap_cell(median: pd.DataFrame, runs: pd.DataFrame, least: float) -> str:
     """Median and worst gap of the seeds in the headline."""
     if runs.empty:
-        return NONE
+        return EMPTY_CELL
     if median.empty:
         return _unavailable(runs)
     (row,) = rows_of(median)
-    middle, worst = _in_headline(row.median), _in_headline(row.worst)
+    middle, worst = short_digits(row.median), short_digits(row.worst)
     middle = f"<b>{middle}</b>" if row.median == least else middle
     beneath = f"<small>{worst}</small>" if row.runs > 1 else ""
     return f"<td{_lost(runs)}>{middle}{beneath}</td>"
@@ -157,7 +165,7 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
     per_cent = f"{100 * CONFIDENCE:g} % interval"
     times = [f"CPU s to {threshold:g} %" for threshold in THRESHOLDS]
     numeric = ["seeds", "median", "mean", per_cent, "worst", "best", "±", *times, "transitions"]
-    heads = [_sorter(name, "text") for name in ("problem", "method", "budget")]
+    heads = [sorting_head(name, "text") for name in ("problem", "method", "budget")]
     body = []
     for problem in problems:
         rows = of_problem(comparison, *problem)
@@ -173,7 +181,9 @@ def numbers(comparison: pd.DataFrame, medians: pd.DataFrame, problems: Sequence[
         "Gaps in per cent. The interval is a bootstrap interval of the mean over the seeds; ± is the "
         "standard error of the evaluation, median over the seeds. Click on a column to sort by it."
     )
-    return _table("sortable", caption, heads + [_sorter(name) for name in numeric], body, "scroll tall")
+    return html_table(
+        "sortable", caption, heads + [sorting_head(name) for name in numeric], body, "scroll tall"
+    )
 
 
 def _runs(rows: pd.DataFrame, row: Any) -> pd.DataFrame:
@@ -184,13 +194,13 @@ def _runs(rows: pd.DataFrame, row: Any) -> pd.DataFrame:
 
 def _numbers_line(row: pd.Series[Any], runs: pd.DataFrame, problem: tuple[str, str]) -> str:
     cells = [
-        _number(row.runs, f"{row.runs}"),
-        _number(row["median"], _digits(row["median"]), _lost(runs)),
-        _number(row["mean"], _digits(row["mean"])),
-        _interval(row.low, row.high, _digits),
-        *(_number(row[name], _digits(row[name])) for name in ("worst", "best", "se")),
-        *(_time(row[f"cpu_to_{threshold:g}_percent"]) for threshold in THRESHOLDS),
-        _number(row.transitions, f"{row.transitions:,.0f}"),
+        number_cell(row.runs, f"{row.runs}"),
+        number_cell(row["median"], digits(row["median"]), _lost(runs)),
+        number_cell(row["mean"], digits(row["mean"])),
+        interval_cell(row.low, row.high, digits),
+        *(number_cell(row[name], digits(row[name])) for name in ("worst", "best", "se")),
+        *(time_cell(row[f"cpu_to_{threshold:g}_percent"]) for threshold in THRESHOLDS),
+        number_cell(row.transitions, f"{row.transitions:,.0f}"),
     ]
     return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
 
@@ -200,15 +210,20 @@ def _reference_line(reference: pd.DataFrame, problem: tuple[str, str]) -> str:
     if math.isnan(row.gap_percent):
         cells = [_unavailable(reference)] * 2
     else:
-        gap = _number(row.gap_percent, _digits(row.gap_percent), f' title="{escape(row.note)}"')
+        gap = number_cell(row.gap_percent, digits(row.gap_percent), f' title="{escape(row.note)}"')
         cells = [gap, gap]
-    cells = [NONE, *cells, *[NONE] * 3, _number(row.gap_se_percent, _digits(row.gap_se_percent))]
-    return _data_line(problem, row.method, "", cells + [NONE] * (len(THRESHOLDS) + 1), "reference")
+    cells = [
+        EMPTY_CELL,
+        *cells,
+        *[EMPTY_CELL] * 3,
+        number_cell(row.gap_se_percent, digits(row.gap_se_percent)),
+    ]
+    return _data_line(problem, row.method, "", cells + [EMPTY_CELL] * (len(THRESHOLDS) + 1), "reference")
 
 
 def _unavailable_line(runs: pd.DataFrame, problem: tuple[str, str], columns: int) -> str:
     row = runs.iloc[0]
-    cells = [NONE, *[_unavailable(runs)] * 2, *[NONE] * (columns - 3)]
+    cells = [EMPTY_CELL, *[_unavailable(runs)] * 2, *[EMPTY_CELL] * (columns - 3)]
     return _data_line(problem, row.method, spent(row.budget_seconds, row.budget_timesteps), cells)
 
 
@@ -221,7 +236,7 @@ def _data_line(
         for of, value in (("problem", name), ("method", method), ("budget", budget))
     )
     first = f'<th scope="row">{escape(name)}</th>'
-    return _line(
+    return html_row(
         [first, f'<td class="text">{link(method)}</td>', f'<td class="text">{escape(budget)}</td>', *cells],
         kind,
         data,
@@ -235,80 +250,25 @@ def pairs(comparison: pd.DataFrame) -> str:
         return f'<p class="note">There is no run of {BASELINE} to compare with.</p>'
     per_cent = f"{100 * CONFIDENCE:g} % interval"
     names = ["problems", "pairs", "difference", per_cent, "better in", per_cent]
-    heads = [_sorter(name, "text") for name in ("method", "budget")] + [_sorter(name) for name in names]
+    heads = [sorting_head(name, "text") for name in ("method", "budget")] + [
+        sorting_head(name) for name in names
+    ]
     body = []
     for row in rows_of(table):
         budget = escape(spent(row.budget_seconds, row.budget_timesteps))
         cells = [
-            _method(row.method),
+            method_head(row.method),
             f'<td class="text">{budget}</td>',
-            _number(row.problems, f"{row.problems}"),
-            _number(row.pairs, f"{row.pairs}"),
-            _number(row.difference, _digits(row.difference)),
-            _interval(row.low, row.high, _digits),
-            _number(row.better, f"{100 * row.better:.0f} %"),
-            _interval(row.better_low, row.better_high, lambda share: f"{100 * share:.0f}"),
+            number_cell(row.problems, f"{row.problems}"),
+            number_cell(row.pairs, f"{row.pairs}"),
+            number_cell(row.difference, digits(row.difference)),
+            interval_cell(row.low, row.high, digits),
+            number_cell(row.better, f"{100 * row.better:.0f} %"),
+            interval_cell(row.better_low, row.better_high, lambda share: f"{100 * share:.0f}"),
         ]
-        body.append(_line(cells))
+        body.append(html_row(cells))
     caption = (
         f"Gap of each method minus that of {BASELINE} on the same problem, seed and noise, in percentage "
         "points; above 0 is worse. Better in: share of the pairs in which the method has the smaller gap."
     )
-    return _table("sortable", caption, heads, body)
-
-
-def link(method: str) -> str:
-    """The name of a method, linked to its description, which is the tooltip as well."""
-    description = escape(described(method))
-    return f'<a href="#method-{escape(method)}" title="{description}">{escape(method)}</a>'
-
-
-def _method(name: str) -> str:
-    """The head of a row."""
-    return f'<th scope="row">{link(name)}</th>'
-
-
-def _table(kind: str, caption: str, heads: Sequence[str], body: Sequence[str], box: str = "scroll") -> str:
-    """A table in a scrolling box that can be reached by keyboard."""
-    rows = "\n".join(body)
-    return (
-        f'<figure class="table"><figcaption class="note">{escape(caption)}</figcaption>'
-        f'<div class="{box}" tabindex="0"><table class="{kind}"><thead><tr>{"".join(heads)}</tr></thead>'
-        f"<tbody>\n{rows}\n</tbody></table></div></figure>"
-    )
-
-
-def _line(cells: Sequence[str], kind: str = "", data: str = "") -> str:
-    of_class = f' class="{kind}"' if kind else ""
-    return f"<tr{of_class}{data}>{''.join(cells)}</tr>"
-
-
-def _sorter(name: str, kind: str = "number") -> str:
-    """The head of a column that sorts the rows."""
-    return f'<th class="{kind}" scope="col"><button type="button">{escape(name)}</button></th>'
-
-
-def _number(value: float, text: str, title: str = "") -> str:
-    """A cell that is sorted by its value; NaN comes last."""
-    value = float(value)
-    key = "" if math.isnan(value) else f' data-v="{"Infinity" if math.isinf(value) else f"{value:.6g}"}"'
-    return f"<td{key}{title}>{text}</td>"
-
-
-def _interval(low: float, high: float, form: Callable[[float], str]) -> str:
-    return _number(low, f"{form(low)} to {form(high)}") if math.isfinite(low) else NONE
-
-
-def _time(seconds: float) -> str:
-    return _number(seconds, f"{seconds:.1f}" if np.isfinite(seconds) else "never")
-
-
-def _in_headline(gap: float) -> str:
-    return short_gap(gap, infinite="D")
-
-
-def _digits(gap: float) -> str:
-    """A gap for a column with room."""
-    if math.isinf(gap):
-        return "D"
-    return f"{gap:.3f}" if abs(gap) < 999.5 else f"{gap:,.0f}" if abs(gap) < 1e6 else f"{gap:.1e}"
+    return html_table("sortable", caption, heads, body)

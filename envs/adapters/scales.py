@@ -12,6 +12,9 @@ from ..problem import HindsightProblem
 from .boxes import observation_box
 from .noise_blocks import draw_uniforms
 
+EPISODES = 64
+"""Episodes from which the typical cost is computed."""
+
 
 class ObservationScale:
     """Observations divided by the problem's ``observation_scale``, and the period by the horizon.
@@ -37,15 +40,15 @@ class ObservationScale:
         return scaled
 
 
-def typical_cost(problem: HindsightProblem, episodes: int = 64) -> float:
+def typical_cost(problem: HindsightProblem) -> float:
     """Mean absolute cost of a period under random regimes, each with its sensible first quantity."""
     layout, rng = problem.layout, np.random.default_rng(0)
-    start_uniforms = rng.random((episodes, *problem.start_shape))
-    state, noise = problem.begin(start_uniforms, draw_uniforms(problem, rng, episodes))
+    start_uniforms = rng.random((EPISODES, *problem.start_shape))
+    state, noise = problem.begin(start_uniforms, draw_uniforms(problem, rng, EPISODES))
     total = 0.0
     for period in range(noise.shape[1]):
-        regime = rng.integers(0, layout.gates, (episodes, len(layout.gates)))
-        quantities = problem.quantity_from(problem.observe(state), np.zeros((episodes, len(layout.low))))
+        regime = rng.integers(0, layout.gates, (EPISODES, len(layout.gates)))
+        quantities = problem.quantity_from(problem.observe(state), np.zeros((EPISODES, len(layout.low))))
         decision = problem.carry_out(
             state, regime, np.take_along_axis(quantities, layout.columns(regime), -1)
         )

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from .. import checks
 
+MOST_NAMES = 6
+"""Most names that an error shows."""
+
 _PERIODS = {
     **{code: code for code in ("min", "h", "D", "W")},
     **{f"{unit}{end}": unit for unit in "MQY" for end in "SE"},
@@ -184,10 +187,10 @@ def day(date: pd.Timestamp) -> str:
     return date.strftime("%Y-%m-%d" if date == date.normalize() else "%Y-%m-%d %H:%M:%S")
 
 
-def shortened(names: Any, most: int = 6) -> str:
+def shortened(names: Any) -> str:
     """Some names for an error, as ``'A', 'B', ... (40 in all)``."""
     names = list(names)
     shown = ", ".join(
-        repr(name) if len(str(name)) < 30 else f"{str(name)[:26]!r}..." for name in names[:most]
+        repr(name) if len(str(name)) < 30 else f"{str(name)[:26]!r}..." for name in names[:MOST_NAMES]
     )
-    return shown + (f", ... ({len(names):,} in all)" if len(names) > most else "")
+    return shown + (f", ... ({len(names):,} in all)" if len(names) > MOST_NAMES else "")

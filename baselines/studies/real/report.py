@@ -37,9 +37,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def block_bootstrap(
-    costs: NDArray[np.float64], reference: NDArray[np.float64], disjoint: int, draws: int = DRAWS
-) -> Interval:
+def block_bootstrap(costs: NDArray[np.float64], reference: NDArray[np.float64], disjoint: int) -> Interval:
     """How much one policy costs more than another, in per cent, by the moving block bootstrap.
 
     A draw takes as many windows as do not overlap, with replacement, from all windows, and the costs of both
@@ -48,9 +46,8 @@ def block_bootstrap(
     Args:
         costs, reference: of each window, shape (windows,).
         disjoint: number of windows of which no two overlap.
-        draws: number of draws.
     """
-    drawn = np.random.default_rng(0).integers(len(costs), size=(draws, disjoint))
+    drawn = np.random.default_rng(0).integers(len(costs), size=(DRAWS, disjoint))
     excess = 100 * (costs[drawn].sum(1) / reference[drawn].sum(1) - 1)
     low, high = np.quantile(excess, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(100 * (costs.sum() / reference.sum() - 1), float(low), float(high))
