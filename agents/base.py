@@ -64,7 +64,7 @@ class Agent(SB3Model):
         cost_scale: magnitude of the cost of a period in the latest iterations, which serves as the unit of
             cost in training; see ``estimators.cost_unit``.
         clock: CPU time of the training so far.
-        race: with ``restarts``, the members that train by turns in this agent; see ``Race``.
+        race: with ``restarts``, the members that take turns to train in this agent; see ``Race``.
         others: what has been spent on members other than the one that is in this agent.
         logger: latest values of the reported quantities, by key: ``train/loss``; ``train/gradient_norm``,
             before clipping; ``train/entropy``, mean over decisions and gates; ``train/temperature``, of

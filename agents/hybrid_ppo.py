@@ -130,7 +130,7 @@ class HybridPPO(WindowedAgent):
     """Proximal policy optimisation (Schulman et al. 2017) on the engines of the other agents.
 
     An ablation: it has the network, the inputs and the distribution of Stable-Baselines3's ``ppo-gate`` of
-    ``jumpgym compare``, and the engine, the value and the learning rate of ``MixedGradient``. So it tells
+    ``jumpgym compare``, and the engine, the value and the learning rate of ``MixedGradient``. So it shows
     what the gradient of the simulator gains apart from what the engine gains.
 
     An iteration simulates one batch of episodes, and takes steps on minibatches of their decisions in several

@@ -68,7 +68,7 @@ def from_stocks(at_hand: Any, left: Any, lost: bool) -> Any:
         checks.determined(
             "demand",
             left > 0,
-            "the stock ran out, and with unmet_demand='lost' that tells only that demand was at least what "
+            "the stock ran out, and with unmet_demand='lost' this shows only that demand was at least what "
             "was at hand. Log the demand, info['noise'] of the environment, or leave such periods out",
         )
     return array_namespace(left).maximum(at_hand - left, 0.0 * left)

@@ -20,7 +20,7 @@ class NotApplicable(NotImplementedError, ValueError):
     """A method or a reference is not made for a problem; the message says why, and what to use instead.
 
     It is the one error that comparisons take for "does not apply" instead of for a failure. It is both a
-    NotImplementedError and a ValueError, since callers of version 0.1.0 caught the one or the other.
+    NotImplementedError and a ValueError, since callers of version 0.1.0 caught one of the two.
     """
 
 
@@ -48,12 +48,12 @@ class HindsightProblem(ABC):
         start_shape: shape of the uniforms that ``initial_state`` takes, without batch axes.
         season: periods after which the distribution of noise repeats, or None; see ``phase``. With an
             infinite horizon, noise is drawn for whole seasons, of which the first begins with period 0.
-        noise_name: what to call the noise, for people.
+        noise_name: display name of the noise.
         cost_kinds: names of the kinds of cost that ``itemised_step`` distinguishes.
         charted: entries of an observation that a chart shows; None for all but the period.
         boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
             from the quantities.
-        coupled: whether what one gate chooses bears on what others should choose, given the observation.
+        coupled: True if the gates must be chosen jointly, given the observation.
         item_entries: for a problem with items, which entries of an observation belong to each, shape
             (items, entries); None without items. The gates, quantities and first components of the cost are
             then those of the items, in order; before these gates and after these components are shared ones.
@@ -100,19 +100,19 @@ class HindsightProblem(ABC):
 
     @cached_property
     def observation_names(self) -> tuple[str, ...]:
-        """What to call each entry of an observation, for people."""
+        """Display name of each entry of an observation."""
         names = [f"observation {i}" for i in range(len(self.observation_low))]
         return tuple(names if self.horizon is None else [*names[:-1], "period"])
 
     @cached_property
     def quantity_names(self) -> tuple[str, ...]:
-        """What to call each quantity, for people."""
+        """Display name of each quantity."""
         count = len(self.layout.quantity_gate)
         return ("quantity",) if count == 1 else tuple(f"quantity {j}" for j in range(count))
 
     @cached_property
     def regime_names(self) -> tuple[tuple[str, ...], ...]:
-        """What to call each regime of each gate, for people; empty for a regime that needs no mention.
+        """Display name of each regime of each gate; empty for a regime that needs no mention.
 
         ``regime_label`` combines the names of several gates.
         """

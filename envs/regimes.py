@@ -32,11 +32,11 @@ class RegimeTable:
         fixed_cost: cost of choosing the regime, in money; shape (K,).
         unit_cost: cost per unit ordered in the regime, in money per unit; shape (K,).
         lead_time: periods until an order of the regime arrives; 0 is before this period's demand; shape (K,).
-        names: what to call the regimes, for people; by default "no order" and "order", or "bracket 1", ...
+        names: display names of the regimes; by default "no order" and "order", or "bracket 1", ...
         fixed_kind: what the fixed cost is paid for, such as "setup" or "trucks"; a kind of cost, see
             ``HindsightProblem.itemised_step``.
         paid_for_units: the part of the fixed cost that is paid for the units ordered, since the first of
-            them are dearer, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
+            them are more expensive, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
 
     Attributes:
         order_multiple: quantities are multiples of it, see ``in_multiples``; None without.

@@ -153,7 +153,7 @@ class DictAction(ViewWrapper):
 
 
 class NormalizeScale(gym.Wrapper[NDArray[np.float32], Any, NDArray[np.float32], Any], RecordConstructorArgs):
-    """Observations and rewards of order 1, by scales that are known beforehand, without running statistics.
+    """Observations and rewards of order 1, by scales that are known in advance, without running statistics.
 
     Observations are divided by the problem's ``observation_scale``, the period by the horizon, and rewards by
     ``cost_unit``. Those of LoanBrackets, for instance, otherwise span 1e8 and 1e5.

@@ -16,7 +16,7 @@ class Decisions(NamedTuple):
         gates: one-hot, shape (N, options).
         log_prob: log-probability of each gate when it was sampled, shape (N, G); or of the whole decision,
             shape (N, 1).
-        advantages: advantages of the like.
+        advantages: the advantage for each entry of ``log_prob``, in its shape.
         returns: costs to go to which the value is fitted, shape (N, C).
         proposals: what was sampled for the quantities, see ``Rollout``, (N, ...); None if they are not
             sampled.

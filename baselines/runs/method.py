@@ -19,7 +19,7 @@ class Method(ABC):
     """A way to learn a policy.
 
     Args:
-        description: one line for people: what the method does.
+        description: one line that says what the method does, for lists and reports.
     """
 
     def __init__(self, description: str) -> None:
@@ -91,7 +91,7 @@ class ClassMethod(Method):
 
     Args:
         path: ``package.module:Class``; the module is imported when the class is needed.
-        description: one line for people.
+        description: one line for lists and reports.
         settings: keywords of the class.
     """
 
@@ -158,7 +158,7 @@ class SB3Method(Method):
 
     Args:
         name: its name there.
-        description: one line for people.
+        description: one line for lists and reports.
     """
 
     def __init__(self, name: str, description: str) -> None:

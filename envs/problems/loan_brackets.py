@@ -1,4 +1,4 @@
-"""LoanBrackets: small loans are dear, cheap ones are large, and nothing lies between."""
+"""LoanBrackets: small loans are expensive, cheap loans are large, and nothing lies between."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ class LoanBracketsEnv(HybridEnv):
     """
     ## Description
     A firm pays its bills from a cash account whose balance moves at random. In each period it may borrow from
-    one of two lenders: retail loans are small and dear, wholesale loans are cheap, but begin at a large
+    one of two lenders: retail loans are small and expensive, wholesale loans are cheap, but begin at a large
     amount. A shortfall of 200,000 can be bridged by neither without a detour: wholesale lends too much,
     retail too little. The set of loans is disconnected, so the question is which lender, not only how much.
 

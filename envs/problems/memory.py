@@ -42,9 +42,9 @@ class DemandMemory:
     cosine of ``2 pi phase / season``.
 
     Before an episode whose demand is drawn from distributions, every demand is taken to have been its mean:
-    this tells nothing, and takes no random numbers. A window of records knows the demands recorded before it,
-    also those in an earlier part of the records if they were split; where nothing is recorded, the mean takes
-    their place. Episodes that are given one by one have no past.
+    this carries no information, and takes no random numbers. A window of records knows the demands recorded
+    before it, also those in an earlier part of the records if they were split; where nothing is recorded, the
+    mean takes their place. Episodes that are given one by one have no past.
 
     Args:
         demand: the demand of the problem, of one item or of several.

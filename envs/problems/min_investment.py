@@ -203,7 +203,7 @@ class MinInvestment(HindsightProblem):
         checks.determined(
             "return",
             alone,
-            "several vehicles were held, and wealth tells only what they earned together. Log the returns, "
+            "several vehicles were held, and wealth shows only what they earned together. Log the returns, "
             "info['noise'] of the environment",
         )
         without = self.step(state, gate, quantity, -xp.ones_like(amounts))[0].wealth

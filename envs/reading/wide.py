@@ -244,7 +244,7 @@ def _without_total_columns(
 
 
 def check_total(table: Table, total: NDArray[np.float64], sums: NDArray[np.float64], what: str) -> None:
-    """Raise an error if what is called a total is none."""
+    """Raise an error if a column that is called a total is not the sum of the others."""
     if not np.allclose(total, sums, rtol=1e-6, atol=1e-6, equal_nan=True):
         raise table.fault(f"{what} is called a total, and is not the sum of the others; leave it out")
 

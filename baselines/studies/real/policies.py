@@ -18,7 +18,7 @@ class Candidate:
     """A policy that is fitted or learnt.
 
     Attributes:
-        description: one line for people.
+        description: one line for lists and reports.
         method: a learned method, or None for a policy that is computed.
         memory: whether it sees ``MEMORY``.
         later: whether it is fitted to the later records instead of the earlier ones.
