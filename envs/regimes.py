@@ -36,7 +36,7 @@ class RegimeTable:
         fixed_kind: what the fixed cost is paid for, such as "setup" or "trucks"; a kind of cost, see
             ``HindsightProblem.itemised_step``.
         paid_for_units: the part of the fixed cost that is paid for the units ordered, since the first of
-            them are more expensive, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
+            them cost more, as with incremental discounts; it counts as purchase; shape (K,), by default 0.
 
     Attributes:
         order_multiple: quantities are multiples of it, see ``in_multiples``; None without.
