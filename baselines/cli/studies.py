@@ -1,4 +1,4 @@
-"""The studies: ``jumpgym references``, ``jumpgym gradients``, ``jumpgym scaling`` and ``jumpgym real``."""
+"""The studies: ``jumpgym references``, ``gradients``, ``scaling``, ``trucks`` and ``real``; and ``hard``."""
 
 from __future__ import annotations
 
@@ -139,6 +139,45 @@ def run_scaling(args: argparse.Namespace) -> int:
         runs = plan(args.items, args.methods, args.seeds, args.budget, args.episodes)
         failed = scale(runs, args.output, args.workers, args.command_line)
     return 1 if failed else 0
+
+
+def add_trucks(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym trucks``."""
+    parser = add_command(
+        commands,
+        "trucks",
+        "compare classical policies of 4 to 50 items that share trucks with the lower bound",
+        run_trucks,
+    )
+    parser.add_argument(
+        "--items",
+        nargs="+",
+        type=int,
+        default=[4, 10, 20, 50],
+        metavar="N",
+        help="numbers of items; default: 4 10 20 50",
+    )
+    parser.add_argument(
+        "--settings",
+        nargs="+",
+        default=["trucks"],
+        metavar="SETTING",
+        help="trucks, or joint for one cost of any order; default: trucks",
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=8192, metavar="N", help="of each evaluation; default: 8192"
+    )
+    _add_output(parser, "trucks")
+    return parser
+
+
+def run_trucks(args: argparse.Namespace) -> int:
+    """Search classical policies of many items, and write their costs beside the lower bound."""
+    from ..studies.trucks import tabulate_trucks
+
+    with usage_errors(TypeError, ValueError):
+        tabulate_trucks(args.items, args.settings, args.output, args.command_line, args.episodes)
+    return 0
 
 
 def add_real(commands: Any) -> argparse.ArgumentParser:

@@ -61,7 +61,7 @@ def best_joint(env: Any, progress: Progress | None = None) -> ItemsPolicy:
     for start in families:
         if progress is not None:
             progress(f"searching {type(start).__name__}, family {len(results) + 1} of {len(families)}")
-        results.append(best_of_family(start, *_episodes(problem)))
+        results.append(best_of_family(start, *search_episodes(problem)))
     return min(results, key=lambda result: result[1])[0]
 
 
@@ -74,7 +74,7 @@ def starts(problem: Any) -> list[ItemsPolicy]:
     """
     if not isinstance(problem, (JointReplenishment, CapacitatedLotSizing)):
         raise NotApplicable(f"no classical policy of several items fits {type(problem).__name__}")
-    _, noise = _episodes(problem)
+    _, noise = search_episodes(problem)
     mean = problem.demand.mean
     costs = problem.holding_cost + problem.shortage_cost
     ratio = np.where(costs > 0, problem.shortage_cost / np.where(costs > 0, costs, 1.0), 0.5)
@@ -190,6 +190,7 @@ def _unit(policy: ItemsPolicy, noise: FloatArray) -> FloatArray:
     return np.maximum(np.round(unit), 1.0) if policy.on_integers else unit
 
 
-def _episodes(problem: MultiItemInventory) -> tuple[Any, FloatArray]:
+def search_episodes(problem: MultiItemInventory) -> tuple[Any, FloatArray]:
+    """The episodes on which parameters are searched, see ``evaluation.draw``."""
     episodes = max(NUMBERS // problem.items, 256)
     return draw(problem, episodes, SEED, WARM_UP + PERIODS)

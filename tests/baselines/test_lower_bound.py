@@ -1,6 +1,7 @@
 """The Lagrangian bound against exact optima, its slope against differences, and what it refuses."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -8,6 +9,9 @@ from jumpgym import CapacitatedLotSizing, JointReplenishment, NotApplicable
 from jumpgym.baselines import Exactness, lower_bound, solve
 from jumpgym.baselines.bounds.lower_bound import Relaxation, separate_items
 from jumpgym.baselines.bounds.prices import prices_of
+from jumpgym.baselines.cli import main
+from jumpgym.baselines.policies.joint_policies import QSPolicy
+from jumpgym.baselines.studies import trucks
 from jumpgym.problems.setup_cost import setup_cost
 
 POISSON = scipy.stats.poisson
@@ -81,3 +85,19 @@ def test_what_has_no_bound_is_refused():
         lower_bound("jumpgym/SetupCost-v0")
     with pytest.raises(ValueError, match="iterations=0"):
         lower_bound(JointReplenishment(), iterations=0)
+
+
+def test_the_study_of_trucks_compares_each_family_with_the_bound(tmp_path, monkeypatch, capsys):
+    problem = JointReplenishment(items=9, truck_capacity=20, horizon=2)
+    starts = [QSPolicy(problem, 40, 9, tau) for tau in (0, 10)]
+    monkeypatch.setitem(trucks.SETTINGS, "trucks", lambda items: problem)
+    monkeypatch.setattr(trucks, "starts", lambda problem: starts)
+    monkeypatch.setattr(trucks, "best_of_family", lambda start, state, noise: (start, 0.0))
+    assert main(["trucks", "--items", "9", "--episodes", "64", "--output", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "trucks.csv")
+    assert table.trimmed.tolist() == [False, True]
+    assert table.gap_percent.to_numpy() == pytest.approx(100 * (table.cost / lower_bound(problem).cost - 1))
+    row = f"| trucks | 9 | {table.bound[0]:.6g} | {table.gap_percent.min():.2f} |"
+    assert row in (tmp_path / "trucks.md").read_text()
+    assert main(["trucks", "--settings", "ships", "--output", str(tmp_path)]) == 2
+    assert "--settings='ships' must be one of 'trucks', 'joint'" in capsys.readouterr().err
