@@ -94,8 +94,10 @@ class MixedGradientSettings(WindowSettings):
         quantity_head: form of the quantities; see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads without a gradient; see
             ``HybridPolicy.revival``. It falls as the entropy bonus does.
-        batch_size: number of episodes that an iteration simulates. Default: 256, or 96 with many items.
-        hidden: widths of the hidden layers. Default: (64, 64), or (128, 128) with many items.
+        batch_size: number of episodes that an iteration simulates. Default: 256, or 96 with many items; 32 if
+            these share a network, of which every episode is many samples.
+        hidden: widths of the hidden layers. Default: (64, 64), or (128, 128) with many items; (32, 32) if
+            these share a network, which is applied to each.
     """
 
     estimator: Estimator = "leave_one_out"
@@ -142,6 +144,8 @@ class MixedGradientSettings(WindowSettings):
             "batch_size": 96 if many else 256,
             "hidden": (128, 128) if many else (64, 64),
         }
+        if many and settings.get("policy") == "shared":
+            defaults |= {"batch_size": 32, "hidden": (32, 32)}
         chosen = {
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }

@@ -80,6 +80,14 @@ class HindsightProblem(ABC):
         """Dimensionless parameters in which items differ, shape (items, parameters); None without items."""
         return None
 
+    @property
+    def item_loads(self) -> NDArray[np.float64] | None:
+        """What ``observation_scale`` of each item takes of a capacity that items share, shape (items,).
+
+        In units of that capacity; None if they share none.
+        """
+        return None
+
     @cached_property
     def observation_scale(self) -> NDArray[np.float64]:
         """Order of magnitude of each entry of an observation (n,), by which networks divide their inputs.

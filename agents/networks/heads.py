@@ -89,6 +89,11 @@ class SeveralHeads(HindsightProblem):
         """Those of the problem."""
         return self.problem.item_parameters
 
+    @property
+    def item_loads(self) -> NDArray[np.float64] | None:
+        """Those of the problem."""
+        return self.problem.item_loads
+
     def initial_state(self, uniforms: Any) -> Any:
         """See ``HindsightProblem.initial_state``."""
         return self.problem.initial_state(uniforms)

@@ -22,9 +22,14 @@ class ItemNetwork(nn.Module):
 
     Item i with inputs ``x_i`` (its entries of the observation and its parameters) and the inputs ``c`` that
     items have in common (such as the time) gets the outputs ``f(e_i, s)``, where ``e_i = tanh(A x_i + B c)``
-    and the summary ``s`` is the mean of all ``e_i``; what is shared gets ``g(s, c)``. So the number of
-    weights does not depend on the number of items, the cost of a pass is linear in it, and to permute items
-    permutes their outputs (Zaheer et al. 2017, "Deep sets").
+    and the summary ``s`` has the mean and the maximum of all ``e_i``; what is shared gets ``g(s, c)``. So the
+    number of weights does not depend on the number of items, the cost of a pass is linear in it, and to
+    permute items permutes their outputs (Zaheer et al. 2017, "Deep sets").
+
+    The maximum shows the most urgent item, which the mean of many hides. If items share a capacity, how much
+    of it they need decides, for instance on the number of trucks, and saturating embeddings show that only
+    roughly. So the summary then also has totals by load (``problem.item_loads``): of the items' entries of
+    the observation, and of these and of the loads for each option that the items have chosen.
 
     Inputs and outputs are laid out as those of the network that it replaces. The inputs are features (...,
     dim), then, where it sees decisions, the weights of the shared gates and those of the items, item by item.
@@ -42,6 +47,7 @@ class ItemNetwork(nn.Module):
         shared_last: where the shared outputs are.
     """
 
+    loads: Tensor
     own: Tensor
     common: Tensor
     parameters_of_items: Tensor
@@ -76,29 +82,62 @@ class ItemNetwork(nn.Module):
         self.of_item = Linear(item_inputs.shape[1] + parameters.shape[1], width)
         self.of_common = Linear(len(common), width, bias=False)
         self.tanh = Tanh()
-        self.item = mlp(2 * width, further, sum(blocks)) if blocks else None
-        self.all = mlp(width + len(common), further, shared) if shared else None
+        loads, self.rows = problem.item_loads, entries.shape[1]
+        self.limited = loads is not None
+        totals = (self.rows + (self.rows + 1) * sees_own) * self.limited
+        summary = 2 * width + totals
+        if loads is not None:
+            self.register_buffer("loads", torch.tensor(loads, dtype=torch.float32), persistent=False)
+        self.item = mlp(width + summary, further, sum(blocks)) if blocks else None
+        self.all = mlp(summary + len(common), further, shared) if shared else None
 
     def forward(self, inputs: Array) -> Array:
         """Outputs (..., all blocks and shared) of inputs (..., features and weights)."""
         xp = arrays.namespace(inputs)
         common = inputs[..., self.common]
-        item_inputs = inputs[..., self.own]
-        parameters = self.parameters_of_items
-        parameters = xp.broadcast_to(parameters, (*item_inputs.shape[:-1], parameters.shape[-1]))
-        item = self.of_item(xp.concat([item_inputs, parameters], axis=-1))
+        own, layer = inputs[..., self.own], self.of_item
+        seen = own.shape[-1]
+        # What all episodes or all items have in common passes the layer once, not once for each.
+        of_parameters = arrays.linear(self.parameters_of_items, layer.weight[:, seen:], layer.bias)
+        item = arrays.linear(own, layer.weight[:, :seen], None) + of_parameters
         embedding = self.tanh(item + self.of_common(common)[..., None, :])
-        summary = embedding.mean(-2)
+        parts = [embedding.mean(-2), xp.amax(embedding, -2)]
+        if self.limited:
+            parts.append(self._totals(own))
+        summary = xp.concat(parts, axis=-1)
         outputs = []
         if self.item is not None:
-            both = xp.concat([embedding, xp.broadcast_to(summary[..., None, :], embedding.shape)], axis=-1)
-            output, ends = self.item(both), np.cumsum(self.blocks)
+            output, ends = self._of_both(embedding, summary), np.cumsum(self.blocks)
             blocks = [output[..., end - width : end] for end, width in zip(ends, self.blocks, strict=True)]
             outputs = [arrays.flatten_last(block) for block in blocks]
         if self.all is not None:
             shared = self.all(xp.concat([summary, common], axis=-1))
             outputs = [*outputs, shared] if self.shared_last else [shared, *outputs]
         return xp.concat(outputs, axis=-1)
+
+    def _totals(self, own: Array) -> Array:
+        """Sums over the items, by what they take of the common capacity: of entries, and of those by option.
+
+        Args:
+            own: entries of the items and weights of their options, shape (..., n, rows + options).
+        """
+        entries, weights = own[..., : self.rows], own[..., self.rows :]
+        loaded = entries * self.loads[:, None]
+        totals = [loaded.sum(-2)]
+        for option in range(weights.shape[-1]):
+            weight = weights[..., option]
+            totals += [(weight[..., None] * loaded).sum(-2), (weight * self.loads).sum(-1)[..., None]]
+        return arrays.namespace(own).concat(totals, axis=-1)
+
+    def _of_both(self, embedding: Array, summary: Array) -> Array:
+        """``self.item`` of each embedding (..., n, width) beside the summary (..., width)."""
+        first, *further = self.item  # type: ignore[misc]
+        width = embedding.shape[-1]
+        of_summary = arrays.linear(summary, first.weight[:, width:], first.bias)
+        output = arrays.linear(embedding, first.weight[:, :width], None) + of_summary[..., None, :]
+        for layer in further:
+            output = layer(output)
+        return output
 
 
 class ItemPolicy(HybridPolicy):

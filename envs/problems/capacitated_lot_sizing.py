@@ -72,6 +72,12 @@ class CapacitatedLotSizing(MultiItemInventory):
         shares = np.stack([self.setup_times, self.unit_times * self.demand.mean], -1) / self.capacity
         return np.concatenate([super().item_parameters, shares], -1)
 
+    @property
+    def item_loads(self) -> NDArray[np.float64]:
+        """Share of the machine's time that ``level_scale`` of each item takes, shape (n,)."""
+        loads: NDArray[np.float64] = self.unit_times * self.level_scale / self.capacity
+        return loads
+
     def placed(self, gate: Any, quantity: Any) -> tuple[Any, Any]:
         """Weights (..., n) of the setups, and the lots (..., n); see ``MultiItemInventory.placed``."""
         setup = gate[..., 1::2]

@@ -127,6 +127,11 @@ class JointReplenishment(MultiItemInventory):
         return np.concatenate([super().item_parameters, filled[:, None]], -1)
 
     @property
+    def item_loads(self) -> NDArray[np.float64] | None:
+        """Trucks that ``level_scale`` of each item fills, shape (n,); None without a capacity."""
+        return self.level_scale / self.truck_capacity if self.truck_capacity < np.inf else None
+
+    @property
     def cycles(self) -> NDArray[np.float64]:
         """Periods between orders of each item, shape (n,), that cost least if demand were constant.
 

@@ -155,7 +155,13 @@ def test_one_pass_equals_a_loop_over_items():
             weights = row[features + 2 + 2 * item : features + 4 + 2 * item]
             own = torch.cat([row[[item, 3 + item]], weights, parameters[item]])
             embeddings.append(torch.tanh(network.of_item(own) + network.of_common(common)))
-        summary = torch.stack(embeddings).mean(0)
+        stocks, loads = row[:6].reshape(2, 3), torch.tensor(problem.item_loads, dtype=torch.float32)
+        weights = row[features + 2 :].reshape(3, 2)
+        totals = [(stocks * loads).sum(-1)]
+        for weight in weights.T:
+            totals += [(stocks * loads * weight).sum(-1), (loads * weight).sum()[None]]
+        stacked = torch.stack(embeddings)
+        summary = torch.cat([stacked.mean(0), stacked.amax(0), *totals])
         of_items = [network.item(torch.cat([embedding, summary])) for embedding in embeddings]
         expected = [
             network.all(torch.cat([summary, common])),
@@ -163,6 +169,18 @@ def test_one_pass_equals_a_loop_over_items():
             *(out[2:] for out in of_items),
         ]
         torch.testing.assert_close(found, torch.cat(expected).detach(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "problem", [trucks(3), CapacitatedLotSizing(items=3, setup_times=0, unit_times=[1, 2, 3], capacity=40)]
+)
+def test_loads_are_shares_of_the_common_capacity(problem):
+    """Orders in proportion to ``level_scale`` are cut once their loads exceed the capacity."""
+    order = problem.level_scale / problem.item_loads.sum()
+    regimes = np.ones(len(problem.layout.gates), dtype=int)
+    for factor, fits in ((0.99, True), (1.01, False)):
+        placed = problem.placed(*problem.layout.flat(regimes, factor * order))[1]
+        assert np.allclose(placed, factor * order) == fits
 
 
 def test_an_item_sees_the_others_through_the_summary_alone():
