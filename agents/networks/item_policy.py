@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,7 +132,9 @@ class ItemNetwork(nn.Module):
 
     def _of_both(self, embedding: Array, summary: Array) -> Array:
         """``self.item`` of each embedding (..., n, width) beside the summary (..., width)."""
-        first, *further = self.item  # type: ignore[misc]
+        assert self.item is not None
+        first: Any
+        first, *further = self.item
         width = embedding.shape[-1]
         of_summary = arrays.linear(summary, first.weight[:, width:], first.bias)
         output = arrays.linear(embedding, first.weight[:, :width], None) + of_summary[..., None, :]
