@@ -101,7 +101,7 @@ def lower_bound(problem: Any, iterations: int = ITERATIONS) -> LowerBound:
         >>> import scipy.stats
         >>> from jumpgym import JointReplenishment
         >>> from jumpgym.baselines import lower_bound, solve
-        >>> problem = JointReplenishment(demand=[scipy.stats.poisson(2), scipy.stats.poisson(1)], horizon=10)
+        >>> problem = JointReplenishment(demand=[scipy.stats.poisson(4), scipy.stats.poisson(2)], horizon=10)
         >>> 0.95 < lower_bound(problem).expected_cost / solve(problem).expected_cost < 1
         True
     """

@@ -380,13 +380,13 @@ def test_a_training_goes_on_in_an_environment_with_other_costs(tmp_path):
         ),
         (
             lambda settings, arrays: arrays.update({"training/critic.optimizer/0/exp_avg": np.ones((2, 8))}),
-            "critic.optimizer/0/exp_avg is float64",
+            "critic.optimizer/0/exp_avg has dtype float64",
         ),
         (
             lambda settings, arrays: arrays.update(
                 {"training/replay/rewards": arrays["training/replay/rewards"][:, :1]}
             ),
-            "replay/rewards is float32",
+            "replay/rewards has dtype float32",
         ),
         (lambda settings, arrays: settings["training"]["replay"].update(position=10**6), "position=1000000"),
         (lambda settings, arrays: settings["training"]["environments"].update(period=10), "period=10 must"),
