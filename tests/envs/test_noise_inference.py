@@ -211,5 +211,7 @@ def test_problems_that_do_not_say_how_are_named():
         infer_noise = jumpgym.HindsightProblem.infer_noise
 
     silent = Silent(jumpgym.as_problem("jumpgym/SetupCost-v0").regimes)
-    with pytest.raises(NotImplementedError, match=r"Silent: infer_noise cannot recover the demand .*; log it"):
+    with pytest.raises(
+        NotImplementedError, match=r"Silent: infer_noise cannot recover the demand .*; log it"
+    ):
         jumpgym.infer_noise(silent, np.zeros((2, 2)), [(0, [0.0])])
