@@ -18,12 +18,10 @@ from ..bounds.lower_bound import LowerBound, lower_bound
 from ..evaluation import evaluate
 from ..policies.items_policy import ItemsPolicy
 from ..policies.joint_search import best_of_family, search_episodes, starts
+from ..report.formatting import code_block, markdown_table
 from ..runs.files import check_writable, replace_file
 from ..runs.measure import YARDSTICK_SEED
 from .scaling.separate_items import MOST_ITEMS, draw_items
-
-ITEMS = (4, 10, 20, 50)
-"""Numbers of items of the study."""
 
 Row = dict[str, Any]
 
@@ -123,20 +121,18 @@ def _write(rows: Sequence[Row], output: Path) -> None:
     table = pd.DataFrame(rows)
     text = table.to_csv(None, index=False, float_format="%.8g")
     replace_file(output / "trucks.csv", text.encode())
-    lines = [
-        "# Many items that share trucks or orders",
-        "",
-        *(f"    {command}" for command in dict.fromkeys(table.command)),
-        "",
-        "Per cent that the best policy of a family costs more than the lower bound, which no policy can",
-        "undercut. Of policies with and without a least load of the last truck the better one counts.",
-        "",
-    ]
     best = table.loc[table.groupby(["setting", "items", "policy"]).cost.idxmin()]
     families = list(dict.fromkeys(table.policy))
-    lines += [f"| setting | items | bound | {' | '.join(families)} |", "|" + "---|" * (3 + len(families))]
+    lines = [["setting", "items", "bound", *families]]
     for (setting, items), group in best.groupby(["setting", "items"], sort=False):
         gaps = group.set_index("policy").gap_percent
         cells = [f"{gaps[family]:.2f}" if family in gaps else "" for family in families]
-        lines.append(f"| {setting} | {items} | {group.bound.iloc[0]:.6g} | {' | '.join(cells)} |")
-    replace_file(output / "trucks.md", "\n".join([*lines, ""]).encode())
+        lines.append([setting, str(items), f"{group.bound.iloc[0]:.6g}", *cells])
+    blocks = [
+        "# Many items that share trucks or orders",
+        code_block(table.command),
+        "Per cent that the best policy of a family costs more than the lower bound, which no policy can\n"
+        "undercut. Of policies with and without a least load of the last truck the better one counts.",
+        markdown_table(lines),
+    ]
+    replace_file(output / "trucks.md", ("\n\n".join(blocks) + "\n").encode())
