@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
+from collections.abc import Callable, Sequence
+from functools import singledispatch, wraps
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,19 @@ from jumpgym.problems.loan_brackets import LoanBrackets
 from jumpgym.problems.min_investment import MinInvestment
 from jumpgym.problems.switched_lqr import SwitchedLQR
 
+from ..evaluation import draw
 from ..generic import resolve
 from ..policy import Policy, require
 from .budget_policies import best_budget_policy
-from .descent import Progress
+from .descent import Progress, mean_costs
 from .discount_policies import best_discount_policy, has_adjoining_brackets
 from .investment_policies import best_constant_fraction
 from .joint_search import best_joint
+from .jump_ignoring import jump_ignoring
 from .lead_time_policies import best_two_index
 from .loan_policies import best_loan_policy
 from .lot_policies import best_snq
-from .stationary import stationary_costs
+from .stationary import EPISODES, PERIODS, SEED, exact_cost, stationary_costs
 from .switched_lqr_policies import RecedingHorizonPolicy
 from .truck_policies import best_full_truck, has_trucks
 from .two_level_policies import best_min_order, best_ss, has_one_order_size_range
@@ -35,9 +38,11 @@ def best_classical(problem: Any, progress: Progress | None = None) -> Policy:
 
     Which policies are searched, and how, depends on the class of the problem: see ``best_single_item``,
     ``best_joint``, ``best_budget_policy``, ``best_constant_fraction``, ``best_loan_policy`` and
-    ``RecedingHorizonPolicy``. Add a search for a class of your own by
-    ``best_classical.register(MyProblem, my_search)``, where ``my_search(problem, progress=None)`` returns a
-    policy.
+    ``RecedingHorizonPolicy``. Where ``jump_ignoring`` finds a cheaper policy, it is that one: under unusual
+    parameters, for example demand of zero, no member of the families that were searched may be as good.
+
+    Add a search for a class of your own by ``best_classical.register(MyProblem, my_search)``, where
+    ``my_search(problem, progress=None)`` returns a policy.
 
     Args:
         problem: problem, environment or environment id.
@@ -92,15 +97,41 @@ def best_single_item(problem: Any, progress: Progress | None = None) -> Policy:
     )
 
 
-@best_classical.register
 def best_switched_lqr(problem: SwitchedLQR, progress: Progress | None = None) -> RecedingHorizonPolicy:
     """Receding horizon control, which has no parameters to search."""
     return RecedingHorizonPolicy(problem)
 
 
-best_classical.register(SingleItemInventory, best_single_item)
-best_classical.register(JointReplenishment, best_joint)
-best_classical.register(CapacitatedLotSizing, best_joint)
-best_classical.register(BudgetDiscount, best_budget_policy)
-best_classical.register(MinInvestment, best_constant_fraction)
-best_classical.register(LoanBrackets, best_loan_policy)
+def cheaper(policies: Sequence[Policy]) -> Policy:
+    """The policy of least cost, the first of several with equal cost.
+
+    Costs are exact where ``stationary.exact_cost`` has one for each, and otherwise means over ``EPISODES``
+    episodes on common random numbers.
+    """
+    costs = [exact_cost(policy) for policy in policies]
+    if None in costs:
+        problem: Any = policies[0].problem
+        costs = mean_costs(policies, *draw(problem, EPISODES, SEED, PERIODS))
+    return policies[int(np.argmin(costs))]
+
+
+def _or_ignoring(search: Callable[..., Policy]) -> Callable[..., Policy]:
+    """A search whose result is never behind the best policy that ignores the jump."""
+
+    @wraps(search)
+    def best(problem: Any, progress: Progress | None = None) -> Policy:
+        return cheaper([search(problem, progress), jump_ignoring(problem)])
+
+    return best
+
+
+for _problem, _search in {
+    SingleItemInventory: best_single_item,
+    JointReplenishment: best_joint,
+    CapacitatedLotSizing: best_joint,
+    BudgetDiscount: best_budget_policy,
+    MinInvestment: best_constant_fraction,
+    LoanBrackets: best_loan_policy,
+    SwitchedLQR: best_switched_lqr,
+}.items():
+    best_classical.register(_problem, _or_ignoring(_search))

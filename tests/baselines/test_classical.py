@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jumpgym import NotApplicable
+from jumpgym import NotApplicable, as_problem
+from jumpgym.adapters.registry import make_env
 from jumpgym.baselines import (
     FullTruckPolicy,
     MinOrderPolicy,
@@ -125,6 +126,21 @@ def test_traces_are_searched_by_simulation():
     problem = setup_cost(demand=traces, horizon=20)
     best = best_ss(problem)
     assert stationary_cost(best) < 0.97 * stationary_cost(SSPolicy(problem, 5, 50))
+
+
+@pytest.mark.parametrize(
+    ("env", "sale"), [("BudgetDiscount", 0), ("MinOrder", 1), ("CapacitatedLotSizing", 20_000)]
+)
+def test_never_behind_the_policy_that_ignores_the_jump(env, sale):
+    """Where hardly anything is sold it is best not to order, which few members of the families amount to."""
+    demand = np.zeros((60, 2) if env == "CapacitatedLotSizing" else 60)
+    demand[30] = sale
+    problem = as_problem(make_env(env, {"demand": demand, "horizon": 3}))
+    classical, ignoring = (
+        evaluate(policy, problem, episodes=256, seed=0).mean
+        for policy in (best_classical(problem), jump_ignoring(problem))
+    )
+    assert classical <= ignoring * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(
