@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 
@@ -88,17 +88,23 @@ class MixedGradientSettings(WindowSettings):
             share a resource, they are an approximation. Branching always counts the whole cost.
         entropy_bonus: initial worth of the entropy of a gate in one period, in units of cost; it falls to 0
             linearly until ``entropy_until``. It keeps the gate from settling on "always order" before the
-            levels are right. None: 40 % of ``cost_scale``, divided by the number of gates plus 1, which is 20
-            % for one gate.
+            levels are right, and from always doing the same where the alternative needs practice. None:
+            ``cost_scale``, the magnitude of the cost of a period, divided by the mean of 1 and the number of
+            gates, and by ``heads``. The heads of a regime together weigh as much as one of a regime without.
         entropy_until: share of the training, in (0, 1].
         quantity_head: form of the quantities; see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads without a gradient; see
             ``HybridPolicy.revival``. It falls as the entropy bonus does.
-        batch_size: number of episodes that an iteration simulates. Default: 256, or 96 with many items; 32 if
+        batch_size: number of episodes that an iteration simulates. Default: 64, or 96 with many items; 32 if
             these share a network, of which every episode is many samples.
-        hidden: widths of the hidden layers. Default: (64, 64), or (128, 128) with many items; (32, 32) if
-            these share a network, which is applied to each.
+        learning_rate, max_grad_norm: see ``AgentSettings``. Default: 0.0055 and 0.07, or 0.003 and 0.2 with
+            many items.
+        hidden: widths of the hidden layers. Default: (32, 32), or (128, 128) with many items that do not
+            share a network.
     """
+
+    BY_ITEMS: ClassVar = "estimator", "cross_term", "batch_size", "learning_rate", "max_grad_norm", "hidden"
+    """Settings whose defaults depend on the number of items."""
 
     estimator: Estimator = "leave_one_out"
     heads: int = 1
@@ -108,11 +114,13 @@ class MixedGradientSettings(WindowSettings):
     branch_window: int | None = None
     credit: Credit = "components"
     entropy_bonus: float | None = None
-    entropy_until: float = 0.7
+    entropy_until: float = 0.8
     quantity_head: QuantityHead = "problem"
-    revival: float = 1.0
-    batch_size: int = 256
-    hidden: Sequence[int] = (64, 64)
+    revival: float = 0.3
+    batch_size: int = 64
+    learning_rate: float = 5.5e-3
+    max_grad_norm: float = 0.07
+    hidden: Sequence[int] = (32, 32)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,14 +146,13 @@ class MixedGradientSettings(WindowSettings):
         """See ``AgentSettings.for_problem``; the defaults depend on the number of items."""
         quantities = len(problem.layout.quantity_gate)
         many, several = quantities >= MANY, quantities > 1 and problem.item_entries is not None
-        defaults = {
-            "estimator": "gae" if many else "leave_one_out",
-            "cross_term": "detached" if several else "full",
-            "batch_size": 96 if many else 256,
-            "hidden": (128, 128) if many else (64, 64),
-        }
-        if many and settings.get("policy") == "shared":
-            defaults |= {"batch_size": 32, "hidden": (32, 32)}
+        defaults = {name: getattr(cls, name) for name in cls.BY_ITEMS}
+        if several:
+            defaults["cross_term"] = "detached"
+        if many:
+            defaults |= {"estimator": "gae", "learning_rate": 3e-3, "max_grad_norm": 0.2}
+            shared = settings.get("policy") == "shared"
+            defaults |= {"batch_size": 32} if shared else {"batch_size": 96, "hidden": (128, 128)}
         chosen = {
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }
@@ -207,6 +214,7 @@ class MixedGradient(WindowedAgent):
         chosen = self.settings
         self.estimator = ESTIMATORS[chosen.estimator]
         self.model = SeveralHeads(self.problem, chosen.heads) if chosen.heads > 1 else self.problem
+        self.entropy_worth = 1.0 / chosen.heads
         self._check_length()
         make_policy, make_value = POLICIES[chosen.policy]
         with self.seeded():
@@ -242,7 +250,10 @@ class MixedGradient(WindowedAgent):
         """Return the surrogate loss, with the losses of the entropy, of the revival and of the value."""
         chosen = self.settings
         logits = self.gate_logits(episodes)
-        entropies = entropy(logits, self.model.layout.gate_groups)
+        log_weight = None
+        if isinstance(self.model, SeveralHeads):
+            log_weight = arrays.constant(self.model.log_weight, logits)
+        entropies = entropy(logits, self.model.layout.gate_groups, log_weight)
         revival = linear_until(chosen.revival, chosen.entropy_until, self.progress) * self.cost_scale
         value_loss = self.value_loss(episodes)  # before the surrogate loss: the first fit sets the scale
         return (

@@ -95,8 +95,8 @@ class ReinforceSettings(WindowSettings):
             best policy under a large deviation differs from the best one without, and under a small deviation
             gradients are noisy.
         entropy_bonus, entropy_until: initial worth of the entropy of a gate and its quantities in one period,
-            in units of cost, and the share of the training at which it has fallen to 0; see
-            ``MixedGradientSettings``.
+            in units of cost, and the share of the training at which it has fallen to 0. None: a fifth of that
+            of ``MixedGradientSettings``.
         batch_size: number of episodes that an iteration simulates.
     """
 

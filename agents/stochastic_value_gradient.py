@@ -57,7 +57,8 @@ class StochasticValueGradientSettings(WindowSettings):
         critic_lambda: lambda of the critic's targets, in [0, 1]: 1 is the simulated cost to go, 0 one step
             and the critic.
         critic_fits: number of Adam steps on the critic in an iteration; the first one is the policy's step.
-        entropy_bonus, entropy_until, revival: see ``MixedGradientSettings``.
+        entropy_bonus: see ``MixedGradientSettings``, but None stands for a fifth of what it is there.
+        entropy_until, revival: see ``MixedGradientSettings``.
     """
 
     steps: int | None = None

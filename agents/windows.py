@@ -118,7 +118,10 @@ class WindowedAgent(ValidatedAgent):
     Attributes:
         value: the learned value of states, or None.
         windows: the states from which the windows continue, or None with a finite horizon.
+        entropy_worth: default worth of the entropy of a single gate, in units of ``cost_scale``.
     """
+
+    entropy_worth = 0.2
 
     WINDOW = 50
     REVIVAL_EPISODES = 64
@@ -243,13 +246,13 @@ class WindowedAgent(ValidatedAgent):
 
         Args:
             entropies: of each gate in each decision, shape (T, m, G).
-            bonus: cost units that an entropy of 1 is worth at the start of the training. None: 40 % of
-                ``cost_scale``, divided by the number of gates plus 1.
+            bonus: cost units that an entropy of 1 is worth at the start of the training. None:
+                ``entropy_worth`` times ``cost_scale``, divided by the mean of 1 and the number of gates.
             until: share of the training at which the worth has fallen to 0, linearly.
         """
         self.logger.record("train/entropy", arrays.number(entropies.mean()))
         if bonus is None:
-            bonus = 0.4 * self.cost_scale / (1 + entropies.shape[-1])
+            bonus = self.entropy_worth * self.cost_scale / ((1 + entropies.shape[-1]) / 2)
         return -linear_until(bonus, until, self.progress) * entropies.sum(-1).sum(0).mean()
 
     def revival_loss(self, episodes: Rollout) -> Array:

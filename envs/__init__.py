@@ -28,7 +28,7 @@ from .problems.switched_lqr import SwitchedLQREnv
 from .problems.truck_capacity import TruckCapacityEnv
 from .regimes import RegimeTable
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ENVIRONMENTS",

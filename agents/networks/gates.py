@@ -70,11 +70,19 @@ def probabilities(logits: Array, groups: Groups) -> Array:
     return _flat([arrays.softmax(split(logits, group)) for group in groups])
 
 
-def entropy(logits: Array, groups: Groups) -> Array:
-    """Entropy of each gate, (..., options) to (..., G)."""
+def entropy(logits: Array, groups: Groups, log_weight: Array | None = None) -> Array:
+    """Entropy of each gate, (..., options) to (..., G).
+
+    With the logarithms (options,) of weights w it is ``-sum_k p_k log(p_k / w_k)``, which is largest where
+    the probabilities are in proportion to the weights.
+    """
     xp = namespace(logits)
-    log_p = [arrays.log_softmax(split(logits, group)) for group in groups]
-    return xp.concat([-(xp.exp(part) * part).sum(-1) for part in log_p], axis=-1)
+    parts = []
+    for group in groups:
+        log_p = arrays.log_softmax(split(logits, group))
+        log_ratio = log_p if log_weight is None else log_p - split(log_weight, group)
+        parts.append(-(xp.exp(log_p) * log_ratio).sum(-1))
+    return xp.concat(parts, axis=-1)
 
 
 def most_probable(logits: Array, groups: Groups) -> Array:

@@ -30,6 +30,8 @@ class SeveralHeads(HindsightProblem):
     Attributes:
         problem: the problem itself.
         regime_of: the regime of ``problem`` that each option stands for, shape (options,).
+        log_weight: logarithm of the weight of each option, shape (options,): the copies of a regime have the
+            weight 1 together.
     """
 
     SPREAD = 1.5
@@ -52,6 +54,7 @@ class SeveralHeads(HindsightProblem):
         per_column = copies[layout.option_of_column]
         self.column_of = np.repeat(np.arange(len(layout.low)), per_column)
         self.regime_of = np.concatenate([np.repeat(np.arange(len(counts)), counts) for counts in bounds])
+        self.log_weight = -np.log(np.repeat(copies, copies))
         copy_of = np.concatenate([np.arange(count) for count in per_column])
         places = copy_of - (np.repeat(per_column, per_column) - 1) / 2
         starts = np.cumsum([0, *per_column[:-1]])

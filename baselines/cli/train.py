@@ -57,7 +57,7 @@ def run_train(args: argparse.Namespace) -> int:
     env = make_environment(args.env, args.set)
     one_thread()
     with usage_errors(NotImplementedError, TypeError, ValueError):
-        model = make(args.method, env, args.seed, cpu_seconds)
+        model = make(args.method, env, args.seed)
     with Progress(disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(args.method, total=1.0)
 

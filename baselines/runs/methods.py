@@ -186,32 +186,23 @@ def _tuned() -> dict[str, Any]:
     return table
 
 
-def tuned(name: str, cpu_seconds: float | None) -> dict[str, Any]:
-    """Return the hyperparameters that ``jumpgym tune`` found for short trainings of a method.
-
-    Args:
-        name: name of the method.
-        cpu_seconds: CPU seconds of the training. There are none for trainings longer than ``up_to_seconds``
-            in ``tuned.yml``, and none for None.
-    """
-    short = cpu_seconds is not None and cpu_seconds <= _tuned()["up_to_seconds"]
-    return dict(_tuned()["default"].get(name, {})) if short else {}
+def tuned(name: str) -> dict[str, Any]:
+    """Return the hyperparameters of a method in ``tuned.yml``; empty if there are none."""
+    return dict(_tuned().get(name, {}))
 
 
 def tuning() -> str:
     """Say which methods were tuned, for reports."""
-    names = ", ".join(name for name in METHODS if name in _tuned()["default"])
+    names = ", ".join(name for name in METHODS if name in _tuned())
     return (
-        f"in trainings of up to {_tuned()['up_to_seconds']:g} CPU seconds {names} use the settings of "
-        "baselines/runs/tuned.yml, each found by jumpgym tune with the same budget (studies and commands: "
-        "results/tuning); all others, and longer trainings, use those of their class or of "
-        "baselines/sb3/sb3.yml"
+        f"{names} use the settings of baselines/runs/tuned.yml, found by jumpgym tune (studies and commands: "
+        "results/tuning); all others use those of their class or of baselines/sb3/sb3.yml"
     )
 
 
-def make(name: str, env: Any, seed: int, cpu_seconds: float | None = None, **hyperparameters: Any) -> Any:
-    """Return an untrained model, tuned for a training of ``cpu_seconds``; see ``Method.make``."""
-    return method(name).make(env, seed, **{**tuned(name, cpu_seconds), **hyperparameters})
+def make(name: str, env: Any, seed: int, **hyperparameters: Any) -> Any:
+    """Return an untrained model with the method's tuned hyperparameters; see ``Method.make``."""
+    return method(name).make(env, seed, **{**tuned(name), **hyperparameters})
 
 
 def load(path: str | os.PathLike[str], env: Any, name: str | None = None) -> tuple[str, Any]:

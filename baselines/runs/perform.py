@@ -122,7 +122,7 @@ def _learned(run: Run, measure: Reference, folder: Path, checkpoint_seconds: flo
     learner = method(run.method)
     env = run.problem.make_training()
     keeper = Keeper(learner, run.identity, folder / run.name, checkpoint_seconds)
-    model, curve = keeper.resume(env) or (make(run.method, env, run.seed, run.budget_seconds), [])
+    model, curve = keeper.resume(env) or (make(run.method, env, run.seed), [])
     row = train(
         learner,
         model,

@@ -193,15 +193,15 @@ def hyperparameters(method: str, values: dict[str, Any]) -> dict[str, Any]:
     return keywords
 
 
-def default_values(method: str, env: Any, cpu_seconds: float) -> dict[str, Any]:
-    """The method's present settings for a training, as values of its space; without those outside it."""
+def default_values(method: str, env: Any) -> dict[str, Any]:
+    """The method's present settings, as values of its space; without those outside it."""
     registered = METHODS[method]
     if isinstance(registered, AgentMethod):
-        settings = asdict(make(method, env, 0, cpu_seconds).settings)
+        settings = asdict(make(method, env, 0).settings)
         layers = settings["hidden"]
     else:
         assert isinstance(registered, SB3Method)
-        settings = _sb3_settings(registered.name, env) | tuned(method, cpu_seconds)
+        settings = _sb3_settings(registered.name, env) | tuned(method)
         layers = settings["net_arch"]
         if "n_steps" in settings and "batch_size" in settings:
             settings[MINIBATCHES] = settings["n_envs"] * settings["n_steps"] // settings["batch_size"]

@@ -81,7 +81,7 @@ class MethodStudy:
             "--trial-seconds": trial_seconds,
             "--seeds": seeds,
             "--seed": seed,
-            DEFAULTS: default_values(method, envs[0], trial_seconds),
+            DEFAULTS: default_values(method, envs[0]),
             **{f"content of {path}": digest for env in envs for path, digest in named_files(env, {}).items()},
         }
         self.study = optuna.create_study(

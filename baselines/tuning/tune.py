@@ -76,7 +76,7 @@ def tune(
     one_thread()
     for env in envs:
         check_measurable(as_problem(env))
-        make(method, env, 0, trial_seconds)  # raises NotApplicable where the method is not made for it
+        make(method, env, 0)  # raises NotApplicable where the method is not made for it
 
     def measure(env: str, number: int, keywords: dict[str, Any], cpu_seconds: float) -> tuple[float, float]:
         return measure_gap(method, env, EVALUATION_SEED + 1 + number, keywords, cpu_seconds)
@@ -98,7 +98,7 @@ def measure_gap(
     from jumpgym.agents.training.clock import CpuClock
 
     reference = _reference(env)
-    model = make(method, env, seed, cpu_seconds, **hyperparameters)
+    model = make(method, env, seed, **hyperparameters)
     clock = CpuClock()
     try:
         METHODS[method].train(model, lambda model: None, cpu_seconds=cpu_seconds)

@@ -327,28 +327,25 @@ def test_every_value_of_a_space_makes_the_method(method):
 
 @pytest.mark.parametrize("method", SPACES)
 def test_the_space_holds_the_method_as_it_is(method):
-    values = default_values(method, SETUP_COST, 1000.0)
+    values = default_values(method, SETUP_COST)
     assert SPACES[method].keys() - values.keys() <= {"noise"}  # SVG's follows from its steps
     keywords = hyperparameters(method, values)
     if isinstance(METHODS[method], AgentMethod):
-        settings = json.loads(json.dumps(asdict(METHODS[method].make(SETUP_COST, 0).settings)))
+        settings = json.loads(json.dumps(asdict(make(method, SETUP_COST, 0).settings)))
     else:
-        settings = hyperparameters_of(METHODS[method].name, SETUP_COST)
+        settings = hyperparameters_of(METHODS[method].name, SETUP_COST) | tuned(method)
     assert settings.keys() & keywords.keys() >= {"learning_rate", "batch_size"} & settings.keys()
     assert all(settings[name] == keywords[name] for name in settings.keys() & keywords.keys())
 
 
-def test_tuned_values_are_for_short_trainings():
-    values = tuned("mixed", 8.0)
+def test_tuned_values_replace_those_of_the_class_unless_others_are_given():
+    values = tuned("mixed-torch")
     assert values
-    settings = make("mixed", SETUP_COST, 0, 8.0).settings
+    settings = make("mixed-torch", SETUP_COST, 0).settings
     assert settings == replace(settings, **values) != MixedGradient(SETUP_COST).settings
-    assert make("mixed", SETUP_COST, 0, 8.0, hidden=[8]).settings.hidden == (8,)
-    for longer in (1000.0, None):
-        assert make("mixed", SETUP_COST, 0, longer).settings == MixedGradient(SETUP_COST).settings
-    gate = make("ppo-gate", SETUP_COST, 0, 8.0)
-    assert gate.n_epochs == tuned("ppo-gate", 8.0)["n_epochs"]
-    assert tuned("ppo-stock", 8.0) == {}
+    assert make("mixed-torch", SETUP_COST, 0, batch_size=8).settings.batch_size == 8
+    assert make("ppo-gate", SETUP_COST, 0).n_epochs == tuned("ppo-gate")["n_epochs"]
+    assert tuned("ppo-stock") == {}
 
 
 def test_minibatches_divide_every_rollout():
