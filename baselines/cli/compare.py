@@ -21,7 +21,7 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        choices=("quick", "standard", "hard"),
+        choices=("quick", "standard", "all", "hard"),
         default="quick",
         help="what to compare; default: quick",
     )

@@ -35,15 +35,12 @@ class Block:
     budget: float
 
 
-HEADLINE = "mixed", "ppo-gate", "ppo-level", "ppo-compiled", "hpo", "mixed-torch"
-"""The methods that are compared in longer trainings."""
-
 PRESETS = {
     "quick": (Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=1, budget=10.0),),
     "standard": (
-        Block(ENVIRONMENTS, HEADLINE, seeds=3, budget=30.0),
-        Block(ENVIRONMENTS, BUILT_IN, seeds=1, budget=8.0),
+        Block(ENVIRONMENTS, ("mixed", "ppo-gate", "ppo-level", "ppo-compiled", "hpo"), seeds=3, budget=30.0),
     ),
+    "all": (Block(ENVIRONMENTS, BUILT_IN, seeds=1, budget=5.0),),
     "hard": (
         Block(ENVIRONMENTS, ("mixed",), seeds=5, budget=30.0),
         Block(ENVIRONMENTS, ("ppo-gate", "ppo-compiled"), seeds=2, budget=30.0),

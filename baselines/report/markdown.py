@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..runs.methods import REFERENCES, tuning
+from ..runs.methods import tuning
 from ..runs.provenance import PACKAGES
 from ..runs.status import Status
 from .formatting import anchor, code_block, counted, failed_runs, markdown_table, percent, short_gap, software
+from .questions import EXPLANATION, HEADS, questions_table
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
 from .tables import (
     PROBLEM,
@@ -25,6 +26,7 @@ from .tables import (
     learned,
     of_problem,
     title,
+    with_references,
 )
 
 SHARES = (1.0, 0.3, 0.1)
@@ -49,7 +51,7 @@ def markdown(tables: Tables) -> str:
     parts = [_head(tables.comparison)]
     if len(tables.environments) > 1:
         for name, rows in budgets(tables.comparison):
-            parts += [_headline(name, rows, tables), _aggregate(name, rows)]
+            parts += [_headline(name, rows, tables), _questions(name, rows, tables), _aggregate(name, rows)]
         parts.append(
             "n/a: the method does not apply, for the reason given in the section of the environment. "
             f"D: a run diverged.{' F: a run failed.' if len(_failed(tables.comparison)) else ''}\n"
@@ -218,6 +220,15 @@ infinite gap."""
     return "\n\n".join([heading, explanation.strip(), markdown_table(lines)]) + "\n"
 
 
+def _questions(name: str, rows: pd.DataFrame, tables: Tables) -> str:
+    """What the runs of a budget say about what makes the difference; empty if they say nothing."""
+    lines = questions_table(with_references(rows, tables.comparison))
+    if not lines:
+        return ""
+    table = markdown_table([HEADS, *lines], [column > 3 for column in range(len(HEADS))])
+    return f"## What makes the difference after {_with_seeds(name, rows)}\n\n{EXPLANATION}\n\n{table}\n"
+
+
 def _section(environment: pd.Series[Any], tables: Tables) -> str:
     env, parameters = environment.env, environment.parameters
     rows = of_problem(tables.comparison, env, parameters)
@@ -236,10 +247,8 @@ def _section(environment: pd.Series[Any], tables: Tables) -> str:
             lines.append(f"{label}: {bound}{row.note}.")
     for reason, of_reason in rows[rows.status == Status.NOT_APPLICABLE].groupby("note", sort=False):
         lines.append(f"Not applicable: {', '.join(of_reason.method.unique())} ({reason}).")
-    references = applied[applied.method.isin(list(REFERENCES))]
     for budget, of_budget in budgets(applied):
-        both = pd.concat([references, of_budget])
-        table = markdown_table(_table(both, summary(of_budget)))
+        table = markdown_table(_table(with_references(of_budget, applied), summary(of_budget)))
         lines += ["", f"### {_with_seeds(budget, of_budget)}", "", table]
     lines.append("")
     if len(of_problem(tables.curves, env, parameters)):

@@ -17,7 +17,7 @@ from ..runs.provenance import PACKAGES
 from ..runs.split import IN_SAMPLE
 from .markdown import compilation
 from .page_data import budgets_by_size, chart_data, to_json
-from .page_tables import headlines, numbers, pairs
+from .page_tables import differences, headlines, numbers, pairs
 from .statistics import CEILING, FLOOR, ranks, summary
 from .tables import PROBLEM, Tables, described, in_order, learned, title
 
@@ -51,6 +51,7 @@ def page(tables: Tables) -> bytes:
         "budget_options": _options([name for name, _ in budgets_by_size(comparison)]),
         "floor": f"{FLOOR:g}",
         "ceiling": f"{CEILING:,g}",
+        "differences": differences(comparison) if len(problems) > 1 else "",
         "pairs": pairs(comparison),
         "measured": _measured(comparison),
         "methods": _definitions({name: described(name) for name in names}, "method-"),
@@ -68,9 +69,10 @@ def _security(scripts: Sequence[str]) -> str:
 def _statement(tables: Tables) -> str:
     rows = learned(tables.comparison)
     return (
-        f"The excess cost of {rows.method.nunique()} learned methods and of the best classical policy over "
-        f"the optimal policy, in per cent of its cost, on {len(tables.environments)} problems with known "
-        f"jumps, over {_episodes(tables.comparison)} episodes {_unseen(tables.comparison)}."
+        f"How close to the optimum do {rows.method.nunique()} learned methods come, and how close the best "
+        f"classical policy, on {len(tables.environments)} problems with known jumps? The gap is the excess "
+        "cost over the optimal policy, in per cent of its cost, over "
+        f"{_episodes(tables.comparison)} episodes {_unseen(tables.comparison)}."
     )
 
 

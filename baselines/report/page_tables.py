@@ -26,6 +26,7 @@ from .page_cells import (
     time_cell,
 )
 from .page_data import budgets_by_size, key, rows_of
+from .questions import EXPLANATION, HEADS, questions_table
 from .statistics import BASELINE, CONFIDENCE, paired_differences
 from .tables import (
     BUDGET,
@@ -37,6 +38,7 @@ from .tables import (
     of_problem,
     spent,
     title,
+    with_references,
 )
 
 
@@ -241,6 +243,18 @@ def _data_line(
         kind,
         data,
     )
+
+
+def differences(comparison: pd.DataFrame) -> str:
+    """What makes the difference, a table for each budget; empty if the runs do not say it."""
+    parts = []
+    for name, of_budget in budgets_by_size(comparison):
+        lines = questions_table(with_references(of_budget, comparison))
+        if lines:
+            heads = [f'<th class="text" scope="col">{escape(head)}</th>' for head in HEADS]
+            body = [html_row([f'<td class="text">{escape(cell)}</td>' for cell in line]) for line in lines]
+            parts.append(html_table("", f"After {name}. {EXPLANATION}", heads, body))
+    return "".join(["<h3>What makes the difference</h3>", *parts]) if parts else ""
 
 
 def pairs(comparison: pd.DataFrame) -> str:

@@ -199,6 +199,11 @@ def learned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows.method.isin(list(REFERENCES))]
 
 
+def with_references(rows: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
+    """The references of a comparison, followed by some of its rows."""
+    return pd.concat([comparison[comparison.method.isin(list(REFERENCES))], rows])
+
+
 def in_order(methods: Iterable[str]) -> list[str]:
     """References and methods, each once, in the order in which they are registered; then all others."""
     names = list(dict.fromkeys(methods))

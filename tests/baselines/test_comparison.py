@@ -335,10 +335,10 @@ def test_presets():
     assert 60 < planned_seconds(quick, 2, problems) < 360
     assert planned_seconds(quick, 2, []) < planned_seconds(quick, 2, problems) - 10
     standard = plan("standard")
-    _, long = sorted({run.budget_seconds for run in standard if run.budget_seconds})
-    assert len(standard) == environments * (3 * len(METHODS) + 5 * 2 + references)
-    assert {run.seed for run in standard if run.budget_seconds == long} == set(range(5))
-    assert 3600 < planned_seconds(standard, 2, problems) < 5400
+    assert len(standard) == environments * (3 * 5 + references)
+    assert {run.seed for run in standard} == set(range(3))
+    assert 3000 < planned_seconds(standard, 2, problems) < 4200
+    assert {run.method for run in plan("all")} == {*METHODS, *REFERENCES}
     overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, episodes=64)
     assert {(run.method, run.seed, run.budget_seconds) for run in overridden} == {
         *((name, 0, None) for name in REFERENCES),
