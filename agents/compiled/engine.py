@@ -13,9 +13,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# One thread, as PyTorch's engine uses: networks and batches of this size gain nothing from a second one. XLA
-# reads its flags when JAX is first used.
+# One thread, as PyTorch's engine uses: networks and batches of this size gain nothing from a second one, and
+# on 2 cores two threads that wait for each other took a third more CPU time. XLA reads its flags, and the
+# number of its threads (NPROC), when JAX is first used.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+os.environ.setdefault("NPROC", "1")
 
 import jax
 import jax.numpy as jnp

@@ -13,8 +13,8 @@ from jumpgym import NotApplicable
 
 ENGINES = ("auto", "torch", "jax")
 
-COMPILED_INTERVAL = 8
-"""Iterations between two calls of callbacks where several are compiled into one program."""
+COMPILED_INTERVAL = 10
+"""Iterations between two calls of callbacks where several run as one program: as many as between two logs."""
 
 VARIABLE = "JUMPGYM_ENGINE"
 """Environment variable: "torch" makes "auto" take PyTorch."""
