@@ -35,12 +35,25 @@ class Block:
     budget: float
 
 
+DIFFERENT = tuple(
+    f"jumpgym/{name}-v0"
+    for name in (
+        "SetupCost",
+        "TruckCapacity",
+        "QuantityDiscount",
+        "JointReplenishment",
+        "LoanBrackets",
+        "SwitchedLQR",
+    )
+)
+"""Environments that differ much: one gate or several, few or many regimes, stocks, money, a linear system."""
+
 PRESETS = {
     "quick": (Block(ENVIRONMENTS, ("mixed", "ppo-gate"), seeds=1, budget=10.0),),
     "standard": (
-        Block(ENVIRONMENTS, ("mixed", "ppo-gate", "ppo-level", "ppo-compiled", "hpo"), seeds=3, budget=30.0),
+        Block(ENVIRONMENTS, ("mixed", "ppo-gate", "ppo-level", "ppo-compiled", "hpo"), seeds=3, budget=20.0),
     ),
-    "all": (Block(ENVIRONMENTS, BUILT_IN, seeds=1, budget=5.0),),
+    "all": (Block(DIFFERENT, BUILT_IN, seeds=1, budget=5.0),),
     "hard": (
         Block(ENVIRONMENTS, ("mixed",), seeds=5, budget=30.0),
         Block(ENVIRONMENTS, ("ppo-gate", "ppo-compiled"), seeds=2, budget=30.0),

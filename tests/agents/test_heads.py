@@ -8,7 +8,7 @@ from jumpgym import as_problem
 from jumpgym.agents import MixedGradient
 from jumpgym.agents.gradients.estimators import expected_loss
 from jumpgym.agents.gradients.rollout import draw, rollout
-from jumpgym.agents.networks.gates import gumbel_noise, sampled_gate
+from jumpgym.agents.networks.gates import entropy, gumbel_noise, sampled_gate
 from jumpgym.agents.networks.heads import SeveralHeads
 from jumpgym.baselines import evaluate, solve
 from jumpgym.problems.min_order import min_order
@@ -69,6 +69,19 @@ def test_the_quantities_of_heads_not_chosen_change_nothing():
     _, other = several.step(state, gate, torch.where(chosen > 0, 7.0, quantity), noise)
     assert torch.equal(costs, same)
     assert not torch.allclose(costs, other)
+
+
+def test_the_entropy_does_not_favour_a_regime_that_has_several_heads():
+    """It is largest where each regime is as likely as the others, however many heads it has."""
+    several = SeveralHeads(as_problem("jumpgym/JointReplenishment-v0"), 3)
+    groups, log_weight = several.layout.gate_groups, torch.tensor(several.log_weight)
+    logits = log_weight.clone().requires_grad_()
+    entropies = entropy(logits, groups, log_weight)
+    assert entropies.detach().exp().numpy() == pytest.approx([4, 2, 2])  # trucks; nothing or an order, twice
+    (slope,) = torch.autograd.grad(entropies.sum(), logits)
+    assert slope.numpy() == pytest.approx(0, abs=1e-12)
+    equal = torch.zeros_like(log_weight)
+    assert (entropy(equal, groups, log_weight)[1:] < entropies[1:]).all()
 
 
 def test_two_heads_leave_the_local_minimum_in_which_one_stays():

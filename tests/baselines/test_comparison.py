@@ -337,7 +337,7 @@ def test_presets():
     standard = plan("standard")
     assert len(standard) == environments * (3 * 5 + references)
     assert {run.seed for run in standard} == set(range(3))
-    assert 3000 < planned_seconds(standard, 2, problems) < 4200
+    assert 2000 < planned_seconds(standard, 2, problems) < 3600
     assert {run.method for run in plan("all")} == {*METHODS, *REFERENCES}
     overridden = plan("standard", [SETUP_COST], ["mixed"], 2, 3.0, episodes=64)
     assert {(run.method, run.seed, run.budget_seconds) for run in overridden} == {
