@@ -37,7 +37,7 @@ QUESTIONS = (
         "splitting the action into gate and quantity", "ppo-gate", "ppo-box", "PPO, inputs, tuned alike"
     ),
     Question("a sampled gate instead of a smoothed cost", "mixed", "smoothed", "pathwise quantities, engine"),
-    Question("the gradient of the simulator", "mixed", "ppo-compiled", "engine, inputs, networks"),
+    Question("the gradient of the simulator", "mixed", "ppo-compiled", "engine, inputs, size of networks"),
     Question("compilation", "mixed", "mixed-torch", "method, inputs, networks"),
     Question("learning, against tuned PPO of SB3", "mixed", "ppo-gate", "inputs"),
     Question("learning, against the best classical policy", "mixed", "classical", "problem"),
