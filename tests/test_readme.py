@@ -68,7 +68,9 @@ def methods_table() -> list[str]:
 
 def digits(gap: float | None) -> str:
     """A gap as the table shows it."""
-    return "n/a" if gap is None else f"{gap:.2f}" if gap < 100 else f"{gap:,.0f}"
+    if gap is None:
+        return "n/a"
+    return "D" if gap == float("inf") else f"{gap:.2f}" if gap < 100 else f"{gap:,.0f}"
 
 
 def test_the_tables_of_the_pages_are_those_of_the_results():
