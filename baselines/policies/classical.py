@@ -108,8 +108,8 @@ def cheaper(policies: Sequence[Policy]) -> Policy:
     Costs are exact where ``stationary.exact_cost`` has one for each, and otherwise means over ``EPISODES``
     episodes on common random numbers.
     """
-    costs = [exact_cost(policy) for policy in policies]
-    if None in costs:
+    costs = [cost for policy in policies if (cost := exact_cost(policy)) is not None]
+    if len(costs) < len(policies):
         problem: Any = policies[0].problem
         costs = mean_costs(policies, *draw(problem, EPISODES, SEED, PERIODS))
     return policies[int(np.argmin(costs))]
