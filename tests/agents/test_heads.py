@@ -90,7 +90,7 @@ def test_two_heads_leave_the_local_minimum_in_which_one_stays():
     optimum = solve(problem)
     least = evaluate(optimum, problem, 4096, 0).costs.mean()
     for heads, low, high in ((1, 4, 8), (2, -1, 2)):
-        agent = MixedGradient(problem, heads=heads, seed=1).learn(256 * 3 * 300)
+        agent = MixedGradient(problem, heads=heads, seed=1).learn(64 * 3 * 500)
         gap = 100 * (evaluate(agent, problem, 4096, 0).costs.mean() / least - 1)
         assert low < gap < high, heads
 
