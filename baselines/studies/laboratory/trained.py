@@ -16,12 +16,15 @@ from .estimates import PLAIN, Weights
 STAGES = {"start": 0, "middle": 15, "near the optimum": 400}
 """Iterations of the default agent at each stage; at the last one its training is complete."""
 
+TRAINING: dict[str, Any] = {"batch_size": 256, "learning_rate": 3e-3, "max_grad_norm": 0.2}
+"""Settings of the training: large batches and small steps, so that few iterations make the stages."""
+
 FITTING = 200
 """Steps of Adam to fit the value, each on new episodes."""
 
 
 def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights]:
-    """The default agent, except for ``PLAIN``, after given numbers of iterations of one training.
+    """The default agent, except for ``PLAIN`` and ``TRAINING``, at given iterations of one training.
 
     The value is fitted to each frozen policy.
 
@@ -30,7 +33,7 @@ def stages(env: Any, seed: int, iterations: dict[str, int]) -> dict[str, Weights
         seed: of the training.
         iterations: of each stage, increasing; the last number is the length of the training.
     """
-    agent = MixedGradient(env, seed=seed, **PLAIN)
+    agent = MixedGradient(env, seed=seed, **PLAIN, **TRAINING)
     weights_of = {name: _weights(agent) for name, count in iterations.items() if count == 0}
 
     def keep(agent: MixedGradient) -> None:
@@ -51,7 +54,7 @@ def _weights(agent: MixedGradient) -> Weights:
 
 def fitted(env: Any, weights: Weights, seed: int) -> Weights:
     """The weights with a new value, fitted to the costs to go of the frozen policy with sampled gates."""
-    agent = weights.agent(as_problem(env), seed)
+    agent = weights.agent(as_problem(env), seed, batch_size=TRAINING["batch_size"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         value = Value(agent.problem, agent.settings.hidden)
