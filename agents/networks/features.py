@@ -13,10 +13,13 @@ from ..arrays import indices, namespace
 class Features(nn.Module):
     """Turn observations (..., n) into network inputs (..., dim).
 
-    Each entry is divided by the problem's ``observation_scale``. With a finite horizon T, the period t is
-    replaced by the elapsed fraction ``t / T`` and, for the number r of periods that follow, by
-    ``exp(-r / 1.2)``, ``exp(-r / 4)`` and indicators of ``r = 0, ..., 5``. Optimal policies change fast near
-    the end of the horizon, which ``t / T`` alone cannot resolve.
+    Each entry is divided by the problem's ``observation_scale``. For each of the problem's ``thresholds`` an
+    indicator says whether it is reached, since optimal decisions jump there, and a network of smooth inputs
+    takes long to learn where.
+
+    With a finite horizon T, the period t is replaced by the elapsed fraction ``t / T`` and, for the number r
+    of periods that follow, by ``exp(-r / 1.2)``, ``exp(-r / 4)`` and indicators of ``r = 0, ..., 5``. Optimal
+    policies change fast near the end of the horizon, which ``t / T`` alone cannot resolve.
 
     Args:
         problem: the problem whose observations are transformed.
@@ -24,6 +27,8 @@ class Features(nn.Module):
 
     LAST_PERIODS = 6
     inverse_scale: Tensor
+    entries: Tensor
+    thresholds: Tensor
     time_table: Tensor
 
     def __init__(self, problem: HindsightProblem) -> None:
@@ -31,7 +36,10 @@ class Features(nn.Module):
         self.timed = problem.horizon is not None
         scales = problem.observation_scale[:-1] if self.timed else problem.observation_scale
         self.register_buffer("inverse_scale", torch.tensor(1.0 / scales, dtype=torch.float32))
-        self.dim = len(scales)
+        entries, thresholds = zip(*problem.thresholds, strict=True) if problem.thresholds else ((), ())
+        self.register_buffer("entries", torch.tensor(entries, dtype=torch.int64), persistent=False)
+        self.register_buffer("thresholds", torch.tensor(thresholds, dtype=torch.float32), persistent=False)
+        self.dim = len(scales) + len(thresholds)
         if problem.horizon is not None:
             self.register_buffer("time_table", self._times(problem.horizon))
             self.dim += self.time_table.shape[-1]
@@ -45,7 +53,9 @@ class Features(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Network inputs (..., dim) of observations (..., n)."""
+        xp, entries = namespace(observation), observation[..., self.entries]
+        reached = xp.ones_like(entries) * (entries >= self.thresholds)
         if not self.timed:
-            return observation * self.inverse_scale
+            return xp.concat([observation * self.inverse_scale, reached], axis=-1)
         time = self.time_table[indices(observation[..., -1])]
-        return namespace(observation).concat([observation[..., :-1] * self.inverse_scale, time], axis=-1)
+        return xp.concat([observation[..., :-1] * self.inverse_scale, reached, time], axis=-1)

@@ -51,6 +51,7 @@ class SeveralHeads(HindsightProblem):
         self.state_scale, self.noise_shape = problem.state_scale, problem.noise_shape
         self.start_shape, self.season = problem.start_shape, problem.season
         self.coupled, self.item_entries = problem.coupled, problem.item_entries
+        self.thresholds = problem.thresholds
         per_column = copies[layout.option_of_column]
         self.column_of = np.repeat(np.arange(len(layout.low)), per_column)
         self.regime_of = np.concatenate([np.repeat(np.arange(len(counts)), counts) for counts in bounds])

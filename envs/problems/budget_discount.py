@@ -124,6 +124,8 @@ class BudgetDiscount(Inventory):
         self.observation_names = (*names[:at_stock], "money", *names[at_stock:])
         least, largest = self.brackets.least, self.brackets.largest
         self.layout = ActionLayout((len(prices),), (0,), least, largest, multiple=self.stock.layout.multiple)
+        least_payment = least * prices * (1 - ROUNDING)
+        self.thresholds = tuple((at_stock, float(money)) for money in least_payment if money > 0)
         self.boundaries = (self.brackets.boundaries,)
         self.regime_names = (self.brackets.names,)
         self.observation_scale = np.full(len(self.observation_low), self.level_scale)
@@ -138,7 +140,7 @@ class BudgetDiscount(Inventory):
                 "high": largest,
                 "unit_cost": prices,
                 "units_per_money": 1 / np.where(prices > 0, prices, 1.0),
-                "least_payment": least * prices * (1 - ROUNDING),
+                "least_payment": least_payment,
                 "zero": np.zeros(()),
             }
         )

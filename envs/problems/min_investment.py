@@ -39,6 +39,7 @@ class MinInvestment(HindsightProblem):
         returns: the returns of the vehicles, an ``ItemNoise``.
         min_investment, entry_costs, max_investment: by vehicle, shape (v,).
         initial_wealth: pair (low, high).
+        needs: wealth that entering each vehicle takes, shape (v,).
     """
 
     horizon: int
@@ -90,6 +91,7 @@ class MinInvestment(HindsightProblem):
                 f"returns: the least are {self.returns.min.tolist()}, risk_free={self.risk_free}; with "
                 "utility='log' none may lose everything: they must be greater than -1"
             )
+        self.needs = self.min_investment + self.entry_costs
         self.largest_wealth = self._largest_wealth()
 
         self.start_shape, self.noise_shape = (), (count,)
@@ -101,6 +103,8 @@ class MinInvestment(HindsightProblem):
             np.stack([zero, self.max_investment], axis=1).reshape(-1),
         )
         # An amount between nothing and the minimum belongs to the nearer of both.
+        payable = np.union1d(self.needs, np.cumsum(self.needs))
+        self.thresholds = tuple((0, float(wealth)) for wealth in payable)
         self.boundaries = tuple(np.array([least / 2]) for least in self.min_investment)
         self.observation_low = np.zeros(2)
         self.observation_high = np.array([self.largest_wealth, float(self.horizon)])
@@ -115,7 +119,7 @@ class MinInvestment(HindsightProblem):
         self._least = RUIN * self.initial_wealth[1]
         super().__init__(
             {
-                "needs": self.min_investment + self.entry_costs,
+                "needs": self.needs,
                 "min_investment": self.min_investment,
                 "entry_costs": self.entry_costs,
                 "zero": np.zeros(()),
@@ -237,13 +241,12 @@ class MinInvestment(HindsightProblem):
 
     def _largest_wealth(self) -> float:
         """A bound of wealth in any episode; ValueError if wealth can never pay a vehicle's minimum."""
-        needs = self.min_investment + self.entry_costs
         gains = np.maximum(self.returns.max - self.risk_free, 0.0)
         best_first = np.argsort(-gains)
         wealth = payable = self.initial_wealth[1]
         for _ in range(self.horizon):
             payable = max(payable, wealth)
-            room = np.where(needs <= wealth, self.max_investment, 0.0)[best_first]
+            room = np.where(self.needs <= wealth, self.max_investment, 0.0)[best_first]
             invested = np.clip(wealth - (np.cumsum(room) - room), 0.0, room)
             wealth = wealth * (1 + self.risk_free) + float(invested @ gains[best_first])
             if wealth > checks.LARGEST:
@@ -251,8 +254,8 @@ class MinInvestment(HindsightProblem):
                     f"max_investment={self.max_investment.tolist()}, horizon={self.horizon}: wealth may "
                     f"exceed {checks.LARGEST:g}; lower max_investment or shorten the horizon"
                 )
-        if np.any(needs > payable):
-            vehicle = int(np.argmax(needs > payable))
+        if np.any(self.needs > payable):
+            vehicle = int(np.argmax(self.needs > payable))
             raise ValueError(
                 f"min_investment: vehicle {vehicle} takes at least {self.min_investment[vehicle]:g}, and "
                 f"{self.entry_costs[vehicle]:g} to enter, but wealth never exceeds {payable:g} before the "
