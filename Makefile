@@ -3,7 +3,7 @@
 # make test      all tests
 # make lint      ruff, and mypy on the installed package
 # make bench     speed and memory of environments, SB3, engines and sweeps
-# make wheel     the wheel, tried in a clean environment without PyTorch, and without JAX
+# make wheel     the source distribution and the wheel made of it, tried in a clean environment without PyTorch, and without JAX
 # make peers     side by side with or-gym, stockpyl and RLlib, in an environment of their own
 # make clean     remove what the others made, except results
 VENV := .venv
@@ -56,20 +56,20 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench_engines.py
 	$(BIN)/python tests/benchmarks/bench_sweep.py
 
-# Always built anew, since make does not know what goes into it.
+# The wheel is made from the source distribution, so that both are tried. Always anew, since make does not know what goes in.
 dist: $(STAMP)
 	rm -rf build/lib dist
-	$(BIN)/python -m build --wheel --outdir dist
+	$(BIN)/python -m build --outdir dist
 
 # Install the wheel in a clean environment, try each environment without PyTorch, and an agent without JAX.
 wheel: $(STAMP) dist
 	python3 -m venv --clear build/clean
-	build/clean/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	build/clean/bin/pip install --quiet --no-compile --constraint constraints.txt dist/*.whl
 	! build/clean/bin/python -c "import torch" 2>/dev/null
 	cd build && for id in $$(clean/bin/python -c "import jumpgym; print(*jumpgym.ENVIRONMENTS)"); do \
 		clean/bin/python -c "import gymnasium; env = gymnasium.make('jumpgym:$$id'); env.reset(seed=0); \
 		print('$$id', env.step(env.action_space.sample()))" || exit 1; done
-	build/clean/bin/pip install --quiet --constraint constraints.txt "$$(echo dist/*.whl)[agents]"
+	build/clean/bin/pip install --quiet --no-compile --constraint constraints.txt "$$(echo dist/*.whl)[agents]"
 	! build/clean/bin/python -c "import jax" 2>/dev/null
 	cd build && clean/bin/python ../tests/without_jax.py
 

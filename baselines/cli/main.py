@@ -16,7 +16,7 @@ from jumpgym import __version__
 from .apply import add_decide, add_simulate
 from .compare import add_compare, add_report
 from .listing import add_list, add_traces
-from .options import UsageError
+from .options import CommandParser, UsageError
 from .solve import add_solve
 from .studies import add_gradients, add_hard, add_real, add_references, add_scaling, add_trucks
 from .train import add_evaluate, add_train
@@ -46,7 +46,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"jumpgym {__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, prog="jumpgym", metavar="COMMAND", help=argparse.SUPPRESS
+        dest="command",
+        required=True,
+        prog="jumpgym",
+        metavar="COMMAND",
+        help=argparse.SUPPRESS,
+        parser_class=CommandParser,
     )
     lines = []
     for heading, adders in GROUPS.items():

@@ -48,6 +48,21 @@ def waiting(task: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: bar.update(shown, description=f"{task}: {text}")
 
 
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a command, which refuses what it does not know itself, and so shows its own usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See ``argparse.ArgumentParser``; there are no unknown words in the result."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if not unknown:
+            return known, unknown
+        text = f"unrecognized arguments: {' '.join(unknown)}"
+        for word in unknown:
+            if word.startswith("--") and hasattr(known, word[2:]):
+                text += f"; {word[2:].upper()} is given without {word}"
+        self.error(text)
+
+
 def add_command(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:
     """Add the parser of a command.
 

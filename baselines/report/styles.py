@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, LogLocator, NullFormatter
+from matplotlib.ticker import Formatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from .statistics import BASELINE
@@ -102,7 +102,7 @@ def logarithmic(axis: Axis, formatter: Formatter | str = "{x:g}") -> None:
     decades = np.log10(high / low)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.8 else (1, 3) if decades < 5 else (1,)))
     axis.set_major_formatter(formatter)
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def log_log(axes: Axes, x: str, y: str) -> None:

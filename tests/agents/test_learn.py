@@ -158,7 +158,7 @@ def test_the_progress_bar_reaches_its_end(capsys):
 
 def test_mixed_gradient_learns_the_setup_cost_problem_and_does_not_always_order():
     problem = setup_cost()
-    agent = MixedGradient(problem, seed=0).learn(total_timesteps=600_000)
+    agent = MixedGradient(problem, seed=0).learn(total_timesteps=400_000)
     result = evaluate(agent, problem, episodes=4096)
     assert result.mean < 1.02 * solve(problem).expected_cost
     stock = np.linspace(-20, 80, 101)

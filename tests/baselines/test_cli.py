@@ -297,3 +297,19 @@ def test_bad_arguments_are_refused(capsys, monkeypatch, tmp_path):
         patch.setattr("jumpgym.baselines.cli.solve.make_environment", out_of_memory)
         assert "not enough memory: 7 TiB" in refused(capsys, "solve", SETUP_COST)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "--env", SETUP_COST, "--save", "x"), "arguments: --env; ENV is given without --env"),
+        (("train", "mixed", SETUP_COST, "--save", "x"), f"arguments: {SETUP_COST}"),
+        (("solve", SETUP_COST, "--seeds", "3"), "arguments: --seeds 3"),
+    ],
+)
+def test_words_that_a_command_does_not_know_are_answered_with_its_usage(words, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    error = capsys.readouterr().err
+    assert f"usage: jumpgym {words[0]} [-h]" in error
+    assert error.endswith(f"jumpgym {words[0]}: error: unrecognized {message}\n")

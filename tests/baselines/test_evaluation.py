@@ -48,7 +48,7 @@ def test_same_seed_same_costs_and_another_seed_others(env):
 
 @pytest.mark.parametrize("env", FAST)
 def test_costs_of_two_policies_pair(env):
-    optimum, classical = evaluate(optimum_of(env), env), evaluate(classical_of(env), env)
+    optimum, classical = (evaluate(policy, env, 4096) for policy in (optimum_of(env), classical_of(env)))
     difference = classical.costs - optimum.costs
     apart = np.hypot(optimum.standard_error, classical.standard_error)
     assert difference.std() / np.sqrt(len(difference)) < apart

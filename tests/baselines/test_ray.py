@@ -39,8 +39,10 @@ def cluster():
     """A Ray of two CPUs, which all the tests of this file share."""
     ray = pytest.importorskip("ray", reason="Ray is not installed, see the extra 'cluster'")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which the tasks cannot import
-    with RayWorkers(2, None) as pool:
-        yield pool
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # by default all other tests come first
+        with RayWorkers(2, None) as pool:
+            yield pool
 
 
 def table(output, name):
