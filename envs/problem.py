@@ -51,9 +51,9 @@ class HindsightProblem(ABC):
         noise_name: display name of the noise.
         cost_kinds: names of the kinds of cost that ``itemised_step`` distinguishes.
         charted: entries of an observation that a chart shows; None for all but the period.
-        thresholds: entries of an observation, and values from which on ``admit`` admits more, such as the
-            money that a bracket takes: pairs (entry, value). What is worth while may jump there; the inputs
-            of all networks say which thresholds are reached.
+        thresholds: entries of an observation, and values at which optimal decisions jump because ``admit``
+            admits more from there on, such as the money that a bracket takes: pairs (entry, value). The
+            inputs of all networks say which are reached.
         boundaries: for each gate, where its regime changes along ``drivers``; None where it does not follow
             from the quantities.
         coupled: True if the gates must be chosen jointly, given the observation.

@@ -103,8 +103,6 @@ class MinInvestment(HindsightProblem):
             np.stack([zero, self.max_investment], axis=1).reshape(-1),
         )
         # An amount between nothing and the minimum belongs to the nearer of both.
-        payable = np.union1d(self.needs, np.cumsum(self.needs))
-        self.thresholds = tuple((0, float(wealth)) for wealth in payable)
         self.boundaries = tuple(np.array([least / 2]) for least in self.min_investment)
         self.observation_low = np.zeros(2)
         self.observation_high = np.array([self.largest_wealth, float(self.horizon)])

@@ -15,8 +15,6 @@ PROBLEMS = {
     "dear": ("BudgetDiscount", {"breakpoints": [7, 30], "unit_costs": [2.0, 1.5, 1.5], "lead_time": 2}),
     "one price": ("BudgetDiscount", {"breakpoints": [], "unit_costs": [1.0], "demand_history": 2}),
     "pallets": ("BudgetDiscount", {"order_multiple": 6.0}),
-    "two vehicles": ("MinInvestment", {}),
-    "entry costs": ("MinInvestment", {"min_investment": [3.0, 3.0], "entry_costs": [0.5, 2.0]}),
 }
 
 
