@@ -12,6 +12,7 @@ import jumpgym
 from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.statistics import performance_profile, ranks, summary
 from jumpgym.baselines.report.tables import Tables, read_tables, title
+from jumpgym.baselines.runs.provenance import code_version
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -28,6 +29,9 @@ def all_methods() -> Tables:
     """The tables of all methods for a short time."""
     return read_tables(ROOT / "results" / "all")
 
+
+COMPARISONS = "standard", "all", "hard"
+"""The folders of the comparisons that are made anew for a release."""
 
 COMPARED = "mixed", "ppo-compiled", "ppo-gate"
 """The methods of the first page, ours first."""
@@ -115,7 +119,25 @@ def test_the_first_page_names_every_environment_with_its_spaces():
         assert f"| `{gate}`, `Box({quantity.shape[0]})` |" in row
 
 
-@pytest.mark.parametrize("name", ["standard", "all"])
+def codes_of(name: str) -> set[str]:
+    """The versions of the code that made the runs of a comparison."""
+    return set(pd.read_csv(ROOT / "results" / name / "comparison.csv").code)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_page_names_the_code_that_made_a_comparison(name):
+    text = (ROOT / "results" / "README.md").read_text()
+    assert all(f"`{code}`" in text for code in codes_of(name))
+
+
+def test_the_evidence_of_a_release_is_of_its_code():
+    _, unreleased, _ = re.split(r"^## .*$", (ROOT / "CHANGELOG.md").read_text(), maxsplit=2, flags=re.M)
+    if unreleased.strip():
+        pytest.skip("CHANGELOG.md has unreleased changes, so this is no release")
+    assert {code for name in COMPARISONS for code in codes_of(name)} == {code_version()}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_the_summary_of_a_comparison_is_that_of_its_tables(name):
     folder = ROOT / "results" / name
     assert markdown(read_tables(folder)) == (folder / "comparison.md").read_text()
