@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,6 +39,9 @@ PROFILES, OVERVIEW = "profiles.png", "policies-overview.png"
 OVERVIEW_METHODS = ("classical", "mixed", "ppo-gate")
 """Policies that the overview draws beside the reference, where all of them are there."""
 
+LONGEST_NAME = 100
+"""Characters of a problem in the name of a file; file systems take 255 bytes of the whole."""
+
 BOUND = "hindsight (bound)"
 """Label of perfect information, which is a bound and not a policy, and has no rank."""
 
@@ -67,7 +71,11 @@ def markdown(tables: Tables) -> str:
 
 def picture(kind: str, env: str, parameters: str) -> str:
     """File of the picture of a problem; ``kind`` is ``"curves"`` or ``"policies"``."""
-    return f"{kind}-{re.sub('[^A-Za-z0-9_.=-]+', '_', title(env, parameters)).strip('_')}.png"
+    full = title(env, parameters)
+    name = re.sub("[^A-Za-z0-9_.=-]+", "_", full).strip("_")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    return f"{kind}-{name}.png"
 
 
 def has_policies(environment: pd.Series[Any], tables: Tables) -> bool:

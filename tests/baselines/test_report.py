@@ -1,4 +1,5 @@
 import gzip
+import json
 import re
 
 import pandas as pd
@@ -6,10 +7,11 @@ import pytest
 from made_records import LOANS, SETUP_COST, comparison, record, references
 
 from jumpgym import ENVIRONMENTS, as_problem
+from jumpgym.baselines.hard.instances import read_instances
 from jumpgym.baselines.report import figures, policies
 from jumpgym.baselines.report import write as reports
 from jumpgym.baselines.report.headline import headline
-from jumpgym.baselines.report.markdown import markdown
+from jumpgym.baselines.report.markdown import markdown, picture
 from jumpgym.baselines.report.page import page
 from jumpgym.baselines.report.rows import first_time, policy_rows
 from jumpgym.baselines.report.styles import styles_of
@@ -262,6 +264,15 @@ def test_report_of_records_and_of_tables_are_the_same(tmp_path):
     assert {path: path.read_bytes() for path in paths} == before
     with pytest.raises(ValueError, match="must hold the tables"):
         reports.report(tmp_path / "nowhere")
+
+
+def test_names_of_pictures_fit_a_file_system_and_differ():
+    instances = [(one.env, json.dumps(one.parameters)) for one in read_instances()]
+    twins = [(LOANS, json.dumps({"a": 200 * "x", "b": b})) for b in (1, 2)]
+    names = {picture("policies", *key) for key in (*instances, *twins)}
+    assert len(names) == len(instances) + len(twins)
+    assert max(len(name) for name in names) < 150
+    assert picture("curves", SETUP_COST, PARAMETERS) == "curves-SetupCost_lead_time=2.png"
 
 
 def test_pictures_change_with_the_runs(tables):
