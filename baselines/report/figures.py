@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from .statistics import CEILING, FLOOR, PROFILE, bands
-from .styles import Style, logarithmic, panels_of, png
+from .styles import Style, add_heading, logarithmic, panels_of, png
 from .tables import budgets
 
 UNITS = {"cpu_seconds": "CPU seconds", "transitions": "transitions"}
@@ -66,7 +66,7 @@ def draw_curves(
         for axes, unit in zip(row, UNITS, strict=True):
             logarithmic(axes.xaxis, EngFormatter(sep="") if unit == "transitions" else "{x:g}")
             logarithmic(axes.yaxis)
-    figure.suptitle(f"{heading}: gap, drawn within {FLOOR:g} and {CEILING:,g} %")
+    add_heading(figure, f"{heading}: gap, drawn within {FLOOR:g} and {CEILING:,g} %")
     return png(figure)
 
 

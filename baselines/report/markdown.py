@@ -39,6 +39,9 @@ PROFILES, OVERVIEW = "profiles.png", "policies-overview.png"
 OVERVIEW_METHODS = ("classical", "mixed", "ppo-gate")
 """Policies that the overview draws beside the reference, where all of them are there."""
 
+LONGEST_HEAD = 60
+"""Characters of a problem that a table shows above a column."""
+
 LONGEST_NAME = 100
 """Characters of a problem in the name of a file; file systems take 255 bytes of the whole."""
 
@@ -153,7 +156,7 @@ def _failures(failed: pd.DataFrame) -> str:
 
 
 def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
-    """Gap of each method on each problem, with the best mean rank first."""
+    """Gap of each method on each problem, best mean rank first; problems with long names have a row each."""
     runs = {(row["env"], row["parameters"], row["method"]): row for row in summary(rows).to_dict("records")}
     of_cell = dict(iter(rows.groupby([*PROBLEM, "method"])))
     listed = zip(tables.environments.env, tables.environments.parameters, strict=True)
@@ -167,6 +170,8 @@ def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     nowhere = set(rows.method) - {name for *_, name in runs}
     for method in in_order(nowhere):
         lines.append([method, "", *(_cell(runs, of_cell, *key, method) for key in problems)])
+    if max(len(title(*key)) for key in problems) > LONGEST_HEAD:
+        lines = [list(column) for column in zip(*lines, strict=True)]
     several = any(row["runs"] > 1 for row in runs.values())
     shown = "Median gap (worst) in per cent" if several else "Gap in per cent"
     return f"## {shown} after {_with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"

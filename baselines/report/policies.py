@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from .formatting import percent
-from .styles import is_geometric, png
+from .styles import add_heading, is_geometric, png
 from .tables import BUDGET, in_order, regime_label_of, title
 
 COLUMNS = 5
@@ -74,11 +74,11 @@ def draw_policies(environment: pd.Series[Any], policies: pd.DataFrame, rows: pd.
     problem = title(environment.env, environment.parameters)
     if is_map:
         figure.supylabel(environment.y_name)
-        figure.suptitle(f"{problem}: regimes by {environment.x_name} and {environment.y_name}")
+        add_heading(figure, f"{problem}: regimes by {environment.x_name} and {environment.y_name}")
     else:
         _set_limits(panels[0, 0], by_method[reference])
         figure.supylabel("quantity")
-        figure.suptitle(f"{problem}: quantities by the {environment.x_name}")
+        add_heading(figure, f"{problem}: quantities by the {environment.x_name}")
     figure.legend(
         list(legend.values()),
         list(legend),

@@ -7,6 +7,7 @@ colour-blind.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from matplotlib.ticker import Formatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from .statistics import BASELINE
+
+CHARACTERS_PER_INCH = 9
+"""How much text of a heading fits into a figure."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "pathwise": ("mixed", "mixed-torch", "mixed-heads", "hpo", "svg", "gumbel", "gumbel-plain", "smoothed"),
@@ -111,6 +115,11 @@ def log_log(axes: Axes, x: str, y: str) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         logarithmic(axis)
     axes.grid(which="major", color="#cccccc")
+
+
+def add_heading(figure: Figure, text: str) -> None:
+    """Write a heading above a figure, in lines that fit its width."""
+    figure.suptitle(textwrap.fill(text, int(CHARACTERS_PER_INCH * figure.get_figwidth())))
 
 
 def png(figure: Figure) -> bytes:

@@ -275,6 +275,15 @@ def test_names_of_pictures_fit_a_file_system_and_differ():
     assert picture("curves", SETUP_COST, PARAMETERS) == "curves-SetupCost_lead_time=2.png"
 
 
+def test_problems_with_long_names_have_a_row_each(tables):
+    long = {PARAMETERS: json.dumps({"demand": 60 * "x"})}
+    parts = {name: getattr(tables, name) for name in FILES}
+    renamed = {name: rows.assign(parameters=rows.parameters.replace(long)) for name, rows in parts.items()}
+    for given, second in ((tables, "mean rank"), (Tables(**renamed), "hindsight (bound)")):
+        (head, *_) = (line for line in markdown(given).splitlines() if line.startswith("| method | "))
+        assert head.startswith(f"| method | {second} | ")
+
+
 def test_pictures_change_with_the_runs(tables):
     """A picture that ignored its input would look right."""
     curves = of_problem(tables.curves, SETUP_COST, "")
