@@ -27,11 +27,11 @@ def test_it_trains_decides_and_comes_back(name, env_id, tmp_path):
             cls(env, **settings)
         return
     agent = cls(env, batch_size=8, hidden=(8,), seed=1, **settings)
-    before = evaluate(agent, env, episodes=32).costs
+    before = [parameter.detach().clone() for parameter in agent.networks["policy"].parameters()]
     agent.learn(total_timesteps=4 * 8 * 8)
     after = evaluate(agent, env, episodes=32)
     assert np.isfinite(after.costs).all()
-    assert not np.array_equal(before, after.costs)
+    assert not all(map(torch.equal, before, agent.networks["policy"].parameters()))
     observation, _ = env.reset(seed=0)
     action, _ = agent.predict(observation, deterministic=True)
     assert action in env.action_space

@@ -149,7 +149,7 @@ def test_policy_saves_for_the_breakpoint():
 
 
 def test_classical_lies_above_the_optimum():
-    problem = BudgetDiscount(horizon=6)
+    problem = BudgetDiscount(horizon=10)
     policy = best_budget_policy(problem)
     result = evaluate(policy, problem, seed=3)
     assert result.mean > solve_budget(problem).expected_cost
