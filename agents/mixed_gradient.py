@@ -31,7 +31,7 @@ from .networks.heads import SeveralHeads
 from .networks.item_policy import ItemPolicy, ItemValue
 from .networks.perceptrons import Value
 from .networks.policies import HEADS, HybridPolicy, QuantityHead
-from .training.schedules import linear_until
+from .training.schedules import linear_until, reheated
 from .windows import WindowedAgent, WindowSettings
 
 Estimator = Literal[
@@ -52,6 +52,9 @@ POLICIES: dict[str, tuple[type[HybridPolicy], type[Value]]] = {
     "shared": (ItemPolicy, ItemValue),
 }
 """The classes of the policy and of the value that goes with it."""
+
+REPLAYED = "branching", "enumeration"
+"""Estimators that simulate other decisions beside those of the rollout."""
 
 MANY = 5
 """Number of quantities from which a problem has "many items"."""
@@ -95,6 +98,13 @@ class MixedGradientSettings(WindowSettings):
         quantity_head: form of the quantities; see ``HybridPolicy``.
         revival: weight, in units of ``cost_scale``, of the loss that revives heads without a gradient; see
             ``HybridPolicy.revival``. It falls as the entropy bonus does.
+        reheat: initial standard deviation of the noise on the outputs of the quantities' heads in a second
+            phase of the training; 0 for a training in one phase. From half of the training on, the learning
+            rate, the entropy bonus (at 0.3 of its worth) and this noise fall again, the noise to 0 at
+            ``entropy_until`` of the phase. At 0.8 of the training the better policy goes on, the one from
+            before or the one from after, by its cost on noise that was not trained on. The noise smooths the
+            cost over the quantities, so that a level which covers a period too many can leave its local
+            minimum. Only for estimators of sampled gates that are compiled; see ``Race``.
         batch_size: number of episodes that an iteration simulates. Default: 64, or 96 with many items; 32 if
             these share a network, of which every episode is many samples.
         learning_rate, max_grad_norm: see ``AgentSettings``. Default: 0.0055 and 0.07, or 0.003 and 0.2 with
@@ -117,6 +127,7 @@ class MixedGradientSettings(WindowSettings):
     entropy_until: float = 0.8
     quantity_head: QuantityHead = "problem"
     revival: float = 0.3
+    reheat: float = 0.0
     batch_size: int = 64
     learning_rate: float = 5.5e-3
     max_grad_norm: float = 0.07
@@ -134,11 +145,16 @@ class MixedGradientSettings(WindowSettings):
         self._check_unless_none(checks.number, "entropy_bonus", low=0)
         self._check(checks.number, "entropy_until", low=1e-6, high=1)
         self._check(checks.choice, "quantity_head", allowed=tuple(HEADS))
-        self._check(checks.number, "revival", low=0)
+        self._check(checks.number, "revival", "reheat", low=0)
         if self.branch_window is not None and self.estimator != "branching":
             raise ValueError(
                 f"branch_window={self.branch_window} belongs to the estimator 'branching', not to "
                 f"{self.estimator!r}: leave it out"
+            )
+        if self.reheat > 0 and (self.estimator in REPLAYED or ESTIMATORS[self.estimator].relaxed):
+            raise ValueError(
+                f"reheat={self.reheat:g} belongs to estimators of the score function, such as "
+                f"'leave_one_out', not to {self.estimator!r}: leave it out"
             )
 
     @classmethod
@@ -157,6 +173,8 @@ class MixedGradientSettings(WindowSettings):
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }
         made = super().for_problem(problem, **{**defaults, **chosen})
+        if problem.horizon is None and made.validation_share > 0:
+            made._refuse_comparison("reheat", made.reheat > 0)
         if made.estimator == "enumeration" and problem.horizon is None:
             raise NotApplicable(
                 "estimator='enumeration' needs a finite horizon, and this problem has horizon=None; use "
@@ -216,6 +234,8 @@ class MixedGradient(WindowedAgent):
         self.model = SeveralHeads(self.problem, chosen.heads) if chosen.heads > 1 else self.problem
         self.entropy_worth = 1.0 / chosen.heads
         self._check_length()
+        if chosen.reheat > 0:
+            self.phases = reheated(chosen.reheat)
         make_policy, make_value = POLICIES[chosen.policy]
         with self.seeded():
             detached = chosen.cross_term == "detached"
@@ -228,7 +248,7 @@ class MixedGradient(WindowedAgent):
     def uncompiled(self) -> str | None:
         """See ``Agent.uncompiled``."""
         estimator = self.settings.estimator
-        if estimator in ("branching", "enumeration"):
+        if estimator in REPLAYED:
             return f"the estimator {estimator!r} is not compiled"
         return None
 
@@ -243,8 +263,11 @@ class MixedGradient(WindowedAgent):
                 temperature=temperature_after(self.iterations),
                 straight_through=self.settings.estimator == "straight_through",
             )
-        limits = self.limits
-        return sampled_rollout(self.model, policy, state, noise, self.generator, limits, gate_from)
+        phase, until = self.phase, self.settings.entropy_until
+        deviation = linear_until(phase.deviation, until, phase.progress(self.progress))
+        return sampled_rollout(
+            self.model, policy, state, noise, self.generator, self.limits, gate_from, deviation
+        )
 
     def loss(self, episodes: Rollout) -> Array:
         """Return the surrogate loss, with the losses of the entropy, of the revival and of the value."""
@@ -254,7 +277,8 @@ class MixedGradient(WindowedAgent):
         if isinstance(self.model, SeveralHeads):
             log_weight = arrays.constant(self.model.log_weight, logits)
         entropies = entropy(logits, self.model.layout.gate_groups, log_weight)
-        revival = linear_until(chosen.revival, chosen.entropy_until, self.progress) * self.cost_scale
+        done = self.phase.progress(self.progress)
+        revival = linear_until(chosen.revival, chosen.entropy_until, done) * self.cost_scale
         value_loss = self.value_loss(episodes)  # before the surrogate loss: the first fit sets the scale
         return (
             self.surrogate(episodes, logits)

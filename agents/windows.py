@@ -48,17 +48,22 @@ class WindowSettings(AgentSettings):
                 f"window={chosen.window} is for problems with an infinite horizon; this one has "
                 f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
             )
-        if problem.horizon is None and chosen.validation_share > 0 and chosen.restarts > 1:
-            raise ValueError(
-                f"restarts={chosen.restarts} compares members on records that validation_share="
-                f"{chosen.validation_share:g} holds back; with horizon=None leave one of them out"
-            )
+        if problem.horizon is None and chosen.validation_share > 0:
+            chosen._refuse_comparison("restarts", chosen.restarts > 1)
         if problem.season is not None and chosen.window is not None and chosen.window % problem.season:
             raise ValueError(
                 f"window={chosen.window} must be a multiple of season={problem.season}: windows are whole "
                 "seasons"
             )
         return chosen
+
+    def _refuse_comparison(self, name: str, compares: bool) -> None:
+        """Refuse a setting that compares policies on the records that are held back from them."""
+        if compares:
+            raise ValueError(
+                f"{name}={getattr(self, name):g} compares policies on records that validation_share="
+                f"{self.validation_share:g} holds back; with horizon=None leave one of them out"
+            )
 
 
 class Windows(nn.Module):
@@ -248,12 +253,14 @@ class WindowedAgent(ValidatedAgent):
             entropies: of each gate in each decision, shape (T, m, G).
             bonus: cost units that an entropy of 1 is worth at the start of the training. None:
                 ``entropy_worth`` times ``cost_scale``, divided by the mean of 1 and the number of gates.
-            until: share of the training at which the worth has fallen to 0, linearly.
+            until: share of a phase of the training at which the worth has fallen to 0, linearly.
         """
         self.logger.record("train/entropy", arrays.number(entropies.mean()))
         if bonus is None:
             bonus = self.entropy_worth * self.cost_scale / ((1 + entropies.shape[-1]) / 2)
-        return -linear_until(bonus, until, self.progress) * entropies.sum(-1).sum(0).mean()
+        phase = self.phase
+        worth = linear_until(phase.entropy_bonus * bonus, until, phase.progress(self.progress))
+        return -worth * entropies.sum(-1).sum(0).mean()
 
     def revival_loss(self, episodes: Rollout) -> Array:
         """Return ``HybridPolicy.revival`` of some of the episodes."""

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from ..networks.mirror import named_arrays, set_arrays
-from ..training.schedules import cosine
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """The defaults of ``torch.optim.Adam``."""
@@ -73,9 +72,8 @@ def descend(
     norm = jnp.sqrt(sum(jnp.vdot(g, g) for g in gradient.values()))
     scale = jnp.minimum(agent.settings.max_grad_norm / (norm + 1e-6), 1.0)
     clipped = {name: scale * g for name, g in gradient.items()}
-    rate = cosine(agent.settings.learning_rate, agent.progress)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
-    after, moved = adam(agent.adam, parameters, clipped, rate)
+    after, moved = adam(agent.adam, parameters, clipped, agent.learning_rate)
     agent.adam, moved = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old), (after, moved), (agent.adam, parameters)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -145,6 +146,7 @@ def sampled_rollout(
     generator: Any,
     limits: Limits | None = None,
     gate_from: Callable[[Array, Groups], Gate] = sampled_gate,
+    deviation: Any = 0.0,
 ) -> Rollout:
     """Draw Gumbel noise and simulate m episodes with the gates that it samples.
 
@@ -153,11 +155,21 @@ def sampled_rollout(
         generator: of the Gumbel noise.
         gate_from: makes the gates from Gumbel noise (T, m, options) and ``layout.gate_groups``; by default
             one-hot samples of the softmax of the logits.
+        deviation: standard deviation of normal noise on the outputs for the quantities, independent for each
+            decision and column, which the policy then takes as ``noise``. 0 draws none.
     """
     layout = problem.layout
     gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), generator, noise)
     gate = gate_from(gumbel, layout.gate_groups)
-    return rollout(problem, policy, gate, state, noise, limits)._replace(gumbel=gumbel)
+    if isinstance(deviation, float) and deviation == 0:
+        return rollout(problem, policy, gate, state, noise, limits)._replace(gumbel=gumbel)
+    normal = arrays.normal((noise.shape[1], len(noise), len(layout.low)), generator, noise)
+    noisy: Callable[..., tuple[Array, ...]] = policy
+
+    def policy_at(period: int) -> Policy:
+        return partial(noisy, noise=deviation * normal[period])
+
+    return rollout_by_period(problem, policy_at, gate, state, noise, limits)._replace(gumbel=gumbel)
 
 
 def stochastic_rollout(

@@ -158,14 +158,18 @@ class HybridPolicy(nn.Module):
             opening[layout.gate_start[: len(shared_gates)]] = 0.0
         self.register_buffer("opening", opening, persistent=False)
 
-    def forward(self, observation: Array, choice: Choice) -> tuple[Array, Array, Array]:
+    def forward(
+        self, observation: Array, choice: Choice, noise: Array | float = 0.0
+    ) -> tuple[Array, Array, Array]:
         """Logits and weights (..., options) of all gates, and the quantities (..., columns) in every regime.
 
         Args:
             observation: shape (..., n).
             choice: function from logits to weights; it is first called with logits 0 for the shared gates.
+            noise: added to the outputs that the quantities follow from, (..., columns).
         """
         logits, weights, head = self._outputs(observation, choice)
+        head = head + noise
         return logits, weights, self._quantity(observation, head)
 
     def _outputs(self, observation: Array, choice: Choice) -> tuple[Array, Array, Array]:

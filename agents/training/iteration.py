@@ -20,7 +20,7 @@ from .budget import NOTHING, Budget, Spent
 from .clock import CpuClock
 from .logger import Logger
 from .race import Race
-from .schedules import cosine
+from .schedules import SINGLE, Phase, cosine, phase_at
 
 
 class TrainingIteration(ABC):
@@ -31,6 +31,8 @@ class TrainingIteration(ABC):
 
     SCALE_UPDATE: ClassVar[float] = 0.1
     """Weight of the latest iteration in ``cost_scale``."""
+
+    phases: Sequence[Phase] = SINGLE
 
     problem: HindsightProblem
     settings: AgentSettings
@@ -105,7 +107,7 @@ class TrainingIteration(ABC):
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             self.refuse(float(loss.detach()), float(norm))
         for group in self.optimizer.param_groups:
-            group["lr"] = cosine(self.settings.learning_rate, self.progress)
+            group["lr"] = self.learning_rate
         self.optimizer.step()
         self.logger.record("train/loss", float(loss.detach()))
         self.logger.record("train/gradient_norm", float(norm))
@@ -145,6 +147,18 @@ class TrainingIteration(ABC):
         costs = arrays.detach(episodes.costs)
         self.cost_scale += self.SCALE_UPDATE * (cost_unit(costs) - self.cost_scale)
         self.logger.record("rollout/cost", arrays.number(costs.sum(-1).mean()) * periods)
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the training."""
+        return phase_at(self.phases, self.progress)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the next step: half a cosine over the phase."""
+        phase = self.phase
+        start = phase.learning_rate * self.settings.learning_rate
+        return cosine(start, phase.progress(self.progress))
 
     @property
     def limits(self) -> Limits | None:

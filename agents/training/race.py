@@ -1,4 +1,4 @@
-"""Restarts: several agents that train on one budget, of which the better ones go on."""
+"""Restarts and reheating: several agents, or two policies of one, of which the better goes on."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ RACED = 0.5
 """Share of the budget that is spent while there is more than one member."""
 
 MEMBERS = "members/"
+
+EARLIER = -1
+"""Index, in a checkpoint, of the member as it was before the second phase."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,16 @@ class Race:
     itself. The schedules of a member run over the time that the last one has in all. Members take turns in
     one agent, so that they share its compiled program.
 
+    Where the training has phases (``Agent.phases``), the last member, or the only one, is copied before the
+    second phase; after it the better of the two policies goes on, on noise that was not trained on.
+
     Args:
         count: number of members.
 
     Attributes:
         members: those in the race; None for the one that is in the agent.
         position: which member trains, or is the next to train.
+        earlier: the member as it was before the second phase, until the better policy is chosen.
     """
 
     def __init__(self, count: int) -> None:
@@ -64,6 +71,7 @@ class Race:
         self.members: list[Member | None] = []
         self.position = 0
         self.started = False
+        self.earlier: Member | None = None
 
     @property
     def over(self) -> bool:
@@ -102,11 +110,18 @@ class Race:
                 self._leave(agent)
                 self.position += 1
             self._halve(agent)
+        if len(agent.phases) > 1:
+            _, again, last = agent.phases
+            if self.earlier is None:
+                yield again.begin
+                self.earlier = self._copied(agent)
+            yield last.begin
+            self._keep_better(agent)
         yield 1.0
 
     def end(self) -> None:
         """Leave the member that is in the agent as the only one."""
-        self.members, self.position, self.started = [], 0, True
+        self.members, self.position, self.started, self.earlier = [], 0, True, None
 
     def _enter(self, agent: Any) -> None:
         member = self.members[self.position]
@@ -119,10 +134,27 @@ class Race:
         agent.others = agent.spent.less(member.spent)
 
     def _leave(self, agent: Any) -> None:
+        self.members[self.position] = self._copied(agent)
+
+    @staticmethod
+    def _copied(agent: Any) -> Member:
         tensors = training_tensors(agent.networks, agent.optimizer, agent.generator)
         copies = {name: tensor.clone() for name, tensor in tensors.items()}
         spent = agent.spent.less(agent.others)
-        self.members[self.position] = Member(copies, agent.key, agent.cost_scale, agent.iterations, spent)
+        return Member(copies, agent.key, agent.cost_scale, agent.iterations, spent)
+
+    def _keep_better(self, agent: Any) -> None:
+        """Go back to the networks from before the second phase, unless the policy is better now."""
+        earlier, self.earlier = self.earlier, None
+        assert earlier is not None
+        now = self._copied(agent)
+
+        def cost(member: Member) -> float:
+            restore_tensors(member.tensors, agent.networks, agent.optimizer, stepped=member.iterations > 0)
+            return validation_cost(agent, stream=1)
+
+        better = min(now, earlier, key=cost)
+        restore_tensors(better.tensors, agent.networks, agent.optimizer, stepped=better.iterations > 0)
 
     def _halve(self, agent: Any) -> None:
         """Keep the better half of the members; the last one stays in the agent."""
@@ -142,21 +174,17 @@ class Race:
 
     def stored(self) -> dict[str, Any]:
         """Return what JSON can hold of the state of the race."""
-        members = [
-            member
-            and {
-                "cost_scale": member.cost_scale,
-                "iterations": member.iterations,
-                "spent": list(member.spent),
-            }
-            for member in self.members
-        ]
-        return {"started": self.started, "position": self.position, "members": members}
+        return {
+            "started": self.started,
+            "position": self.position,
+            "members": [_json(member) for member in self.members],
+            "earlier": _json(self.earlier),
+        }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the tensors and keys of the members outside of the agent, by name."""
         named: dict[str, NDArray[Any]] = {}
-        for index, member in enumerate(self.members):
+        for index, member in [*enumerate(self.members), (EARLIER, self.earlier)]:
             if member is not None:
                 prefix = f"{MEMBERS}{index}/"
                 named |= {prefix + name: tensor.numpy(force=True) for name, tensor in member.tensors.items()}
@@ -197,6 +225,16 @@ class Race:
             None if entry is None else _restored(agent, index, entry, arrays, same_device)
             for index, entry in enumerate(entries)
         ]
+        entry = stored.get("earlier")  # checkpoints of version 0.2.0 have none
+        self.earlier = None if entry is None else _restored(agent, EARLIER, entry, arrays, same_device)
+
+
+def _json(member: Member | None) -> dict[str, Any] | None:
+    """Return what JSON can hold of a member."""
+    if member is None:
+        return None
+    spent = list(member.spent)
+    return {"cost_scale": member.cost_scale, "iterations": member.iterations, "spent": spent}
 
 
 def _restored(

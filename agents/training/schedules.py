@@ -1,9 +1,58 @@
 """Schedules over the progress of training in [0, 1]: of Python floats, or of scalars of JAX."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .. import arrays
+
+
+class Phase(NamedTuple):
+    """A part of a training, over which its schedules run from their start to their end.
+
+    Attributes:
+        begin: share of the training at which it begins.
+        length: its share of the training.
+        learning_rate, entropy_bonus: what they start from, as multiples of the settings of that name.
+        deviation: what the standard deviation of the noise on the outputs for the quantities starts from.
+    """
+
+    begin: Any = 0.0
+    length: Any = 1.0
+    learning_rate: Any = 1.0
+    entropy_bonus: Any = 1.0
+    deviation: Any = 0.0
+
+    def progress(self, progress: Any) -> Any:
+        """Return the share of the phase that is done, at a share of the training that is done."""
+        return (progress - self.begin) / self.length
+
+
+SINGLE = (Phase(),)
+"""A training in one phase."""
+
+
+def reheated(deviation: float) -> tuple[Phase, Phase, Phase]:
+    """Return three phases: a training, another one with noise on the quantities, and a short last one.
+
+    Args:
+        deviation: of the noise at the start of the second phase.
+    """
+    return Phase(0.0, 0.5), Phase(0.5, 0.3, 1.0, 0.3, deviation), Phase(0.8, 0.2, 0.3, 0.0)
+
+
+def phase_at(phases: Sequence[Phase], progress: Any) -> Phase:
+    """Return the phase at a share of the training that is done, which may be a scalar of JAX."""
+    first, *later = phases
+    if not later:
+        return first
+    steps = [progress >= phase.begin for phase in later]
+    return Phase(
+        *(
+            values[0] + sum((b - a) * step for a, b, step in zip(values[:-1], values[1:], steps, strict=True))
+            for values in zip(*phases, strict=True)
+        )
+    )
 
 
 def cosine(start: float, progress: Any) -> Any:

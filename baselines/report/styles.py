@@ -25,7 +25,17 @@ CHARACTERS_PER_INCH = 9
 """How much text of a heading fits into a figure."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "pathwise": ("mixed", "mixed-torch", "mixed-heads", "hpo", "svg", "gumbel", "gumbel-plain", "smoothed"),
+    "pathwise": (
+        "mixed",
+        "mixed-torch",
+        "mixed-heads",
+        "mixed-reheated",
+        "hpo",
+        "svg",
+        "gumbel",
+        "gumbel-plain",
+        "smoothed",
+    ),
     "score function, fitted Q": (
         "reinforce",
         "reinforce-truncated",
@@ -41,7 +51,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 OTHERS = "other methods"
 
-PANEL_METHODS = 8
+PANEL_METHODS = 9
 """Most methods in one panel."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7A4B1E")

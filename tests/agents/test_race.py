@@ -1,4 +1,4 @@
-"""Restarts: several members share a budget, and the better ones go on."""
+"""Restarts and reheating: several members share a budget, and the better ones go on."""
 
 import io
 
@@ -103,3 +103,70 @@ def test_a_new_training_ends_an_unfinished_race():
     steps = trained(agent, 10)
     assert agent.race.over
     assert [step[2] for step in steps] == list(range(1, 11))
+
+
+def test_a_reheated_training_has_three_phases_with_schedules_of_their_own():
+    agent = new(restarts=1, reheat=0.4)
+    schedules = {}
+
+    def note(agent):
+        schedules[agent.iterations] = (agent.learning_rate, agent.phase.deviation, agent.phase.entropy_bonus)
+
+    agent.learn(40 * ITERATION, callback=note)
+    rates = np.array([schedules[i][0] for i in range(1, 40)]) / agent.settings.learning_rate
+    assert np.flatnonzero(np.diff(rates) > 0).tolist() == [18, 30]  # it rises after 20 and after 32 of 40
+    assert rates[[19, 31]] == pytest.approx([1, 0.3])
+    phases = [schedules[i][1:] for i in (19, 20, 31, 32)]
+    assert phases == pytest.approx(np.array([(0, 1), (0.4, 0.3), (0.4, 0.3), (0, 0)]), abs=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["torch", "jax"])
+@pytest.mark.parametrize("better", ["earlier", "later"])
+def test_the_better_of_the_policies_before_and_after_the_second_phase_goes_on(monkeypatch, engine, better):
+    agent = new(restarts=1, reheat=0.4, engine=engine)
+    costs = {"later": [0.0, 1.0], "earlier": [1.0, 0.0]}[better]
+    monkeypatch.setattr(racing, "validation_cost", lambda agent, stream: costs.pop(0))
+    seen = {}
+    agent.learn(40 * ITERATION, callback=lambda agent: seen.update({agent.iterations: weights(agent)}))
+    assert not costs
+    # Compared with what it was before the last phase, whose steps are small: a third of the learning rate.
+    before, after, end = seen[20], seen[32], seen[33]
+    assert (before != after).any()
+    near = {"earlier": (end - before).norm(), "later": (end - after).norm()}
+    assert min(near, key=near.get) == better
+
+
+def test_noise_on_the_quantities_is_in_the_second_phase_alone():
+    """Beside the quantities that the policy gives without noise in the same states."""
+    agent = new(restarts=1, reheat=0.4, engine="torch")
+
+    def spread(progress):
+        agent.progress = progress
+        episodes = agent.simulate(*agent.start())
+        state_again = agent.policy(episodes.observations, lambda logits: episodes.gates)[2]
+        return float((episodes.quantities - state_again).detach().abs().max())
+
+    assert spread(0.2) == spread(0.9) == 0
+    assert spread(0.5) > 1
+    assert 0 < spread(0.7) < spread(0.5)
+    assert spread(0.5 + 0.3 * agent.settings.entropy_until) == 0
+
+
+@pytest.mark.parametrize(("engine", "broken_off"), [("torch", 15), ("torch", 25), ("jax", 25), ("jax", 36)])
+def test_a_reheated_training_goes_on_from_a_checkpoint_in_any_phase(engine, broken_off):
+    whole, file = new(engine=engine, restarts=2, reheat=0.4), io.BytesIO()
+
+    def save(agent):
+        if agent.num_timesteps == broken_off * ITERATION:
+            agent.save(file)
+
+    whole.learn(40 * ITERATION, callback=save)
+    loaded = MixedGradient.load(file, whole.problem)
+    loaded.learn((40 - broken_off) * ITERATION, reset_num_timesteps=False)
+    assert (weights(loaded) == weights(whole)).all()
+
+
+@pytest.mark.parametrize("estimator", ["branching", "enumeration", "gumbel_softmax"])
+def test_reheating_is_refused_by_estimators_without_sampled_gates(estimator):
+    with pytest.raises(ValueError, match=rf"reheat=0\.4 belongs to .* not to '{estimator}'"):
+        new(restarts=1, reheat=0.4, estimator=estimator)
