@@ -263,8 +263,10 @@ class MixedGradient(WindowedAgent):
                 temperature=temperature_after(self.iterations),
                 straight_through=self.settings.estimator == "straight_through",
             )
-        phase, until = self.phase, self.settings.entropy_until
-        deviation = linear_until(phase.deviation, until, phase.progress(self.progress))
+        deviation: Any = 0.0
+        if len(self.phases) > 1:
+            phase, until = self.phase, self.settings.entropy_until
+            deviation = linear_until(phase.deviation, until, phase.progress(self.progress))
         return sampled_rollout(
             self.model, policy, state, noise, self.generator, self.limits, gate_from, deviation
         )

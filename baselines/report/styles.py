@@ -54,8 +54,8 @@ OTHERS = "other methods"
 PANEL_METHODS = 9
 """Most methods in one panel."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7A4B1E")
-"""Okabe and Ito's colours without the yellow, and a brown."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7A4B1E", "#332288")
+"""Okabe and Ito's colours without the yellow, a brown, and Tol's indigo."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h", "8", "d", "H")
 
