@@ -17,9 +17,9 @@ BATCH, PERIODS = 4, 10
 ITERATION = BATCH * PERIODS
 
 
-def new(restarts=4, **settings):
+def new(restarts=4, engine="torch", **settings):
     problem = gym.make(SETUP_COST, horizon=PERIODS)
-    return MixedGradient(problem, batch_size=BATCH, hidden=(4,), restarts=restarts, **settings)
+    return MixedGradient(problem, batch_size=BATCH, hidden=(4,), restarts=restarts, engine=engine, **settings)
 
 
 def trained(agent, iterations, **arguments):
@@ -54,7 +54,7 @@ def test_members_have_equal_time_and_the_last_one_ends_its_schedule():
     assert steps[-1][2:] == (6 + 12 + 48, 1.0)
 
 
-@pytest.mark.parametrize("restarts", [2, 3, 5])
+@pytest.mark.parametrize("restarts", [2, 5])
 def test_the_member_with_the_lowest_validation_cost_is_left(monkeypatch, restarts):
     firsts = {}
 
@@ -120,8 +120,7 @@ def test_a_reheated_training_has_three_phases_with_schedules_of_their_own():
     assert phases == pytest.approx(np.array([(0, 1), (0.4, 0.3), (0.4, 0.3), (0, 0)]), abs=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["torch", "jax"])
-@pytest.mark.parametrize("better", ["earlier", "later"])
+@pytest.mark.parametrize(("engine", "better"), [("torch", "later"), ("jax", "earlier")])
 def test_the_better_of_the_policies_before_and_after_the_second_phase_goes_on(monkeypatch, engine, better):
     agent = new(restarts=1, reheat=0.4, engine=engine)
     costs = {"later": [0.0, 1.0], "earlier": [1.0, 0.0]}[better]
@@ -138,7 +137,7 @@ def test_the_better_of_the_policies_before_and_after_the_second_phase_goes_on(mo
 
 def test_noise_on_the_quantities_is_in_the_second_phase_alone():
     """Beside the quantities that the policy gives without noise in the same states."""
-    agent = new(restarts=1, reheat=0.4, engine="torch")
+    agent = new(restarts=1, reheat=0.4)
 
     def spread(progress):
         agent.progress = progress
@@ -152,7 +151,7 @@ def test_noise_on_the_quantities_is_in_the_second_phase_alone():
     assert spread(0.5 + 0.3 * agent.settings.entropy_until) == 0
 
 
-@pytest.mark.parametrize(("engine", "broken_off"), [("torch", 15), ("torch", 25), ("jax", 25), ("jax", 36)])
+@pytest.mark.parametrize(("engine", "broken_off"), [("torch", 36), ("jax", 25)])
 def test_a_reheated_training_goes_on_from_a_checkpoint_in_any_phase(engine, broken_off):
     whole, file = new(engine=engine, restarts=2, reheat=0.4), io.BytesIO()
 
