@@ -157,6 +157,11 @@ class MixedGradientSettings(WindowSettings):
                 f"'leave_one_out', not to {self.estimator!r}: leave it out"
             )
 
+    @property
+    def comparing(self) -> list[str]:
+        """See ``WindowSettings.comparing``."""
+        return super().comparing + (["reheat"] if self.reheat > 0 else [])
+
     @classmethod
     def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
         """See ``AgentSettings.for_problem``; the defaults depend on the number of items."""
@@ -173,8 +178,6 @@ class MixedGradientSettings(WindowSettings):
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }
         made = super().for_problem(problem, **{**defaults, **chosen})
-        if problem.horizon is None and made.validation_share > 0:
-            made._refuse_comparison("reheat", made.reheat > 0)
         if made.estimator == "enumeration" and problem.horizon is None:
             raise NotApplicable(
                 "estimator='enumeration' needs a finite horizon, and this problem has horizon=None; use "
@@ -265,8 +268,7 @@ class MixedGradient(WindowedAgent):
             )
         deviation: Any = 0.0
         if len(self.phases) > 1:
-            phase, until = self.phase, self.settings.entropy_until
-            deviation = linear_until(phase.deviation, until, phase.progress(self.progress))
+            deviation = linear_until(self.phase.deviation, self.settings.entropy_until, self.phase_progress)
         return sampled_rollout(
             self.model, policy, state, noise, self.generator, self.limits, gate_from, deviation
         )
@@ -279,8 +281,7 @@ class MixedGradient(WindowedAgent):
         if isinstance(self.model, SeveralHeads):
             log_weight = arrays.constant(self.model.log_weight, logits)
         entropies = entropy(logits, self.model.layout.gate_groups, log_weight)
-        done = self.phase.progress(self.progress)
-        revival = linear_until(chosen.revival, chosen.entropy_until, done) * self.cost_scale
+        revival = linear_until(chosen.revival, chosen.entropy_until, self.phase_progress) * self.cost_scale
         value_loss = self.value_loss(episodes)  # before the surrogate loss: the first fit sets the scale
         return (
             self.surrogate(episodes, logits)

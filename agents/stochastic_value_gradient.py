@@ -216,7 +216,7 @@ class StochasticValueGradient(WindowedAgent):
         if self.critic is not None:  # before the surrogate loss: the first fit sets the critic's scale
             critic_loss = self.critic_loss(episodes, self.critic_targets(episodes))
         entropies = entropy(episodes.logits, self.problem.layout.gate_groups)
-        revival = linear_until(chosen.revival, chosen.entropy_until, self.progress) * self.cost_scale
+        revival = linear_until(chosen.revival, chosen.entropy_until, self.phase_progress) * self.cost_scale
         return (
             self.surrogate(episodes)
             + self.entropy_loss(entropies, chosen.entropy_bonus, chosen.entropy_until)

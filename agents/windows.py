@@ -48,8 +48,12 @@ class WindowSettings(AgentSettings):
                 f"window={chosen.window} is for problems with an infinite horizon; this one has "
                 f"horizon={problem.horizon} and is learnt on whole episodes: leave window out"
             )
-        if problem.horizon is None and chosen.validation_share > 0:
-            chosen._refuse_comparison("restarts", chosen.restarts > 1)
+        if problem.horizon is None and chosen.validation_share > 0 and chosen.comparing:
+            name = chosen.comparing[0]
+            raise ValueError(
+                f"{name}={getattr(chosen, name):g} compares policies on records that validation_share="
+                f"{chosen.validation_share:g} holds back; with horizon=None leave one of them out"
+            )
         if problem.season is not None and chosen.window is not None and chosen.window % problem.season:
             raise ValueError(
                 f"window={chosen.window} must be a multiple of season={problem.season}: windows are whole "
@@ -57,13 +61,10 @@ class WindowSettings(AgentSettings):
             )
         return chosen
 
-    def _refuse_comparison(self, name: str, compares: bool) -> None:
-        """Refuse a setting that compares policies on the records that are held back from them."""
-        if compares:
-            raise ValueError(
-                f"{name}={getattr(self, name):g} compares policies on records that validation_share="
-                f"{self.validation_share:g} holds back; with horizon=None leave one of them out"
-            )
+    @property
+    def comparing(self) -> list[str]:
+        """Names of the settings by which a training compares policies on noise that it was not trained on."""
+        return ["restarts"] if self.restarts > 1 else []
 
 
 class Windows(nn.Module):
@@ -258,8 +259,7 @@ class WindowedAgent(ValidatedAgent):
         self.logger.record("train/entropy", arrays.number(entropies.mean()))
         if bonus is None:
             bonus = self.entropy_worth * self.cost_scale / ((1 + entropies.shape[-1]) / 2)
-        phase = self.phase
-        worth = linear_until(phase.entropy_bonus * bonus, until, phase.progress(self.progress))
+        worth = linear_until(self.phase.entropy_bonus * bonus, until, self.phase_progress)
         return -worth * entropies.sum(-1).sum(0).mean()
 
     def revival_loss(self, episodes: Rollout) -> Array:

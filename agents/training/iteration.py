@@ -154,11 +154,14 @@ class TrainingIteration(ABC):
         return phase_at(self.phases, self.progress)
 
     @property
+    def phase_progress(self) -> Any:
+        """The share of the phase that is done."""
+        return self.phase.progress(self.progress)
+
+    @property
     def learning_rate(self) -> Any:
         """The learning rate of the next step: half a cosine over the phase."""
-        phase = self.phase
-        start = phase.learning_rate * self.settings.learning_rate
-        return cosine(start, phase.progress(self.progress))
+        return cosine(self.phase.learning_rate * self.settings.learning_rate, self.phase_progress)
 
     @property
     def limits(self) -> Limits | None:

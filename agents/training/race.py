@@ -25,7 +25,7 @@ RACED = 0.5
 MEMBERS = "members/"
 
 EARLIER = -1
-"""Index, in a checkpoint, of the member as it was before the second phase."""
+"""Index, in a checkpoint, of the member as it was before an optional phase."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Race:
     itself. The schedules of a member run over the time that the last one has in all. Members take turns in
     one agent, so that they share its compiled program.
 
-    Where the training has phases (``Agent.phases``), the last member, or the only one, is copied before the
-    second phase; after it the better of the two policies goes on, on noise that was not trained on.
+    Before an optional phase (``Phase.optional``) the last member, or the only one, is copied; after it the
+    better of the two policies goes on, on noise that was not trained on.
 
     Args:
         count: number of members.
@@ -63,7 +63,7 @@ class Race:
     Attributes:
         members: those in the race; None for the one that is in the agent.
         position: which member trains, or is the next to train.
-        earlier: the member as it was before the second phase, until the better policy is chosen.
+        earlier: the member as it was before an optional phase, until the better policy is chosen.
     """
 
     def __init__(self, count: int) -> None:
@@ -110,13 +110,13 @@ class Race:
                 self._leave(agent)
                 self.position += 1
             self._halve(agent)
-        if len(agent.phases) > 1:
-            _, again, last = agent.phases
-            if self.earlier is None:
-                yield again.begin
-                self.earlier = self._copied(agent)
-            yield last.begin
-            self._keep_better(agent)
+        for phase in agent.phases:
+            if phase.optional and (self.earlier is not None or agent.progress < phase.end):
+                if self.earlier is None:
+                    yield phase.begin
+                    self.earlier = self._copied(agent)
+                yield phase.end
+                self._keep_better(agent)
         yield 1.0
 
     def end(self) -> None:
@@ -144,7 +144,7 @@ class Race:
         return Member(copies, agent.key, agent.cost_scale, agent.iterations, spent)
 
     def _keep_better(self, agent: Any) -> None:
-        """Go back to the networks from before the second phase, unless the policy is better now."""
+        """Go back to the networks from before an optional phase, unless the policy is better now."""
         earlier, self.earlier = self.earlier, None
         assert earlier is not None
         now = self._copied(agent)

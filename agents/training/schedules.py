@@ -15,6 +15,7 @@ class Phase(NamedTuple):
         length: its share of the training.
         learning_rate, entropy_bonus: what they start from, as multiples of the settings of that name.
         deviation: what the standard deviation of the noise on the outputs for the quantities starts from.
+        optional: 1 if the policy from before the phase goes on where it was better, otherwise 0.
     """
 
     begin: Any = 0.0
@@ -22,6 +23,12 @@ class Phase(NamedTuple):
     learning_rate: Any = 1.0
     entropy_bonus: Any = 1.0
     deviation: Any = 0.0
+    optional: Any = 0
+
+    @property
+    def end(self) -> Any:
+        """Share of the training at which it ends."""
+        return self.begin + self.length
 
     def progress(self, progress: Any) -> Any:
         """Return the share of the phase that is done, at a share of the training that is done."""
@@ -38,7 +45,7 @@ def reheated(deviation: float) -> tuple[Phase, Phase, Phase]:
     Args:
         deviation: of the noise at the start of the second phase.
     """
-    return Phase(0.0, 0.5), Phase(0.5, 0.3, 1.0, 0.3, deviation), Phase(0.8, 0.2, 0.3, 0.0)
+    return Phase(0.0, 0.5), Phase(0.5, 0.3, 1.0, 0.3, deviation, 1), Phase(0.8, 0.2, 0.3, 0.0)
 
 
 def phase_at(phases: Sequence[Phase], progress: Any) -> Phase:

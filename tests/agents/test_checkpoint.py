@@ -124,14 +124,15 @@ def test_a_training_of_two_halves_is_that_of_the_whole_but_a_restart_is_not():
     assert agent.num_timesteps == ITERATION
 
 
+@pytest.mark.usefixtures("ticking")
 def test_cpu_time_goes_on_from_a_checkpoint(tmp_path):
     agent = new()
-    agent.learn(cpu_seconds=0.2)
+    agent.learn(cpu_seconds=0.05)
     spent = agent.clock.elapsed
-    assert 0.2 <= spent < 1
+    assert 0.05 <= spent < 0.06
     agent.save(tmp_path / "agent.zip")
     loaded = MixedGradient.load(tmp_path / "agent.zip", PROBLEM)
-    assert loaded.clock.elapsed == pytest.approx(spent, abs=1e-3)
+    assert loaded.clock.elapsed == pytest.approx(spent, abs=3e-3)
     progress = []
     loaded.learn(cpu_seconds=spent, callback=lambda a: progress.append(a.progress), reset_num_timesteps=False)
     assert 0.5 <= progress[0] < 0.8

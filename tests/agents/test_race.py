@@ -145,10 +145,10 @@ def test_noise_on_the_quantities_is_in_the_second_phase_alone():
         state_again = agent.policy(episodes.observations, lambda logits: episodes.gates)[2]
         return float((episodes.quantities - state_again).detach().abs().max())
 
-    assert spread(0.2) == spread(0.9) == 0
+    rounding = 1e-4
+    assert max(spread(0.2), spread(0.9), spread(0.5 + 0.3 * agent.settings.entropy_until)) < rounding
     assert spread(0.5) > 1
-    assert 0 < spread(0.7) < spread(0.5)
-    assert spread(0.5 + 0.3 * agent.settings.entropy_until) == 0
+    assert rounding < spread(0.7) < spread(0.5)
 
 
 @pytest.mark.parametrize(("engine", "broken_off"), [("torch", 36), ("jax", 25)])

@@ -144,3 +144,10 @@ def test_what_was_learnt_with_held_out_records_acts_on_other_noise():
 def test_refusals(env, share, message):
     with pytest.raises(ValueError, match=message):
         MixedGradient(env, validation_share=share)
+
+
+@pytest.mark.parametrize(("name", "setting"), [("restarts", 2), ("reheat", 0.4)])
+def test_without_an_end_nothing_else_compares_policies_on_what_is_held_back(name, setting):
+    message = rf"{name}={setting} compares policies on records that validation_share=0\.3 holds back"
+    with pytest.raises(ValueError, match=message):
+        MixedGradient(records_env(horizon=None), validation_share=0.3, **{name: setting})

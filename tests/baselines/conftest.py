@@ -47,7 +47,16 @@ def local_pools_in_this_process():
         yield
 
 
-@pytest.fixture
-def only_tables(monkeypatch):
-    """Reports have their tables only, since pictures and pages take most of the time."""
-    monkeypatch.setattr(write, "_render", lambda tables, output: [])
+def _without_pictures(scope):
+    @pytest.fixture(scope=scope)
+    def fixture():
+        """Reports have their tables only, since pictures and pages take most of the time."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(write, "_render", lambda tables, output: [])
+            yield
+
+    return fixture
+
+
+only_tables = _without_pictures("function")
+only_tables_in_this_file = _without_pictures("module")

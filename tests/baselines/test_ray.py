@@ -27,8 +27,11 @@ IMPOSSIBLE = Run(SETUP_COST, (), "mixed", -1, None, 3000, 64)
 TIMES = ["cpu_seconds", "wall_seconds", "cpu_to_1_percent", "cpu_to_0.3_percent"]
 
 
+pytestmark = pytest.mark.usefixtures("only_tables_in_this_file")
+
+
 @pytest.fixture(scope="module")
-def local(local_pools_in_this_process, tmp_path_factory):
+def local(only_tables_in_this_file, local_pools_in_this_process, tmp_path_factory):
     output = tmp_path_factory.mktemp("local")
     assert compare([IMPOSSIBLE, *RUNS], output, workers=1) == 1
     return output

@@ -301,13 +301,14 @@ def test_a_spent_budget_trains_no_further(name, tmp_path):
     assert go_on(name, path, total=steps + 1).num_timesteps > steps
 
 
+@pytest.mark.usefixtures("ticking")
 @pytest.mark.parametrize("name", ["mixed", "ppo-gate", "td3"])
 def test_a_clock_goes_on_and_schedules_with_it(name, tmp_path):
     training = Training(name, tmp_path)
     train = training.method.train
-    train(training.model, lambda model: None, cpu_seconds=0.15)
+    train(training.model, lambda model: None, cpu_seconds=0.06)
     spent = training.model.clock.elapsed
-    assert spent >= 0.15
+    assert spent >= 0.06
     training.method.save(training.model, training.path)
     _, model = methods.load(training.path, PROBLEM)
     optimizer = {"mixed": model, "ppo-gate": model.policy}.get(name, getattr(model, "actor", None)).optimizer
@@ -323,7 +324,7 @@ def test_a_clock_goes_on_and_schedules_with_it(name, tmp_path):
     train(model, note, cpu_seconds=2 * spent)
     annealed = [rate for rate in rates if rate < initial]
     assert spent < seen[0]
-    assert 2 * spent <= model.clock.elapsed < 3 * spent
+    assert 2 * spent <= model.clock.elapsed < 2.5 * spent
     assert 0 < max(annealed) < 0.51 * initial
     steps = model.num_timesteps
     train(model, note, cpu_seconds=2 * spent)

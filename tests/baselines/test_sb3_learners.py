@@ -108,17 +108,17 @@ def test_the_method_trains_on_a_budget_and_calls_back(name):
 
 
 @pytest.mark.parametrize("name", ["td3", "trpo"])
-def test_cpu_budget_stops_training_and_anneals_the_learning_rate(name):
+def test_cpu_budget_stops_training_and_anneals_the_learning_rate(name, ticking):
     model, rates = small(name, SETUP_COST), []
 
     def on_step(local, _):
         rates.append(model.lr_schedule(model._current_progress_remaining))
         with model.clock.pause():
-            sum(range(10_000))
+            ticking.now += 10
         return True
 
     model.learn(cpu_seconds=0.5, callback=on_step)
-    assert 0.5 <= model.clock.elapsed < 1.0
+    assert 0.5 <= model.clock.elapsed < 0.51
     assert np.all(np.diff(rates) <= 0)
     assert rates[-1] < 0.2 * rates[0]
 
