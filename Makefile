@@ -28,8 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 compare: $(STAMP)
 	$(BIN)/jumpgym compare --preset quick
 
+# All tests of a file run in one process, and share what its fixtures made; the longest files come first.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The types are those of the wheel, as a user has it.
 lint: $(STAMP) dist

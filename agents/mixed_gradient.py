@@ -99,12 +99,14 @@ class MixedGradientSettings(WindowSettings):
         revival: weight, in units of ``cost_scale``, of the loss that revives heads without a gradient; see
             ``HybridPolicy.revival``. It falls as the entropy bonus does.
         reheat: initial standard deviation of the noise on the outputs of the quantities' heads in a second
-            phase of the training; 0 for a training in one phase. From half of the training on, the learning
-            rate, the entropy bonus (at 0.3 of its worth) and this noise fall again, the noise to 0 at
-            ``entropy_until`` of the phase. At 0.8 of the training the better policy goes on, the one from
-            before or the one from after, by its cost on noise that was not trained on. The noise smooths the
-            cost over the quantities, so that a level which covers a period too many can leave its local
-            minimum. Only for estimators of sampled gates that are compiled; see ``Race``.
+            phase of the training; 0 for a training in one phase. From 0.6 of the training on, the learning
+            rate (at 0.6 of its setting), the entropy bonus (at 0.15) and this noise fall again, the noise to
+            0 at ``entropy_until`` of the phase. At 0.85 of the training the better policy goes on, the one
+            from before or the one from after, by its cost on noise that was not trained on; see ``Race``. The
+            noise smooths the cost over the quantities, so that a level which covers a period too many can
+            leave its local minimum. Default: 0.4, but 0 with many items or several heads, where it
+            was not tried, for estimators without sampled gates or that replay them ("branching"), which have
+            no such phase, and without an end if ``validation_share`` already compares policies.
         batch_size: number of episodes that an iteration simulates. Default: 64, or 96 with many items; 32 if
             these share a network, of which every episode is many samples.
         learning_rate, max_grad_norm: see ``AgentSettings``. Default: 0.0055 and 0.07, or 0.003 and 0.2 with
@@ -113,8 +115,16 @@ class MixedGradientSettings(WindowSettings):
             share a network.
     """
 
-    BY_ITEMS: ClassVar = "estimator", "cross_term", "batch_size", "learning_rate", "max_grad_norm", "hidden"
-    """Settings whose defaults depend on the number of items."""
+    BY_PROBLEM: ClassVar = (
+        "estimator",
+        "cross_term",
+        "reheat",
+        "batch_size",
+        "learning_rate",
+        "max_grad_norm",
+        "hidden",
+    )
+    """Settings whose defaults depend on the problem, or on each other."""
 
     estimator: Estimator = "leave_one_out"
     heads: int = 1
@@ -127,7 +137,7 @@ class MixedGradientSettings(WindowSettings):
     entropy_until: float = 0.8
     quantity_head: QuantityHead = "problem"
     revival: float = 0.3
-    reheat: float = 0.0
+    reheat: float = 0.4
     batch_size: int = 64
     learning_rate: float = 5.5e-3
     max_grad_norm: float = 0.07
@@ -151,7 +161,7 @@ class MixedGradientSettings(WindowSettings):
                 f"branch_window={self.branch_window} belongs to the estimator 'branching', not to "
                 f"{self.estimator!r}: leave it out"
             )
-        if self.reheat > 0 and (self.estimator in REPLAYED or ESTIMATORS[self.estimator].relaxed):
+        if self.reheat > 0 and not _samples(self.estimator):
             raise ValueError(
                 f"reheat={self.reheat:g} belongs to estimators of the score function, such as "
                 f"'leave_one_out', not to {self.estimator!r}: leave it out"
@@ -164,19 +174,23 @@ class MixedGradientSettings(WindowSettings):
 
     @classmethod
     def for_problem(cls, problem: HindsightProblem, **settings: Any) -> Self:
-        """See ``AgentSettings.for_problem``; the defaults depend on the number of items."""
+        """See ``AgentSettings.for_problem``; for the defaults see ``BY_PROBLEM``."""
         quantities = len(problem.layout.quantity_gate)
         many, several = quantities >= MANY, quantities > 1 and problem.item_entries is not None
-        defaults = {name: getattr(cls, name) for name in cls.BY_ITEMS}
+        defaults = {name: getattr(cls, name) for name in cls.BY_PROBLEM}
         if several:
             defaults["cross_term"] = "detached"
         if many:
-            defaults |= {"estimator": "gae", "learning_rate": 3e-3, "max_grad_norm": 0.2}
+            defaults |= {"estimator": "gae", "learning_rate": 3e-3, "max_grad_norm": 0.2, "reheat": 0.0}
             shared = settings.get("policy") == "shared"
             defaults |= {"batch_size": 32} if shared else {"batch_size": 96, "hidden": (128, 128)}
         chosen = {
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }
+        held_back = problem.horizon is None and chosen.get("validation_share", 0) > 0
+        several_heads = chosen.get("heads", 1) != 1
+        if held_back or several_heads or not _samples(chosen.get("estimator", defaults["estimator"])):
+            defaults["reheat"] = 0.0
         made = super().for_problem(problem, **{**defaults, **chosen})
         if made.estimator == "enumeration" and problem.horizon is None:
             raise NotApplicable(
@@ -184,6 +198,11 @@ class MixedGradientSettings(WindowSettings):
                 "'branching' or 'gae'"
             )
         return made
+
+
+def _samples(estimator: str) -> bool:
+    """Whether an estimator needs no more of the gates than one sample of each."""
+    return estimator not in REPLAYED and not (estimator in ESTIMATORS and ESTIMATORS[estimator].relaxed)
 
 
 class MixedGradient(WindowedAgent):
@@ -266,7 +285,7 @@ class MixedGradient(WindowedAgent):
                 temperature=temperature_after(self.iterations),
                 straight_through=self.settings.estimator == "straight_through",
             )
-        deviation: Any = 0.0
+        deviation: Any = None
         if len(self.phases) > 1:
             deviation = linear_until(self.phase.deviation, self.settings.entropy_until, self.phase_progress)
         return sampled_rollout(

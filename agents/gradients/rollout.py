@@ -146,7 +146,7 @@ def sampled_rollout(
     generator: Any,
     limits: Limits | None = None,
     gate_from: Callable[[Array, Groups], Gate] = sampled_gate,
-    deviation: Any = 0.0,
+    deviation: Any = None,
 ) -> Rollout:
     """Draw Gumbel noise and simulate m episodes with the gates that it samples.
 
@@ -156,12 +156,12 @@ def sampled_rollout(
         gate_from: makes the gates from Gumbel noise (T, m, options) and ``layout.gate_groups``; by default
             one-hot samples of the softmax of the logits.
         deviation: standard deviation of normal noise on the outputs for the quantities, independent for each
-            decision and column, which the policy then takes as ``noise``. 0 draws none.
+            decision and column, which the policy then takes as ``noise``. None for no noise.
     """
     layout = problem.layout
     gumbel = gumbel_noise((noise.shape[1], len(noise), layout.options), generator, noise)
     gate = gate_from(gumbel, layout.gate_groups)
-    if isinstance(deviation, float) and deviation == 0:
+    if deviation is None:
         return rollout(problem, policy, gate, state, noise, limits)._replace(gumbel=gumbel)
     normal = arrays.normal((noise.shape[1], len(noise), len(layout.low)), generator, noise)
     noisy: Callable[..., tuple[Array, ...]] = policy

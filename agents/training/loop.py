@@ -49,6 +49,18 @@ def learn(
     bar = ProgressBar(progress_bar, type(agent).__name__)
     agent.progress = agent.progress_at(budget)
     dump_interval = gcd(log_interval, callback_interval) if callback is not None else log_interval
+
+    def report(*, last: bool) -> bool:
+        """Call back and log if it is time to, and return whether the training goes on."""
+        going = not last
+        if last or agent.iterations % callback_interval == 0:
+            going = callbacks.on_step() and going
+        if not going or agent.iterations % log_interval == 0:
+            agent.logger.dump(agent.num_timesteps)
+            cost = f"{agent.logger.values['rollout/cost']:.4g}"
+            bar.update(min(1.0, budget.share(agent.spent)), cost=cost)
+        return going
+
     try:
         callbacks.start(
             {
@@ -70,15 +82,12 @@ def learn(
                     advance(dump_interval - agent.iterations % dump_interval, budget, end)
                     agent.progress = agent.progress_at(budget)
                     agent.review()
-                    last = end == 1 and agent.progress == 1
-                    if last or agent.iterations % callback_interval == 0:
-                        going = callbacks.on_step() and not last
-                    if not going or agent.iterations % log_interval == 0:
-                        agent.logger.dump(agent.num_timesteps)
-                        cost = f"{agent.logger.values['rollout/cost']:.4g}"
-                        bar.update(min(1.0, budget.share(agent.spent)), cost=cost)
+                    if agent.progress < 1:
+                        going = report(last=False)
                 if not going:
                     break
+            if going:  # also where the last iteration ended an earlier leg
+                report(last=True)
     finally:
         agent.clock.stop()
         callbacks.close()

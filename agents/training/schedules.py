@@ -45,7 +45,7 @@ def reheated(deviation: float) -> tuple[Phase, Phase, Phase]:
     Args:
         deviation: of the noise at the start of the second phase.
     """
-    return Phase(0.0, 0.5), Phase(0.5, 0.3, 1.0, 0.3, deviation, 1), Phase(0.8, 0.2, 0.3, 0.0)
+    return Phase(0.0, 0.6), Phase(0.6, 0.25, 0.6, 0.15, deviation, 1), Phase(0.85, 0.15, 0.3, 0.0)
 
 
 def phase_at(phases: Sequence[Phase], progress: Any) -> Phase:

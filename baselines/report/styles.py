@@ -29,7 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "mixed",
         "mixed-torch",
         "mixed-heads",
-        "mixed-reheated",
+        "mixed-one-phase",
         "hpo",
         "svg",
         "gumbel",

@@ -29,10 +29,8 @@ METHODS: dict[str, Method] = {
     "mixed-heads": AgentMethod(
         "jumpgym.agents:MixedGradient", "as mixed, with two quantities in each regime", heads=2
     ),
-    "mixed-reheated": AgentMethod(
-        "jumpgym.agents:MixedGradient",
-        "as mixed, then again with noise on the quantities; the better policy goes on",
-        reheat=0.4,
+    "mixed-one-phase": AgentMethod(
+        "jumpgym.agents:MixedGradient", "as mixed, without noise on the quantities", reheat=0.0
     ),
     "hpo": AgentMethod(
         "jumpgym.agents:HPO", "clipped loss of the gate over several epochs, quantity pathwise in the first"

@@ -99,7 +99,7 @@ SPACES: dict[str, Space] = {
     "mixed": _MIXED,
     "mixed-torch": _MIXED,
     "mixed-heads": _MIXED,
-    "mixed-reheated": _MIXED | {"reheat": Range(0.1, 1.0)},
+    "mixed-one-phase": _MIXED,
     "hpo": _AGENT
     | {
         "learning_rate": Range(3e-4, 1e-2),

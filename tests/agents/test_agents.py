@@ -273,7 +273,7 @@ def test_the_policy_does_not_depend_on_the_unit_of_money():
 
 def test_the_entropy_bonus_keeps_the_gate_undecided():
     entropies = [
-        learnt(MixedGradient, iterations=30, learning_rate=0.02, entropy_bonus=bonus).logger.values[
+        learnt(MixedGradient, iterations=30, learning_rate=0.02, entropy_bonus=bonus, reheat=0).logger.values[
             "train/entropy"
         ]
         for bonus in (0, 1000)

@@ -114,7 +114,7 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(cls, settings, tmp_path):
 
 def test_a_training_of_two_halves_is_that_of_the_whole_but_a_restart_is_not():
     rates = []
-    agent = new(learning_rate=1.0)
+    agent = new(learning_rate=1.0, reheat=0)
     note = lambda agent: rates.append(agent.optimizer.param_groups[0]["lr"])  # noqa: E731
     agent.learn(4 * ITERATION, callback=lambda agent: note(agent) or agent.iterations < 2)
     agent.learn(2 * ITERATION, callback=note, reset_num_timesteps=False)

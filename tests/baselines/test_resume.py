@@ -325,7 +325,7 @@ def test_a_clock_goes_on_and_schedules_with_it(name, tmp_path):
     annealed = [rate for rate in rates if rate < initial]
     assert spent < seen[0]
     assert 2 * spent <= model.clock.elapsed < 2.5 * spent
-    assert 0 < max(annealed) < 0.51 * initial
+    assert 0 < max(annealed) < 0.61 * initial  # that of the second phase of "mixed"
     steps = model.num_timesteps
     train(model, note, cpu_seconds=2 * spent)
     assert model.num_timesteps == steps

@@ -26,8 +26,9 @@ that is, through earlier quantities. Relaxations and enumeration differentiate a
 estimate counts as pathwise.
 """
 
-PLAIN: dict[str, Any] = {"heads": 1, "cross_term": "full"}
-"""Settings of all agents here: the regimes of the problem, and the whole gradient for any number of items."""
+PLAIN: dict[str, Any] = {"heads": 1, "cross_term": "full", "reheat": 0}
+"""Settings of all agents here: the regimes of the problem, the whole gradient for any number of items, and
+trainings in one phase, whose stages follow each other."""
 
 ROUNDS = 15
 """Repetitions over which the time of an estimate is the median."""
