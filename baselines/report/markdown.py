@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,18 +11,17 @@ import pandas as pd
 from ..runs.methods import tuning
 from ..runs.provenance import PACKAGES
 from ..runs.status import Status
-from .formatting import anchor, code_block, counted, failed_runs, markdown_table, percent, short_gap, software
+from .formatting import anchor, code_block, failed_runs, markdown_table, short_gap, software
+from .pictures import OVERVIEW, PROFILES, overview
 from .questions import EXPLANATION, HEADS, questions_table
+from .sections import BOUND, section, with_seeds
 from .statistics import BASELINE, paired_differences, performance_profile, ranks, summary
 from .tables import (
     PROBLEM,
-    THRESHOLDS,
     Tables,
     absence,
-    applicable,
     budgets,
     in_order,
-    learned,
     of_problem,
     title,
     with_references,
@@ -33,24 +30,12 @@ from .tables import (
 SHARES = (1.0, 0.3, 0.1)
 """Gaps in per cent; the summary shows which share of the runs stays within each."""
 
-PROFILES, OVERVIEW = "profiles.png", "policies-overview.png"
-"""Files of the pictures of performance profiles, and of a few policies on one problem."""
-
-OVERVIEW_METHODS = ("classical", "mixed", "ppo-gate")
-"""Policies that the overview draws beside the reference, where all of them are there."""
-
 LONGEST_HEAD = 60
 """Characters of a problem that a table shows above a column."""
 
-LONGEST_NAME = 100
-"""Characters of a problem in the name of a file; file systems take 255 bytes of the whole."""
-
-BOUND = "hindsight (bound)"
-"""Label of perfect information, which is a bound and not a policy, and has no rank."""
-
 
 def markdown(tables: Tables) -> str:
-    """The summary. It shows the pictures that lie beside it, see ``picture``.
+    """The summary. It shows the pictures that lie beside it, see ``pictures``.
 
     Args:
         tables: of a comparison with at least one run.
@@ -66,34 +51,10 @@ def markdown(tables: Tables) -> str:
         parts.append(f"![performance profiles]({PROFILES})\n")
         if overview(tables) is not None:
             parts.append(f"![decisions of a few policies]({OVERVIEW})\n")
-    parts += [_section(environment, tables) for _, environment in tables.environments.iterrows()]
+    parts += [section(environment, tables) for _, environment in tables.environments.iterrows()]
     if len(failed := _failed(tables.comparison)):
         parts.append(_failures(failed))
     return "\n".join(parts)
-
-
-def picture(kind: str, env: str, parameters: str) -> str:
-    """File of the picture of a problem; ``kind`` is ``"curves"`` or ``"policies"``."""
-    full = title(env, parameters)
-    name = re.sub("[^A-Za-z0-9_.=-]+", "_", full).strip("_")
-    if len(name) > LONGEST_NAME:
-        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
-    return f"{kind}-{name}.png"
-
-
-def has_policies(environment: pd.Series[Any], tables: Tables) -> bool:
-    """Whether there are decisions of the reference and of a learned method, to be drawn beside each other."""
-    policies = of_problem(tables.policies, environment.env, environment.parameters).drop_duplicates("method")
-    return environment.reference in set(policies.method) and len(learned(policies)) > 0
-
-
-def overview(tables: Tables) -> pd.Series[Any] | None:
-    """The first environment with decisions of all ``OVERVIEW_METHODS`` that are drawn as lines, or None."""
-    for _, environment in tables.environments.iterrows():
-        methods = set(of_problem(tables.policies, environment.env, environment.parameters).method.unique())
-        if not environment.y_name and {environment.reference, *OVERVIEW_METHODS} <= methods:
-            return environment
-    return None
 
 
 def headline(tables: Tables) -> str:
@@ -174,7 +135,7 @@ def _headline(name: str, rows: pd.DataFrame, tables: Tables) -> str:
         lines = [list(column) for column in zip(*lines, strict=True)]
     several = any(row["runs"] > 1 for row in runs.values())
     shown = "Median gap (worst) in per cent" if several else "Gap in per cent"
-    return f"## {shown} after {_with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"
+    return f"## {shown} after {with_seeds(name, rows)}\n\n{markdown_table(lines)}\n"
 
 
 def _ranked(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -229,7 +190,7 @@ intervals in brackets come from resampling the seeds within each environment. Ru
 apply are left out, as the column "environments" shows, and rank behind the others. A run that diverged has an
 infinite gap."""
     count = len(rows[PROBLEM].drop_duplicates())
-    heading = f"## Over {count} environments after {_with_seeds(name, rows)}"
+    heading = f"## Over {count} environments after {with_seeds(name, rows)}"
     return "\n\n".join([heading, explanation.strip(), markdown_table(lines)]) + "\n"
 
 
@@ -239,82 +200,7 @@ def _questions(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     if not lines:
         return ""
     table = markdown_table([HEADS, *lines], [column > 3 for column in range(len(HEADS))])
-    return f"## What makes the difference after {_with_seeds(name, rows)}\n\n{EXPLANATION}\n\n{table}\n"
-
-
-def _section(environment: pd.Series[Any], tables: Tables) -> str:
-    env, parameters = environment.env, environment.parameters
-    rows = of_problem(tables.comparison, env, parameters)
-    name = "Optimum" if environment.reference == "optimum" else f"Reference: {environment.note}"
-    cost = environment.reference_cost
-    lines = [
-        f"## {title(env, parameters)}",
-        "",
-        f"{name}. Expected cost {cost:.7g} per episode ({environment.exactness}), "
-        f"{cost / environment.horizon:.6g} per period.",
-    ]
-    applied = applicable(rows)
-    for method, label in (("classical", "Best classical policy"), ("hindsight", "Hindsight bound")):
-        for row in applied[applied.method == method].itertuples():
-            bound = f"cost {environment.hindsight_cost:.7g}, " if method == "hindsight" else ""
-            lines.append(f"{label}: {bound}{row.note}.")
-    for reason, of_reason in rows[rows.status == Status.NOT_APPLICABLE].groupby("note", sort=False):
-        lines.append(f"Not applicable: {', '.join(of_reason.method.unique())} ({reason}).")
-    for budget, of_budget in budgets(applied):
-        table = markdown_table(_table(with_references(of_budget, applied), summary(of_budget)))
-        lines += ["", f"### {_with_seeds(budget, of_budget)}", "", table]
-    lines.append("")
-    if len(of_problem(tables.curves, env, parameters)):
-        lines += [f"![gap against training]({picture('curves', env, parameters)})", ""]
-    if has_policies(environment, tables):
-        lines += [f"![policies]({picture('policies', env, parameters)})", ""]
-    return "\n".join(lines)
-
-
-def _table(rows: pd.DataFrame, runs: pd.DataFrame) -> list[list[str]]:
-    """Methods of a problem and a budget together with the references, best median first."""
-    several = bool((runs.runs > 1).any())
-    gap = ["median gap", "mean", "95 % interval", "worst", "best"] if several else ["gap"]
-    times = [f"{unit} to {t:g} %" for unit in ("CPU s", "transitions") for t in THRESHOLDS]
-    lines = []
-    for method, of_method in rows.groupby("method"):
-        seeds = runs[runs.method == method]
-        row = seeds.iloc[0] if len(seeds) else None
-        median = of_method.gap_percent.iloc[0] if row is None else row["median"]
-        error = of_method.gap_se_percent.iloc[0] if row is None else row.se
-        cells = [BOUND if method == "hindsight" else f"{method}{_diverged(row)}", percent(median)]
-        if several:
-            cells += [""] * 4 if row is None else _spread(row)
-        cells += [percent(error), *([""] * (len(times) + 1) if row is None else _effort(row))]
-        lines.append((median, cells))
-    lines.sort(key=lambda line: line[0])
-    return [["method", *gap, "±", *times, "transitions"], *(cells for _, cells in lines)]
-
-
-def _spread(seeds: pd.Series[Any]) -> list[str]:
-    """Mean, interval, worst and best gap."""
-    interval = f"{percent(seeds.low)} to {percent(seeds.high)}" if np.isfinite(seeds.low) else ""
-    return [percent(seeds["mean"]), interval, percent(seeds.worst), percent(seeds.best)]
-
-
-def _effort(seeds: pd.Series[Any]) -> list[str]:
-    """CPU seconds and transitions until each threshold was first reached, and all transitions."""
-    return [
-        *(_time(seeds[f"cpu_to_{t:g}_percent"], ".1f") for t in THRESHOLDS),
-        *(_time(seeds[f"transitions_to_{t:g}_percent"], ",.0f") for t in THRESHOLDS),
-        f"{seeds.transitions:,.0f}",
-    ]
-
-
-def _time(reached: float, form: str) -> str:
-    return f"{reached:{form}}" if np.isfinite(reached) else "never"
-
-
-def _diverged(seeds: pd.Series[Any] | None) -> str:
-    """A remark after the name of a method some of whose runs diverged."""
-    if seeds is None or not seeds.diverged:
-        return ""
-    return f" ({seeds.diverged} of {seeds.runs} diverged)"
+    return f"## What makes the difference after {with_seeds(name, rows)}\n\n{EXPLANATION}\n\n{table}\n"
 
 
 def _share(share: float) -> str:
@@ -325,8 +211,3 @@ def _interval(row: Mapping[Any, Any], middle: str, low: str, high: str, form: Ca
     """A number, with its interval in brackets where there is one."""
     has_interval = not (np.isnan(row[low]) or np.isnan(row[high]))
     return form(row[middle]) + (f" [{form(row[low])}, {form(row[high])}]" if has_interval else "")
-
-
-def _with_seeds(name: str, rows: pd.DataFrame) -> str:
-    """A budget and its number of seeds: ``"20 CPU seconds, 3 seeds"``."""
-    return f"{name}, {counted(rows.seed.nunique(), 'seed')}"

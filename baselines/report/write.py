@@ -8,23 +8,10 @@ from typing import Any
 
 from ..runs.files import replace_file
 from ..runs.record import read_failures, read_records
-from .figures import draw_curves, draw_profiles
-from .markdown import OVERVIEW, OVERVIEW_METHODS, PROFILES, has_policies, markdown, overview, picture
+from .markdown import markdown
 from .page import page
-from .policies import draw_policies
-from .statistics import performance_profile
-from .styles import styles_of
-from .tables import (
-    Tables,
-    applicable,
-    in_order,
-    learned,
-    of_problem,
-    read_tables,
-    tables_of,
-    title,
-    write_tables,
-)
+from .pictures import pictures
+from .tables import Tables, read_tables, tables_of, write_tables
 
 SUMMARY, PAGE = "comparison.md", "report.html"
 """Files of the summary and of the page."""
@@ -63,33 +50,7 @@ def report(output: Path) -> list[Path]:
 
 def _render(tables: Tables, output: Path) -> list[Path]:
     """Write everything that is made from the tables."""
-    contents = {SUMMARY: markdown(tables).encode(), PAGE: page(tables), **_pictures(tables)}
+    contents = {SUMMARY: markdown(tables).encode(), PAGE: page(tables), **pictures(tables)}
     for name, content in contents.items():
         replace_file(output / name, content)
     return [output / name for name in contents]
-
-
-def _pictures(tables: Tables) -> dict[str, bytes]:
-    """PNG files by name."""
-    pictures = {}
-    styles = styles_of(in_order(learned(tables.comparison).method))
-    for _, environment in tables.environments.iterrows():
-        key = environment.env, environment.parameters
-        rows, curves = applicable(of_problem(tables.comparison, *key)), of_problem(tables.curves, *key)
-        if len(curves):
-            classical = rows[rows.method == "classical"].gap_percent.dropna()
-            level = classical.iloc[0] if len(classical) else None
-            pictures[picture("curves", *key)] = draw_curves(title(*key), curves, styles, level)
-        if has_policies(environment, tables):
-            policies = of_problem(tables.policies, *key)
-            pictures[picture("policies", *key)] = draw_policies(environment, policies, rows)
-    profiles = performance_profile(tables.comparison)
-    if len(tables.environments) > 1 and len(profiles):
-        pictures[PROFILES] = draw_profiles(profiles, styles)
-        shown = overview(tables)
-        if shown is not None:
-            key = shown.env, shown.parameters
-            policies = of_problem(tables.policies, *key)
-            policies = policies[policies.method.isin([shown.reference, *OVERVIEW_METHODS])]
-            pictures[OVERVIEW] = draw_policies(shown, policies, of_problem(tables.comparison, *key))
-    return pictures

@@ -11,8 +11,9 @@ from jumpgym.baselines.hard.instances import read_instances
 from jumpgym.baselines.report import figures, policies
 from jumpgym.baselines.report import write as reports
 from jumpgym.baselines.report.headline import headline
-from jumpgym.baselines.report.markdown import markdown, picture
+from jumpgym.baselines.report.markdown import markdown
 from jumpgym.baselines.report.page import page
+from jumpgym.baselines.report.pictures import picture
 from jumpgym.baselines.report.rows import first_time, policy_rows
 from jumpgym.baselines.report.styles import styles_of
 from jumpgym.baselines.report.tables import (
