@@ -18,7 +18,15 @@ from .compare import add_compare, add_report
 from .listing import add_list, add_traces
 from .options import CommandParser, UsageError
 from .solve import add_solve
-from .studies import add_gradients, add_hard, add_real, add_references, add_scaling, add_trucks
+from .studies import (
+    add_gradients,
+    add_hard,
+    add_published,
+    add_real,
+    add_references,
+    add_scaling,
+    add_trucks,
+)
 from .train import add_evaluate, add_train
 from .tune import add_tune
 
@@ -27,7 +35,7 @@ GROUPS: dict[str, tuple[Callable[[Any], argparse.ArgumentParser], ...]] = {
     "one method, one environment": (add_train, add_evaluate, add_solve),
     "a policy in use": (add_decide, add_simulate),
     "search hyperparameters": (add_tune,),
-    "studies": (add_references, add_gradients, add_scaling, add_trucks, add_real, add_hard),
+    "studies": (add_references, add_published, add_gradients, add_scaling, add_trucks, add_real, add_hard),
     "what there is": (add_list, add_traces),
 }
 """The functions that add the commands, by the heading under which the help shows them."""

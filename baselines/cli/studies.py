@@ -1,4 +1,4 @@
-"""The studies: ``jumpgym references``, ``gradients``, ``scaling``, ``trucks`` and ``real``; and ``hard``."""
+"""The studies, from ``jumpgym references`` to ``jumpgym real``, and ``jumpgym hard``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,27 @@ def run_references(args: argparse.Namespace) -> int:
     with usage_errors(TypeError, ValueError):
         failed = tabulate(args.env, args.output, args.command_line)
     return 1 if failed else 0
+
+
+def add_published(commands: Any) -> argparse.ArgumentParser:
+    """Add ``jumpgym published``."""
+    parser = add_command(
+        commands, "published", "compute costs that were published, and compare them", run_published
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="SOURCE", help="such as zipkin, the beginning of a name; default: all"
+    )
+    _add_output(parser, "published")
+    return parser
+
+
+def run_published(args: argparse.Namespace) -> int:
+    """Compute and write the table of published costs; it fails where one differs."""
+    from ..studies.published import tabulate_published
+
+    with usage_errors(OSError, TypeError, ValueError):
+        agree = tabulate_published(args.output, args.command_line, args.only)
+    return 0 if agree else 1
 
 
 def add_hard(commands: Any) -> argparse.ArgumentParser:

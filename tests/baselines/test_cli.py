@@ -64,7 +64,7 @@ def test_the_help_groups_all_commands_with_a_line_each(capsys):
     commands = [line.split()[0] for line in lines]
     assert " ".join(commands) == (
         "compare report train evaluate solve decide simulate tune "
-        "references gradients scaling trucks real hard list traces"
+        "references published gradients scaling trucks real hard list traces"
     )
     assert all(len(line.split()) > 3 for line in lines)
     for command in commands:

@@ -11,6 +11,7 @@ from jumpgym.baselines.exact import joint
 from jumpgym.baselines.exact.joint import solve_joint
 from jumpgym.baselines.exact.joint_lattice import least_in_reach
 from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.studies.published import full_trucks, vanvuchelen
 from jumpgym.problems.capacitated_lot_sizing import CapacitatedLotSizing
 from jumpgym.problems.joint_replenishment import JointReplenishment
 from jumpgym.problems.setup_cost import setup_cost
@@ -180,45 +181,11 @@ def test_average_cost_of_zheng_federgruen():
     assert optimum.expected_cost is None
 
 
-def average_cost(policy, problem, demands):
-    """Exact average cost under equally likely demands, from the stationary distribution of stocks."""
-    index, rows, costs = {(0.0, 0.0): 0}, [], []
-    queue = list(index)
-    while queue:
-        stocks = np.array(queue)
-        state = problem.state_at(np.repeat(stocks, len(demands), axis=0))
-        decision = problem.carry_out(state, *policy.decide(problem.observe(state)))
-        noise = np.tile(np.array(demands, dtype=float), (len(stocks), 1))
-        after, cost = problem.step(state, decision.gate, decision.columns, noise)
-        costs += cost.sum(-1).reshape(len(stocks), -1).mean(-1).tolist()
-        following = [tuple(row) for row in problem.observe(after).tolist()]
-        queue = [row for row in dict.fromkeys(following) if row not in index]
-        index |= {row: len(index) + i for i, row in enumerate(queue)}
-        rows += np.reshape([index[row] for row in following], (len(stocks), -1)).tolist()
-    transition = np.zeros((len(index), len(index)))
-    for row, following in enumerate(rows):
-        np.add.at(transition[row], following, 1 / len(demands))
-    equations = np.vstack([transition.T - np.eye(len(index)), np.ones(len(index))])
-    stationary = np.linalg.lstsq(equations, np.append(np.zeros(len(index)), 1.0), rcond=None)[0]
-    return float(stationary @ costs)
-
-
 def test_full_trucks_of_vanvuchelen():
     """They report the average cost of the policy that is optimal at discount 0.99."""
-    discounted, average = (
-        JointReplenishment(
-            item_costs=[40, 10], truck_capacity=6, truck_cost=75, max_trucks=3, full_trucks=True,
-            shortage_cost=19, horizon=None, discount=discount,
-            demand=[scipy.stats.randint(0, 6), scipy.stats.randint(0, 4)],
-        )
-        for discount in (0.99, 1.0)
-    )  # fmt: skip
-    optimum = solve_joint(discounted)
-    assert average_cost(optimum, average, list(itertools.product(range(6), range(4)))) == pytest.approx(
-        71.558, abs=5e-4
-    )
-    assert 71.4 < solve_joint(average).average_cost < 71.558
-    regime, quantity = optimum.decide(np.array([[5.0, 0.0]]))
+    assert full_trucks() == pytest.approx(71.558, abs=5e-4)
+    assert 71.4 < solve_joint(vanvuchelen(1.0)).average_cost < 71.558
+    regime, quantity = solve_joint(vanvuchelen(0.99)).decide(np.array([[5.0, 0.0]]))
     assert (regime.tolist(), quantity.tolist()) == ([[1, 0, 1]], [[0.0, 6.0]])
 
 

@@ -14,18 +14,11 @@ from jumpgym.baselines.exact.lattice import common_step
 from jumpgym.baselines.exact.lattice_demand import demand_weights
 from jumpgym.baselines.exact.window_minimum import window_argmin
 from jumpgym.baselines.optimum import solve
+from jumpgym.baselines.studies.published import BIJVANK, ZHENG_FEDERGRUEN, ZIPKIN
 from jumpgym.demand import as_demand
 from jumpgym.problems.min_order import min_order
 from jumpgym.problems.setup_cost import setup_cost
 from jumpgym.problems.truck_capacity import truck_capacity
-
-ZHENG_FEDERGRUEN = {10: 35.022, 20: 49.173, 40: 64.512, 60: 77.306, 65: 78.518}
-"""Some of the published figures; the tests of infinite horizons have them all."""
-
-ZIPKIN = {
-    (1, 4): 4.04, (1, 9): 5.44, (1, 19): 6.68, (1, 39): 7.84,
-    (2, 4): 4.40, (2, 9): 6.09, (2, 19): 7.66, (2, 39): 9.11,
-}  # fmt: skip
 
 
 def average_cost(horizon=300, **parameters):
@@ -33,8 +26,9 @@ def average_cost(horizon=300, **parameters):
     return (longer - long) / horizon
 
 
-@pytest.mark.parametrize(("mean", "cost"), ZHENG_FEDERGRUEN.items())
-def test_zheng_federgruen(mean, cost):
+@pytest.mark.parametrize("mean", [10, 20, 40, 60, 65])  # the tests of infinite horizons have them all
+def test_zheng_federgruen(mean):
+    *_, cost = ZHENG_FEDERGRUEN[mean]
     assert average_cost(demand=scipy.stats.poisson(mean)) == pytest.approx(cost, abs=6e-4)
 
 
@@ -44,20 +38,17 @@ def test_setup_cost_with_lead_time_2(fixed_cost, cost):
     assert found == pytest.approx(cost, abs=6e-5)
 
 
-@pytest.mark.parametrize(("case", "cost"), ZIPKIN.items())
-def test_lost_sales_of_zipkin(case, cost):
-    lead_time, shortage_cost = case
+@pytest.mark.parametrize(("lead_time", "shortage_cost"), [(L, p) for L in (1, 2) for p in ZIPKIN[L]])
+def test_lost_sales_of_zipkin(lead_time, shortage_cost):
     found = average_cost(
         100, demand=scipy.stats.poisson(5), fixed_cost=0, lead_time=lead_time, shortage_cost=shortage_cost,
         unmet_demand="lost",
     )  # fmt: skip
-    assert found == pytest.approx(cost, abs=5.1e-3)
+    assert found == pytest.approx(ZIPKIN[lead_time][shortage_cost], abs=5.1e-3)
 
 
 def test_lost_sales_with_a_fixed_cost_of_bijvank():
-    found = average_cost(
-        100, demand=scipy.stats.poisson(5), fixed_cost=5, lead_time=2, shortage_cost=14, unmet_demand="lost"
-    )
+    found = average_cost(100, **{name: value for name, value in BIJVANK.items() if name != "horizon"})
     assert found == pytest.approx(11.46, abs=5.1e-3)
 
 
