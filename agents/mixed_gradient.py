@@ -101,12 +101,13 @@ class MixedGradientSettings(WindowSettings):
         reheat: initial standard deviation of the noise on the outputs of the quantities' heads in a second
             phase of the training; 0 for a training in one phase. From 0.6 of the training on, the learning
             rate (at 0.6 of its setting), the entropy bonus (at 0.15) and this noise fall again, the noise to
-            0 at ``entropy_until`` of the phase. At 0.85 of the training the better policy goes on, the one
-            from before or the one from after, by its cost on noise that was not trained on; see ``Race``. The
-            noise smooths the cost over the quantities, so that a level which covers a period too many can
-            leave its local minimum. Default: 0.4, but 0 with many items or several heads, where it
-            was not tried, for estimators without sampled gates or that replay them ("branching"), which have
-            no such phase, and without an end if ``validation_share`` already compares policies.
+            0 at ``entropy_until`` of the phase. The noise smooths the cost over the quantities, so that a
+            level which covers a period too many can leave its local minimum. From 0.85 on the training ends
+            at a low learning rate without entropy bonus. After each of both phases the better policy goes
+            on, the one from before or the one from after, by its cost on noise that was not trained on; see
+            ``Race``. Default: 0.4, but 0 with many items or several heads, where it was not tried, for
+            estimators without sampled gates or that replay them ("branching"), which have no such phase, and
+            without an end if ``validation_share`` already compares policies.
         batch_size: number of episodes that an iteration simulates. Default: 64, or 96 with many items; 32 if
             these share a network, of which every episode is many samples.
         learning_rate, max_grad_norm: see ``AgentSettings``. Default: 0.0055 and 0.07, or 0.003 and 0.2 with

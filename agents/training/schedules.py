@@ -42,10 +42,16 @@ SINGLE = (Phase(),)
 def reheated(deviation: float) -> tuple[Phase, Phase, Phase]:
     """Return three phases: a training, another one with noise on the quantities, and a short last one.
 
+    The last one has no entropy bonus from its start on, so it may lose a regime for good; it is optional too.
+
     Args:
         deviation: of the noise at the start of the second phase.
     """
-    return Phase(0.0, 0.6), Phase(0.6, 0.25, 0.6, 0.15, deviation, 1), Phase(0.85, 0.15, 0.3, 0.0)
+    return (
+        Phase(0.0, 0.6),
+        Phase(0.6, 0.25, learning_rate=0.6, entropy_bonus=0.15, deviation=deviation, optional=1),
+        Phase(0.85, 0.15, learning_rate=0.3, entropy_bonus=0.0, optional=1),
+    )
 
 
 def phase_at(phases: Sequence[Phase], progress: Any) -> Phase:

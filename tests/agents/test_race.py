@@ -125,7 +125,10 @@ def test_a_reheated_training_has_three_phases_with_schedules_of_their_own():
 @pytest.mark.parametrize(("engine", "better"), [("torch", "later"), ("jax", "earlier")])
 def test_the_better_of_the_policies_before_and_after_the_second_phase_goes_on(monkeypatch, engine, better):
     agent = new(restarts=1, reheat=0.4, engine=engine)
-    costs = {"later": [0.0, 1.0], "earlier": [1.0, 0.0]}[better]
+    costs = {"later": [0.0, 1.0], "earlier": [1.0, 0.0]}[better] + [
+        0.0,
+        1.0,
+    ]  # after the last phase: the later
     monkeypatch.setattr(racing, "validation_cost", lambda agent, stream: costs.pop(0))
     seen = {}
     agent.learn(40 * ITERATION, callback=lambda agent: seen.update({agent.iterations: weights(agent)}))
@@ -151,6 +154,18 @@ def test_noise_on_the_quantities_is_in_the_second_phase_alone():
     assert max(spread(0.2), spread(0.9), spread(0.6 + 0.25 * agent.settings.entropy_until)) < rounding
     assert spread(0.6) > 1
     assert rounding < spread(0.75) < spread(0.6)
+
+
+@pytest.mark.parametrize("engine", ["torch", "jax"])
+def test_what_the_last_phase_spoils_is_undone(monkeypatch, engine):
+    agent = new(restarts=1, reheat=0.4, engine=engine)
+    costs, seen = [0.0, 1.0, 1.0, 0.0], {}
+    monkeypatch.setattr(racing, "validation_cost", lambda agent, stream: costs.pop(0))
+    agent.learn(40 * ITERATION, callback=lambda agent: seen.update({agent.iterations: weights(agent)}))
+    assert not costs
+    assert list(seen) == list(range(1, 41))
+    assert (seen[40] == seen[34]).all()
+    assert (seen[39] != seen[34]).any()
 
 
 @pytest.mark.parametrize(("engine", "broken_off"), [("torch", 36), ("jax", 28)])
