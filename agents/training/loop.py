@@ -86,7 +86,7 @@ def learn(
                         going = report(last=False)
                 if not going:
                     break
-            if going:  # also where the last iteration ended an earlier leg
+            if going and agent.logger.values:  # also where the last iteration ended an earlier leg
                 report(last=True)
     finally:
         agent.clock.stop()
@@ -115,9 +115,9 @@ def _start_engine(agent: Any, bar: ProgressBar) -> Advance:
     """Return the function that runs iterations, compiled if the engine is "jax"."""
     if agent.engine == "torch":
         return lambda most, budget, end: agent.iterate()
-    from ..compiled.engine import Engine, Untraceable
-
     with agent.clock.pause():
+        from ..compiled.engine import Engine, Untraceable  # JAX takes seconds to import
+
         bar.update(agent.progress, status="compiling")
         try:
             if agent.compiled is None:

@@ -1,6 +1,8 @@
 """Learning: budgets, callbacks, Stable-Baselines3 around it, and that it learns."""
 
 import os
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -57,6 +59,27 @@ def test_time_steps_are_transitions_and_the_first_limit_stops(ticking):
     elapsed = agent.clock.elapsed
     ticking.now += 10
     assert agent.clock.elapsed == elapsed
+
+
+def test_a_budget_that_is_over_at_once_trains_nothing(ticking):
+    class Late(list):
+        def __iter__(self):
+            ticking.now += 1  # as whatever else takes time before the first iteration
+            return super().__iter__()
+
+    agent = new()
+    agent.race.legs = lambda agent: Late([1.0])
+    assert agent.learn(cpu_seconds=0.5).iterations == 0
+
+
+def test_importing_jax_does_not_count_as_training():
+    pytest.importorskip("jax", reason="JAX is not installed")
+    code = (
+        "from jumpgym.agents import MixedGradient\n"
+        f"agent = MixedGradient({SETUP!r}, batch_size=8, hidden=(8,), engine='jax').learn(cpu_seconds=0.3)\n"
+        "assert agent.iterations > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "JUMPGYM_ENGINE": "jax"})
 
 
 def test_a_function_stops_training_by_false_alone():
