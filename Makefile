@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 compare: $(STAMP)
 	$(BIN)/jumpgym compare --preset quick
 
-# All tests of a file run in one process, and share what its fixtures made; the longest files come first.
+# All tests of a file run in one process, and share what its fixtures made.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -182,17 +182,17 @@ class MixedGradientSettings(WindowSettings):
         if several:
             defaults["cross_term"] = "detached"
         if many:
-            defaults |= {"estimator": "gae", "learning_rate": 3e-3, "max_grad_norm": 0.2, "reheat": 0.0}
+            defaults |= {"estimator": "gae", "learning_rate": 3e-3, "max_grad_norm": 0.2}
             shared = settings.get("policy") == "shared"
             defaults |= {"batch_size": 32} if shared else {"batch_size": 96, "hidden": (128, 128)}
         chosen = {
             name: value for name, value in settings.items() if value is not None or name not in defaults
         }
-        held_back = problem.horizon is None and chosen.get("validation_share", 0) > 0
-        several_heads = chosen.get("heads", 1) != 1
-        if held_back or several_heads or not _samples(chosen.get("estimator", defaults["estimator"])):
-            defaults["reheat"] = 0.0
-        made = super().for_problem(problem, **{**defaults, **chosen})
+        made = super().for_problem(problem, **{**defaults, "reheat": 0.0, **chosen})
+        held_back = problem.horizon is None and made.validation_share > 0
+        tried = not many and made.heads == 1 and not held_back and _samples(made.estimator)
+        if "reheat" not in chosen and tried:
+            made = replace(made, reheat=defaults["reheat"])
         if made.estimator == "enumeration" and problem.horizon is None:
             raise NotApplicable(
                 "estimator='enumeration' needs a finite horizon, and this problem has horizon=None; use "
@@ -203,7 +203,7 @@ class MixedGradientSettings(WindowSettings):
 
 def _samples(estimator: str) -> bool:
     """Whether an estimator needs no more of the gates than one sample of each."""
-    return estimator not in REPLAYED and not (estimator in ESTIMATORS and ESTIMATORS[estimator].relaxed)
+    return estimator not in REPLAYED and not ESTIMATORS[estimator].relaxed
 
 
 class MixedGradient(WindowedAgent):
