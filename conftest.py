@@ -1,12 +1,20 @@
 """Tests train by PyTorch unless they ask for JAX, since compiling takes longer than their trainings."""
 
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 os.environ.setdefault("JUMPGYM_ENGINE", "torch")
 os.environ.setdefault("JUMPGYM_COMPILATION_CACHE", "off")
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order():
+    """What a test draws by PyTorch's own generator does not depend on the tests that ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture

@@ -193,7 +193,8 @@ def test_values_stay_what_they_are_while_their_unit_follows_the_spread():
         values, unit = critic(inputs), float(critic.spread)
         for _ in range(25):
             critic.adapt(torch.randn(5, 20, 1))
-        assert torch.allclose(critic(inputs), values, rtol=1e-4)
+        rounding = 1e-7 * unit  # of the weights, which are in that unit
+        assert torch.allclose(critic(inputs), values, rtol=1e-4, atol=rounding)
     assert unit > 700
     assert float(critic.spread) < 20
 
