@@ -10,6 +10,7 @@ import numpy as np
 from jumpgym.demand import Demand
 
 from .lattice_demand import Weights, demand_weights
+from .long_tails import cut_weights
 
 
 def largest_mean(demand: Demand) -> float:
@@ -38,14 +39,25 @@ class WeightsByPeriod(Generic[Derived]):
         demand: the demand of an item.
         step: distance of lattice points, in units.
         derive: what ``derived`` returns of a period's weights.
+        last: a lattice point, in steps, at which demand is cut, see ``cut_weights``; None if it is not.
     """
 
-    def __init__(self, demand: Demand, step: float, derive: Callable[[Weights], Derived]) -> None:
-        self._derive = derive
+    def __init__(
+        self,
+        demand: Demand,
+        step: float,
+        derive: Callable[[Weights], Derived],
+        last: int | None = None,
+    ) -> None:
+        self._derive, self._step = derive, step
         self._last: tuple[Weights, Derived] | None = None
         different = {id(period): period for period in demand.periods}
-        weights = {key: demand_weights(period, step) for key, period in different.items()}
-        self._periods = [weights[id(period)] for period in demand.periods]
+        cut = {
+            key: (demand_weights(period, step), 0.0) if last is None else cut_weights(period, step, last)
+            for key, period in different.items()
+        }
+        self._periods = [cut[id(period)][0] for period in demand.periods]
+        self._beyond = [cut[id(period)][1] for period in demand.periods]
 
     def __getitem__(self, period: int) -> Weights:
         """The weights of a period; periods of equal demand share one object."""
@@ -62,6 +74,16 @@ class WeightsByPeriod(Generic[Derived]):
     def window(self, first: int, periods: int) -> list[Weights]:
         """The weights of so many periods from ``first`` on."""
         return [self[first + ahead] for ahead in range(periods)]
+
+    def mean(self, period: int) -> float:
+        """Mean demand of a period, in units, of which what is cut is a part."""
+        first, probabilities = self[period]
+        on_lattice = self._step * float(probabilities @ (first + np.arange(len(probabilities))))
+        return on_lattice + self.beyond(period)
+
+    def beyond(self, period: int) -> float:
+        """Mean demand of a period beyond the point at which it is cut, in units; 0 where it is not."""
+        return self._beyond[period % len(self._beyond)]
 
     @property
     def alike(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
 from jumpgym.demand import ContinuousDemand, Demand, DiscreteDemand
 
@@ -15,6 +16,9 @@ from .refusals import check_size
 
 Weights = tuple[int, NDArray[np.float64]]
 """A distribution on a lattice: its first point, in steps, and the weights of this and the next points."""
+
+MANY_PRODUCTS = 2**26
+"""Products of two weights from which on their convolution is computed by Fourier transforms."""
 
 
 def standard_deviation(demand: Demand) -> float:
@@ -115,7 +119,9 @@ def stock_costs(
     for following in (*weights[1:], None):
         costs.append(stock_cost(points, step, total, holding_cost, shortage_cost))
         if following is not None:
-            total = total[0] + following[0], np.convolve(total[1], following[1])
+            is_long = len(total[1]) * len(following[1]) > MANY_PRODUCTS
+            convolve = fftconvolve if is_long else np.convolve
+            total = total[0] + following[0], convolve(total[1], following[1])
     return costs
 
 

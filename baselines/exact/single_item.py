@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,10 +12,24 @@ from jumpgym import SingleItemInventory
 from .bellman import LOWER, TOLERANCE, UPPER, append_decision, refine
 from .lead_times import solve_lead_times
 from .result import Optimum
-from .single_item_lattice import LatticeRule, certified, lattice_steps, supported
-from .single_item_position import PositionProcess
+from .single_item_lattice import (
+    FIRST_MARGIN,
+    LatticeRule,
+    certified,
+    extent,
+    lattice_steps,
+    pipeline_dimensions,
+    supported,
+)
+from .single_item_position import PositionProcess, multiplications
 from .single_item_stationary import solve_stationary
 from .stock_process import Decision, StockProcess
+
+MULTIPLICATIONS_PER_SECOND = 2.5e9
+"""On the finest lattice, on one core of a usual computer, with the time for coarser ones."""
+
+LONG_SECONDS = 30.0
+"""Seconds from which on ``solve`` says how long it will take."""
 
 
 def solve_single_item(problem: SingleItemInventory) -> Optimum:
@@ -46,6 +62,14 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
     **Ends of the lattice.** The lattice is enlarged until the cost of a policy and a lower bound, which make
     opposite assumptions about stocks outside the lattice, agree to a relative 1e-9; see ``stock_process``.
 
+    **Long tails.** No lattice has enough points for all values of a demand such as ``lognorm(2)``. However,
+    where even the largest orders of all remaining periods cannot end a backlog, each unit of it costs the
+    same, and the value is a straight line. So the lattice ends there, and demand that leads beyond it counts
+    by its probability and its mean, without a further error. The step is 1/32 of the demand that a period
+    exceeds with probability 10 %, or as fine as the number of points admits; see ``long_tails``.
+
+    A ``UserWarning`` says so before a computation of more than about half a minute.
+
     Infinite-horizon problems are passed on to ``solve_stationary``, and problems whose regimes differ in lead
     time to ``solve_lead_times``.
 
@@ -67,6 +91,7 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
     if np.ptp(problem.regimes.lead_time) > 0:
         return solve_lead_times(problem)
     supported(problem)
+    _announce(problem)
     if problem.horizon is None:
         return solve_stationary(problem)
 
@@ -76,6 +101,22 @@ def solve_single_item(problem: SingleItemInventory) -> Optimum:
         return Optimum(problem, LatticeRule(problem, process, decisions), float(bounds[UPPER]), error_bound)
 
     return refine(solve_at, lattice_steps(problem))
+
+
+def _announce(problem: SingleItemInventory) -> None:
+    """Warn of a long computation, from the size of the first lattice."""
+    if pipeline_dimensions(problem):
+        return
+    step = lattice_steps(problem)[-1]
+    low, high = extent(problem, FIRST_MARGIN[0])
+    points = (high - low) / step
+    seconds = multiplications(problem, step, points) / MULTIPLICATIONS_PER_SECOND
+    if seconds > LONG_SECONDS:
+        warnings.warn(
+            f"solve will take about {seconds:.0f} seconds, or more on a slow machine: its lattice has "
+            f"{points:,.0f} points in each period",
+            stacklevel=4,
+        )
 
 
 def _backward(process: StockProcess) -> tuple[NDArray[np.float64], bool, tuple[StockProcess, list[Decision]]]:

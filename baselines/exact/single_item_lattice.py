@@ -16,6 +16,7 @@ from .bellman import enlarge, is_tight, rows_by_period
 from .demand_by_period import largest_mean
 from .lattice import common_step, grid_step
 from .lattice_demand import standard_deviation
+from .long_tails import DEMAND_POINTS, bulk, is_long_tailed, refuse_long_tail, spread
 from .refusals import check_size, refuse_traces
 from .single_item_pipeline import PipelineProcess
 from .single_item_position import PositionProcess, check_position_lattice
@@ -27,15 +28,15 @@ EXACT_POINTS = {0: 2**18, 1: 1024, 2: 160, 3: 80, 4: 48}
 GRID_POINTS = {0: 2**15, 1: 640, 2: 96, 3: 48, 4: 32}
 """Most points of the finer grid of an approximation, by the dimensions of the pipeline."""
 
+LONG_TAIL_POINTS = 100_000
+"""Most points of both kinds of lattices without a pipeline, where demand has a long tail."""
+
 LONGEST_LEAD_TIME = 2, 4
 """Longest lead time with lost sales, in periods: over a finite and over an infinite horizon."""
 
 FIRST_MARGIN = {0: 1.0, 1: 0.6, 2: 0.6, 3: 0.5, 4: 0.5}
 GROWTH = {0: 2.0, 1: 1.4, 2: 1.4, 3: 1.3, 4: 1.2}
 """How far the first lattice reaches and by how much it is enlarged, by the dimensions of the pipeline."""
-
-DEMAND_POINTS = 2**14
-"""Most lattice points of one period's demand."""
 
 Result = TypeVar("Result")
 
@@ -71,12 +72,15 @@ def _check_first_lattice(problem: SingleItemInventory) -> None:
     """Raise NotApplicable if even the first lattice is too large, as it is where demand has a heavy tail."""
     step, dimensions = lattice_steps(problem)[0], pipeline_dimensions(problem)
     low, high = extent(problem, FIRST_MARGIN[dimensions])
+    demand = problem.demand
+    span, points = (demand.max - demand.min) / step, (high - low) / step
+    if is_long_tailed(demand):
+        span = min(span, points)
+        refuse_long_tail(demand, 2 * (high - low), _most_points(problem, GRID_POINTS), problem.horizon)
     if dimensions:
-        span = (problem.demand.max - problem.demand.min) / step
-        points = (high - low) / step
         check_size(points, span, entries=points * max(points, span))
     else:
-        check_position_lattice(problem, step, (high - low) / step)
+        check_position_lattice(problem, step, points)
 
 
 def refuse_forced_orders(problem: SingleItemInventory) -> None:
@@ -109,17 +113,24 @@ def lattice_steps(problem: SingleItemInventory, levels: Sequence[float] = ()) ->
         steps = [] if step is None else [step] if fixed_start else [step / 4, step / 8]
         if (
             steps
-            and (high - low) / steps[-1] < EXACT_POINTS[dimensions]
-            and (values[-1] - values[0]) / steps[-1] < DEMAND_POINTS
+            and (high - low) / steps[-1] < _most_points(problem, EXACT_POINTS)
+            and ((values[-1] - values[0]) / steps[-1] < DEMAND_POINTS or is_long_tailed(problem.demand))
         ):
             return steps
-    at_most = max(
-        standard_deviation(problem.demand) / 32,
-        2 * (high - low) / GRID_POINTS[dimensions],
-        2 * problem.demand.max / DEMAND_POINTS,
-    )
+    at_most = 2 * (high - low) / _most_points(problem, GRID_POINTS)
+    if is_long_tailed(problem.demand):
+        at_most = max(bulk(problem.demand) / 16, at_most)
+    else:
+        at_most = max(
+            standard_deviation(problem.demand) / 32, at_most, 2 * problem.demand.max / DEMAND_POINTS
+        )
     step = grid_step(at_most, ends)
     return [step, step / 2]
+
+
+def _most_points(problem: SingleItemInventory, usual: dict[int, int]) -> int:
+    dimensions = pipeline_dimensions(problem)
+    return usual[dimensions] if dimensions or not is_long_tailed(problem.demand) else LONG_TAIL_POINTS
 
 
 def order_ends(regimes: RegimeTable) -> NDArray[np.float64]:
@@ -178,13 +189,17 @@ def extent(problem: SingleItemInventory, margin: float, highest: float | None = 
         deep = min(margin * 2 * periods, horizon) * problem.demand.max
         if multiple > 0:
             deep = min(deep + margin * multiple, horizon * problem.demand.max)
+        if is_long_tailed(problem.demand):
+            # Below what all orders can make up for, the value is a straight line.
+            orders = max(horizon - problem.max_lead_time, 0) * float(problem.regimes.largest.max())
+            deep = min(deep, max(orders + min(start_low, 0.0), 0.0))
     low = 0.0 if problem.unmet_demand == "lost" else min(start_low, 0.0) - deep
     if highest is not None:
         return low, max(start_high, highest, 0.0)
     largest = float(problem.regimes.high.max())
     most = horizon * largest if largest > 0 else 0.0
     demand = problem.demand
-    level = periods * largest_mean(demand) + 6 * np.sqrt(periods) * standard_deviation(demand)
+    level = periods * largest_mean(demand) + 6 * np.sqrt(periods) * spread(demand)
     above = margin * (level + 2 * (problem.level_scale - periods * demand.mean) + 1.0 + 2 * multiple)
     return low, max(start_high, 0.0) + min(above, most)
 

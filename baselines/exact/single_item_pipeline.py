@@ -56,6 +56,11 @@ class PipelineProcess(StockProcess):
         cost = stock_cost(self.points, self.step, weights, *costs)
         return cost, demand_matrix(len(self.points), weights)
 
+    def stock_cost(self, period: int) -> NDArray[np.float64]:
+        """Expected stock cost (n,) of a period, by stock at its start."""
+        cut = self.problem.shortage_cost * self.weights.beyond(period)
+        return self.weights.derived(period)[0] + cut
+
     def terminal(self) -> NDArray[np.float64]:
         """Value after the last period."""
         return np.zeros((self.rows, *self.shape))
@@ -67,10 +72,10 @@ class PipelineProcess(StockProcess):
         if self.problem.horizon is not None:
             arrived = np.where(self.cut, self.bound[period + 1], arrived)
         flat = arrived.reshape(self.rows, len(self.points), -1)
-        cost, demand = self.weights.derived(period)
+        demand = self.weights.derived(period)[1]
         to_go = (demand @ flat).reshape(arrived.shape)
         to_go *= self.problem.discount
-        to_go += cost.reshape(-1, *[1] * self.lead_time)
+        to_go += self.stock_cost(period).reshape(-1, *[1] * self.lead_time)
         return to_go
 
     def best(self, after: NDArray[np.float64]) -> tuple[NDArray[np.float64], Decision]:
@@ -129,7 +134,7 @@ class PipelineProcess(StockProcess):
         start.reshape(len(self.points), -1)[:, 0] = self.start  # nothing is on order
         return PolicyChain(
             matrix=self._transition(ordered, period),
-            cost=np.broadcast_to(self.weights.derived(period)[0][stock], self.shape).ravel() + orders,
+            cost=np.broadcast_to(self.stock_cost(period)[stock], self.shape).ravel() + orders,
             start=start.ravel(),
             start_cost=0.0,
             cut=np.zeros(len(orders)),

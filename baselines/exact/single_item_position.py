@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,35 @@ from jumpgym import SingleItemInventory
 
 from .bellman import LOWER, UPPER, cheapest
 from .lattice_demand import Expectation, Weights, stock_costs
+from .long_tails import MANY_POINTS, FourierExpectation, is_long_tailed
 from .markov_chain import PolicyChain, transition_matrix
 from .refusals import check_size
 from .stock_process import TYPICAL_ITERATIONS, Decision, StockProcess
 from .window_minimum import stride_argmin
 
+Lines = list[tuple[Any, float]]
+"""See ``PositionProcess.straight_lines``."""
+
+FOURIER_PRODUCTS = 150
+"""Multiplications that take as long as a step by Fourier transforms, by point and doubling of the lattice."""
+
 
 def check_position_lattice(problem: SingleItemInventory, step: float, points: float) -> None:
     """Raise NotApplicable if a lattice of so many points is too large for ``PositionProcess``."""
-    span = (problem.demand.max - problem.demand.min) / step + Expectation.BLOCK
-    check_size(points, span, operations=points * span * (problem.horizon or TYPICAL_ITERATIONS))
+    span = _demand_points(problem, step, points)
+    check_size(points, span, operations=multiplications(problem, step, points))
+
+
+def multiplications(problem: SingleItemInventory, step: float, points: float) -> float:
+    """Roughly the number of multiplications on a lattice of so many points, or what takes as long."""
+    span = _demand_points(problem, step, points)
+    products = span + Expectation.BLOCK if span < MANY_POINTS else FOURIER_PRODUCTS * log2(points)
+    return points * products * (problem.horizon or TYPICAL_ITERATIONS)
+
+
+def _demand_points(problem: SingleItemInventory, step: float, points: float) -> float:
+    span = (problem.demand.max - problem.demand.min) / step
+    return min(span, points) if is_long_tailed(problem.demand) else span  # a long tail is cut
 
 
 class PositionProcess(StockProcess):
@@ -32,6 +52,10 @@ class PositionProcess(StockProcess):
     which is a lower bound since a larger backlog never costs less, and row 1 never orders again. For lost
     sales the lattice begins at 0, where the stock is cut, which is exact. No order goes beyond the upper end;
     far up, more stock never costs less, so this keeps the lower bound.
+
+    Where demand has a long tail, the lattice may reach so far down that all orders of the remaining periods
+    cannot end a backlog there. Then every unit of the backlog costs the same, and one order is the best at
+    all these positions, so both rows continue the value by the straight line on which it lies.
     """
 
     def __init__(self, problem: SingleItemInventory, step: float, low: int, high: int) -> None:
@@ -46,10 +70,12 @@ class PositionProcess(StockProcess):
         holding = problem.holding_cost * max(float(self.points[-1]), 0.0)
         self.idle_below = self._linear(float(regimes.fixed_cost[0]), problem.shortage_cost)
         self.any_below = self._linear(order + holding, problem.shortage_cost)
+        self._is_long_tailed = is_long_tailed(problem.demand)
+        self._lines = self.straight_lines(self._best_order)
 
-    def derive(self, weights: Weights) -> Expectation:
+    def derive(self, weights: Weights) -> Expectation | FourierExpectation:
         """The expectation over the demand of a period."""
-        return Expectation(weights)
+        return FourierExpectation(weights) if len(weights[1]) > MANY_POINTS else Expectation(weights)
 
     def _like(self, reach: int) -> NDArray[np.int64]:
         """Index of the point (reach,) that stands for each of the points below the lattice.
@@ -68,8 +94,12 @@ class PositionProcess(StockProcess):
     def _stock_costs(self, period: int) -> list[NDArray[np.float64]]:
         """Expected stock costs (n,) of the periods until an order of ``period`` has arrived."""
         window = self.weights.window(period, self.lead_time + 1)
-        costs = self.problem.holding_cost, self.problem.shortage_cost
-        return stock_costs(self.points, self.step, window, *costs)
+        costs = stock_costs(
+            self.points, self.step, window, self.problem.holding_cost, self.problem.shortage_cost
+        )
+        # Demand that is cut is short, whatever the position.
+        cut = np.cumsum([self.weights.beyond(period + ahead) for ahead in range(len(window))])
+        return [cost + self.problem.shortage_cost * short for cost, short in zip(costs, cut, strict=True)]
 
     def discount_of_stock(self, period: int) -> float:
         """An order arrives ``lead_time`` periods later, unless the horizon ends before."""
@@ -81,23 +111,64 @@ class PositionProcess(StockProcess):
         """Value after the last period."""
         return np.zeros((self.rows, len(self.points)))
 
+    def _is_straight_below(self, period: int) -> bool:
+        """Whether no orders from ``period`` on can end a backlog that lies below the lattice."""
+        assert self.problem.horizon is not None
+        orders = max(self.problem.horizon - self.lead_time - period, 0)
+        return self._is_long_tailed and self.low + orders * int(self.most.max()) <= 0
+
+    def straight_lines(self, order: Callable[[float], Any]) -> Lines:
+        """The value ``a + b * backlog`` of a long backlog: a and b of each period, and after the last one.
+
+        Args:
+            order: the cost of a period's order, less what its units save, from what a unit saves.
+        """
+        problem = self.problem
+        assert problem.horizon is not None
+        lines: Lines = [(0.0, 0.0)]
+        for period in reversed(range(problem.horizon)):
+            a, b = lines[-1]
+            late = self.discount_of_stock(period) * problem.shortage_cost
+            means = [self.weights.mean(period + ahead) for ahead in range(self.lead_time + 1)]
+            slope = problem.discount * b + late
+            constant = problem.discount * (a + b * means[0]) + late * sum(means)
+            lines.append((constant + order(slope), slope))
+        return lines[::-1]
+
+    def _best_order(self, saving: float) -> float:
+        """The least cost of an order of which each unit saves so much, less what it saves."""
+        regimes = self.problem.regimes
+        ends = np.stack([self.fewest, self.most])
+        return float((regimes.fixed_cost + (self.price - self.step * saving) * ends).min())
+
     def after_order(
-        self, value: NDArray[np.float64], period: int, any_policy: bool = False
+        self,
+        value: NDArray[np.float64],
+        period: int,
+        lines_of_policies: Lines | None = None,
     ) -> NDArray[np.float64]:
         """Cost to go (..., rows, n) of each position after ordering.
 
         Args:
             value: next period's value, shape (..., rows, n).
             period: this period.
-            any_policy: whether row 1 must bound the cost of any policy, instead of one that is free to idle.
+            lines_of_policies: see ``straight_lines``, where the value is that of given policies. Row 1 then
+                bounds the cost of any policy, instead of one that is free to idle.
         """
         expectation = self.weights.derived(period)
         below = value[..., self._like(expectation.reach)]
+        slope: NDArray[np.float64] = np.zeros((self.rows, 1))
         if self.problem.unmet_demand == "backlog" and self.problem.horizon is not None:
-            a, b = (self.any_below if any_policy else self.idle_below)[period + 1]
             depth = -self.step * np.arange(self.low - expectation.reach, self.low)
-            below[..., UPPER, :] = a + b * depth
-        to_go = self.problem.discount * expectation(below, value)
+            if self._is_straight_below(period + 1):
+                a, slope[:] = (lines_of_policies or self._lines)[period + 1]
+                below[:] = a + slope * depth
+            else:
+                bounds = self.idle_below if lines_of_policies is None else self.any_below
+                a, slope[UPPER] = bounds[period + 1]
+                below[..., UPPER, :] = a + slope[UPPER] * depth
+        to_go = expectation(below, value) + slope * self.weights.beyond(period)
+        to_go *= self.problem.discount
         matters = self.discount_of_stock(period)
         return to_go + matters * self.order_cost(period) if matters > 0 else to_go
 
@@ -158,10 +229,14 @@ class PositionProcess(StockProcess):
         here = np.arange(len(self.points))
         target = np.minimum(here + quantity, here[-1])[:, None, :]
         order = (self.problem.regimes.fixed_cost[regime] + self.price[regime] * quantity)[:, None, :]
+        # A policy that meets a long backlog orders as much as it can, however long the backlog is.
+        lines = self.straight_lines(
+            lambda saving: order[..., :1] - self.step * saving * quantity[:, None, :1]
+        )
         value = np.zeros((len(regime), 2, len(here)))
         assert self.problem.horizon is not None
         for period in reversed(range(self.problem.horizon)):
-            after = self.after_order(value, period, any_policy=True)
+            after = self.after_order(value, period, lines)
             value = order + np.take_along_axis(after, target, -1)
         return self.at_start(value)
 

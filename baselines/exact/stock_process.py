@@ -21,6 +21,7 @@ from jumpgym import SingleItemInventory
 from .demand_by_period import WeightsByPeriod, mean_ahead
 from .lattice import nearest_index, start_weights
 from .lattice_demand import Weights
+from .long_tails import is_long_tailed
 from .markov_chain import PolicyChain
 
 Decision = tuple[NDArray[Any], NDArray[Any]]
@@ -57,7 +58,9 @@ class StockProcess(ABC):
         self.step, self.low, self.high = step, low, high
         self.lead_time = problem.max_lead_time
         self.points: NDArray[np.float64] = step * np.arange(low, high + 1, dtype=np.float64)
-        self.weights = WeightsByPeriod(problem.demand, step, self.derive)
+        # Such a demand takes every point below the lattice.
+        last = high - low + 1 if is_long_tailed(problem.demand) else None
+        self.weights = WeightsByPeriod(problem.demand, step, self.derive, last)
         self.start = start_weights(self.points, step, problem.initial_inventory)
         regimes = problem.regimes
         self.fewest = np.round(regimes.least / step).astype(int)
