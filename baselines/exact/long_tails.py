@@ -43,7 +43,7 @@ def bulk(demand: Demand) -> float:
 def spread(demand: Demand) -> float:
     """The standard deviation of demand, in units, or what stands for it where a long tail makes it large."""
     deviation = standard_deviation(demand)
-    if not demand.max > LONG_TAIL * deviation > 0:
+    if not is_long_tailed(demand):
         return deviation
     return min(deviation, 2 * max(bulk(demand), demand.mean))
 
