@@ -69,7 +69,7 @@ class MixedGradientSettings(WindowSettings):
     Args:
         estimator: of the gates' gradient; see ``MixedGradient``. Default: "leave_one_out", or "gae" with many
             items.
-        heads: number of levels in each regime between which the gate chooses; see ``SeveralHeads``. Use 2 if
+        heads: number of levels in each regime between which the gate chooses; see ``SeveralHeads``. Use 3 if
             the cost as a function of the quantity has several local minima inside a regime.
         policy: "central" for one network of all inputs, "shared" for one that all items share; see
             ``ItemPolicy``.
@@ -105,9 +105,9 @@ class MixedGradientSettings(WindowSettings):
             level which covers a period too many can leave its local minimum. From 0.85 on the training ends
             at a low learning rate without entropy bonus. After each of both phases the better policy goes
             on, the one from before or the one from after, by its cost on noise that was not trained on; see
-            ``Race``. Default: 0.4, but 0 with many items or several heads, where it was not tried, for
-            estimators without sampled gates or that replay them ("branching"), which have no such phase, and
-            without an end if ``validation_share`` already compares policies.
+            ``Race``. Default: 0.4, but 0 with many items, where it was not tried, for estimators without
+            sampled gates or that replay them ("branching"), which have no such phase, and without an end if
+            ``validation_share`` already compares policies.
         batch_size: number of episodes that an iteration simulates. Default: 64, or 96 with many items; 32 if
             these share a network, of which every episode is many samples.
         learning_rate, max_grad_norm: see ``AgentSettings``. Default: 0.0055 and 0.07, or 0.003 and 0.2 with
@@ -190,7 +190,7 @@ class MixedGradientSettings(WindowSettings):
         }
         made = super().for_problem(problem, **{**defaults, "reheat": 0.0, **chosen})
         held_back = problem.horizon is None and made.validation_share > 0
-        tried = not many and made.heads == 1 and not held_back and _samples(made.estimator)
+        tried = not many and not held_back and _samples(made.estimator)
         if "reheat" not in chosen and tried:
             made = replace(made, reheat=defaults["reheat"])
         if made.estimator == "enumeration" and problem.horizon is None:

@@ -34,7 +34,7 @@ class SeveralHeads(HindsightProblem):
             weight 1 together.
     """
 
-    SPREAD = 1.5
+    SPREAD = 1.0
     """Distance of neighbouring heads at the start, in outputs of ``quantity_from``."""
 
     def __init__(self, problem: HindsightProblem, heads: int) -> None:

@@ -27,7 +27,7 @@ METHODS: dict[str, Method] = {
         "jumpgym.agents:MixedGradient", "as mixed, run by PyTorch without compilation", engine="torch"
     ),
     "mixed-heads": AgentMethod(
-        "jumpgym.agents:MixedGradient", "as mixed, with two quantities in each regime", heads=2
+        "jumpgym.agents:MixedGradient", "as mixed, with three quantities in each regime", heads=3
     ),
     "mixed-one-phase": AgentMethod(
         "jumpgym.agents:MixedGradient", "as mixed, without noise on the quantities", reheat=0.0

@@ -195,7 +195,7 @@ def test_reheating_is_refused_by_estimators_without_sampled_gates(estimator):
         (SETUP_COST, {"reheat": None, "estimator": None}, 0.4),
         (SETUP_COST, {"estimator": "straight_through"}, 0.0),
         (SETUP_COST, {"estimator": "branching"}, 0.0),
-        (SETUP_COST, {"heads": 2}, 0.0),
+        (SETUP_COST, {"heads": 2}, 0.4),
         (SETUP_COST, {"reheat": 0.2}, 0.2),
         ("jumpgym/JointReplenishment-v0", {}, 0.4),
         (gym.make("jumpgym/JointReplenishment-v0", items=5, horizon=PERIODS), {}, 0.0),
