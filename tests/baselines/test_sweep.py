@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import time
@@ -70,7 +71,8 @@ def test_two_sweeps_at_once_do_each_run_once(whole, tmp_path):
     for sweep in sweeps:
         code, out = sweep.finish()
         assert code == 0, out
-        assert f"{len(RUNS)} to do" in out
+        to_do = int(re.search(r"(\d+) to do", out)[1])
+        assert to_do > len(RUNS) / 2  # the one that begins later may find the first runs done
     assert len(written) == len(RUNS)
     killing.assert_equal_tables(tmp_path, whole[0])
 
