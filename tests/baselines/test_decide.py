@@ -206,3 +206,14 @@ def test_a_policy_that_remembers_demand_is_given_it():
         decide("optimum", env, inventory=3, period=2, phase=5)
     with pytest.raises(ValueError, match="phase: this problem has no season; leave it out"):
         decide("optimum", gym.make("jumpgym/SetupCost-v0", demand_history=2), inventory=3, period=2, phase=5)
+
+
+def test_a_bad_state_is_refused_before_the_policy_is_computed(monkeypatch):
+    def compute(problem):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("jumpgym.baselines.applied.policies.best_classical", compute)
+    with pytest.raises(ValueError, match="money"):
+        decide("classical", "jumpgym/BudgetDiscount-v0", inventory=12, period=0)
+    with pytest.raises(AssertionError, match="computed"):
+        decide("classical", "jumpgym/BudgetDiscount-v0", inventory=12, money=40, period=0)
