@@ -71,9 +71,9 @@ def decide(policy: Any, env: Any, *, period: int | None = None, **state: Any) ->
        A     30         0 no order      0
        B      3         0    order     59
     """
-    rows, items = state_from(as_problem(env), state, period)  # before a policy that takes long to be computed
-    chosen, env = named_policy(policy, env)
     problem = as_problem(env)
+    rows, items = state_from(problem, state, period)  # before a policy that takes long to be computed
+    chosen, env = named_policy(policy, env)
     observation = problem.observe(rows).astype(np.float32)
     decode = decoder(problem if isinstance(env, str) else env)
     decision = problem.carry_out(rows, *requested(chosen, decode, observation))
